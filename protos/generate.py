@@ -1,0 +1,75 @@
+"""Generates everything that is made from the protos into `gen/`, which is not in git.
+
+    gen/perdure/         messages, gRPC stubs and their types
+    gen/descriptor.pb    the descriptor set that the gateway and the OpenAPI document are made from
+    gen/include/         links to Google's protos, for buf
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import grpc_tools  # type: ignore[import-untyped]  # ships no types
+from google.api import annotations_pb2  # type: ignore[import-untyped]  # ships no types
+
+PROTOS = Path(__file__).resolve().parent
+GEN = PROTOS.parent / "gen"
+LINKED_PROTOS = ("google/api/annotations.proto", "google/api/http.proto", "google/api/httpbody.proto")
+
+
+def main() -> None:
+    GEN.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=GEN) as scratch:
+        generate(Path(scratch))
+        replace_package(Path(scratch))
+        os.replace(Path(scratch) / "descriptor.pb", GEN / "descriptor.pb")
+    link_google_protos()
+
+
+def generate(out: Path) -> None:
+    """Runs protoc over every proto of ours."""
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={PROTOS}"]
+    command += [f"--proto_path={include}" for include in (common_protos(), builtin_protos())]
+    command += [f"--{kind}_out={out}" for kind in ("python", "grpc_python")]
+    command += [f"--mypy_out=quiet:{out}", f"--mypy_grpc_out=quiet,only_async:{out}"]
+    command += [f"--descriptor_set_out={out}/descriptor.pb", "--include_imports", "--include_source_info"]
+    command += sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
+    plugins = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    subprocess.run(command, check=True, env={**os.environ, "PATH": plugins})
+    for folder in [out / "perdure", *(path for path in (out / "perdure").rglob("*") if path.is_dir())]:
+        (folder / "__init__.py").touch()
+    (out / "perdure" / "py.typed").touch()
+
+
+def common_protos() -> Path:
+    """The folder that `google/api/annotations.proto` is relative to."""
+    return Path(annotations_pb2.__file__).parents[2]
+
+
+def builtin_protos() -> Path:
+    """The folder that `google/protobuf/descriptor.proto` is relative to."""
+    return Path(grpc_tools.__file__).parent / "_proto"
+
+
+def replace_package(made: Path) -> None:
+    """Puts the new package in place of the old one, so that no stale module stays behind."""
+    package = GEN / "perdure"
+    if package.exists():
+        package.rename(made / "replaced")
+    (made / "perdure").rename(package)
+
+
+def link_google_protos() -> None:
+    """Gives buf the imported Google protos, without copying them into the repository."""
+    include = GEN / "include"
+    shutil.rmtree(include, ignore_errors=True)
+    for name in LINKED_PROTOS:
+        (include / name).parent.mkdir(parents=True, exist_ok=True)
+        (include / name).symlink_to(common_protos() / name)
+
+
+if __name__ == "__main__":
+    main()
