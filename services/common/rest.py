@@ -1,0 +1,102 @@
+"""The generic servicer of REST operations.
+
+A service's `rest.proto` lists them; for each RPC this reads parameters and body by the rules written there, calls the
+method of the same name on the service's REST object, and prints what it answers.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import orjson
+from google.api import annotations_pb2
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc.aio import ServicerContext
+from pydantic import BaseModel
+
+from perdure.options.v1 import rest_pb2 as options
+from services.common.bodies import BodyReader, find_model
+from services.common.caller import Caller, read_caller
+from services.common.parameters import check_parameters
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+
+# The query is the RPC's request message, the body its pydantic model: each method narrows them to its own.
+Operation = Callable[[Caller, Any, Any], Awaitable[Any]]
+Context = ServicerContext[Message, HttpBody]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The answer of a streaming operation; every chunk is sent at once."""
+
+    content_type: str
+    chunks: AsyncIterator[bytes]
+
+
+def rest_handlers(service: ServiceDescriptor, operations: object) -> grpc.GenericRpcHandler:
+    """Handlers for every RPC of the service, each on the method of `operations` with its name in snake case.
+
+    Raises AttributeError when one is missing, so that a service with a hole does not start.
+    """
+    handlers = {method.name: _handler(method, operations) for method in service.methods}
+    return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+
+def _handler(method: MethodDescriptor, operations: object) -> grpc.RpcMethodHandler[Message, HttpBody]:
+    run: Operation = getattr(operations, snake_case(method.name))
+    rules = method.GetOptions().Extensions[options.rest]
+    reader = BodyReader(find_model(rules.body), optional=rules.body_optional) if rules.body else None
+    in_path = path_parameters(method)
+
+    async def answer(request: Any, context: Context) -> Any:
+        check_parameters(request, in_path)
+        body = await reader.read(request.body.data) if reader else None
+        answered = await run(read_caller(context.invocation_metadata()), request, body)
+        if rules.status:
+            await context.send_initial_metadata((("x-http-status", str(rules.status)),))
+        return answered
+
+    async def unary(request: Message, context: Context) -> HttpBody:
+        return HttpBody(content_type=JSON, data=print_json(await answer(request, context)))
+
+    async def stream(request: Message, context: Context) -> AsyncIterator[HttpBody]:
+        followed: Stream = await answer(request, context)
+        async for chunk in followed.chunks:
+            yield HttpBody(content_type=followed.content_type, data=chunk)
+
+    codec = {
+        "request_deserializer": GetMessageClass(method.input_type).FromString,
+        "response_serializer": HttpBody.SerializeToString,
+    }
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(stream, **codec)
+    return grpc.unary_unary_rpc_method_handler(unary, **codec)
+
+
+def path_parameters(method: MethodDescriptor) -> frozenset[str]:
+    """The names of the operation's parameters that stand in its path."""
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    return frozenset(re.findall(r"{(\w+)", getattr(rule, rule.WhichOneof("pattern"))))
+
+
+def snake_case(name: str) -> str:
+    """`ListAgents` as `list_agents`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def print_json(answer: Any) -> bytes:
+    """An operation's answer as JSON: models with all their keys, lists as bare arrays, bytes as they are."""
+    if isinstance(answer, bytes):
+        return answer
+    if isinstance(answer, BaseModel):
+        return answer.__pydantic_serializer__.to_json(answer, by_alias=True)
+    if isinstance(answer, list):
+        return b"[" + b",".join(map(print_json, answer)) + b"]"
+    return orjson.dumps(answer)

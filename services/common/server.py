@@ -1,0 +1,131 @@
+"""A gRPC server with what every service has: errors mapped, health, reflection, a graceful end."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+import grpc
+import uvloop
+from grpc.aio import ServicerContext
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from services.common import ids, telemetry
+from services.common.caller import read_caller
+from services.common.errors import Internal, PerdureError
+from services.common.status import abort
+
+log = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # bytes; above the gateway's bound on bodies, so that the gateway's answer comes first
+OPTIONS: Sequence[tuple[str, int]] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_connection_age_ms", 300_000),  # clients meet new replicas within five minutes
+    ("grpc.max_connection_age_grace_ms", 3_600_000),  # streams under way may last an hour longer
+    ("grpc.so_reuseport", 0),
+)
+
+Handler = Callable[[Any, ServicerContext[Any, Any]], Any]  # request and response are any messages
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Runs a service's main to its end."""
+    telemetry.configure_logging()
+    uvloop.run(main)
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Turns what handlers raise into statuses: the only place that aborts."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """The handler with its errors mapped."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        method = handler_call_details.method or ""
+        if handler.unary_stream:
+            make, inner = grpc.unary_stream_rpc_method_handler, _stream(handler.unary_stream, method)
+        elif handler.unary_unary:
+            make, inner = grpc.unary_unary_rpc_method_handler, _unary(handler.unary_unary, method)
+        else:
+            return handler  # client streams: only reflection's
+        return make(inner, handler.request_deserializer, handler.response_serializer)
+
+
+def _unary(handler: Handler, method: str) -> Handler:
+    async def call(request: Any, context: ServicerContext[Any, Any]) -> Any:
+        request_id = _enter(context)
+        try:
+            return await handler(request, context)
+        except Exception as exc:
+            await abort(context, _ours(exc, method, request_id))
+
+    return call
+
+
+def _stream(handler: Handler, method: str) -> Handler:
+    async def call(request: Any, context: ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        request_id = _enter(context)
+        try:
+            async for response in handler(request, context):
+                yield response
+        except Exception as exc:
+            await abort(context, _ours(exc, method, request_id))
+
+    return call
+
+
+def _enter(context: ServicerContext[Any, Any]) -> str:
+    request_id = read_caller(context.invocation_metadata()).request_id or ids.new_id("req")
+    telemetry.request_id.set(request_id)
+    return request_id
+
+
+def _ours(exc: Exception, method: str, request_id: str) -> PerdureError:
+    if isinstance(exc, PerdureError):
+        return exc
+    log.exception("%s failed", method)
+    return Internal(f"Something went wrong in the server. Its log has the details under {request_id}.")
+
+
+async def serve(
+    listen: str,
+    add_services: Callable[[grpc.aio.Server], Iterable[str]],
+    *,
+    drain: Callable[[], Awaitable[None]] | None = None,
+    grace_s: float = 10.0,
+) -> None:
+    """Serves until SIGTERM or SIGINT, then drains: no new calls, those under way get `grace_s` seconds.
+
+    `add_services` registers servicers and answers their full names; `drain` runs after the signal and before the stop.
+    """
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=OPTIONS)
+    names = list(add_services(server))
+    status = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    server.add_insecure_port(listen)
+    await server.start()
+    for name in ("", *names):
+        await status.set(name, health_pb2.HealthCheckResponse.SERVING)
+    log.info("listening on %s", listen)
+    await _stop_signal()
+    await status.enter_graceful_shutdown()
+    if drain is not None:
+        await drain()
+    await server.stop(grace_s)
+
+
+async def _stop_signal() -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await stopped.wait()
