@@ -1,0 +1,175 @@
+"""The fake as an HTTP server: vendors under a path each, and a window on what was received."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+import orjson
+from aiohttp import web
+
+from tests.fakes.provider.exchange import RECEIVED
+from tests.fakes.provider.openai.routes import openai_routes
+from tests.fakes.provider.openai.vendor import OpenAi
+from tests.fakes.provider.prompt import Body
+from tests.fakes.provider.refusal import Refusal
+from tests.fakes.provider.steering import Steering
+from tests.fakes.provider.tokens import PromptCache
+from tests.fakes.provider.traffic import Received, Traffic
+from tests.fakes.provider.vendor import Vendor
+
+_MAX_BODY_BYTES = 64 * 2**20
+_BASE_PATHS = {
+    "openai": "/openai/v1",
+    "anthropic": "/anthropic",
+    "gemini": "/gemini",
+    "zai": "/zai/api/paas/v4",
+}
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ProviderFake:
+    """All vendors in one process: `async with ProviderFake() as fake` listens on a free loopback port.
+
+    `steering` sets pace and faults, `traffic` is what was received (the latest `kept` requests).
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        steering: Steering | None = None,
+        kept: int = 1000,
+    ) -> None:
+        self.steering = steering or Steering()
+        self.traffic = Traffic(kept)
+        self._host, self._port = host, port
+        self._vendors: dict[str, Vendor] = {vendor.name: vendor for vendor in (OpenAi(),)}
+        self._runner = web.AppRunner(
+            self._build_app(),
+            handler_cancellation=True,
+            access_log=None,
+            shutdown_timeout=1.0,
+        )
+
+    @property
+    def url(self) -> str:
+        """The root address, without a slash at the end."""
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    def base_url(self, vendor: str) -> str:
+        """The base address to give to the vendor's SDK."""
+        return self.url + _BASE_PATHS[vendor]
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._runner.cleanup()
+
+    def _build_app(self) -> web.Application:
+        app = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[self._serve_vendor])
+        cache = PromptCache()
+        app.add_routes(openai_routes(self.steering, cache))
+        app.router.add_get("/_received", self._list_received)
+        app.router.add_delete("/_received", self._clear_received)
+        app.router.add_post("/_script", self._script)
+        return app
+
+    @web.middleware
+    async def _serve_vendor(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Records requests to vendors, checks their key and prints refusals in the vendor's manner."""
+        vendor = self._vendors.get(request.path.split("/")[1])
+        if vendor is None:
+            return await handler(request)
+        received = request[RECEIVED] = await self._record(request, vendor)
+        try:
+            response = await _answer(request, handler, vendor)
+            received.status, received.finished = (
+                response.status,
+                not _is_closing(request),
+            )
+            return response
+        except (asyncio.CancelledError, ConnectionResetError):
+            received.disconnected = True
+            raise
+        finally:
+            await self.traffic.announce()
+
+    async def _record(self, request: web.Request, vendor: Vendor) -> Received:
+        received = Received(
+            number=self.traffic.next_number(),
+            vendor=vendor.name,
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            headers=dict(request.headers),
+            body=_decode(await request.read()),
+        )
+        await self.traffic.add(received)
+        return received
+
+    async def _list_received(self, _: web.Request) -> web.Response:
+        return web.Response(body=orjson.dumps(self.traffic.to_json()), content_type="application/json")
+
+    async def _clear_received(self, _: web.Request) -> web.Response:
+        self.traffic.clear()
+        return web.Response(status=204)
+
+    async def _script(self, request: web.Request) -> web.Response:
+        """Applies `{"directive": "status=500", "times": 2}` to the next requests; times 0 drops what is left."""
+        body = orjson.loads(await request.read())
+        times = int(body.get("times", 1))
+        if times:
+            self.steering.script(body["directive"], times)
+        else:
+            self.steering.unscript()
+        return web.Response(status=204)
+
+
+async def _answer(request: web.Request, handler: _Handler, vendor: Vendor) -> web.StreamResponse:
+    try:
+        key = vendor.api_key(request)
+        if not key:
+            raise vendor.missing_key()
+        if "invalid" in key:
+            raise vendor.ordinary_refusal(401)
+        return await handler(request)
+    except web.HTTPException as exc:
+        refusal = Refusal(exc.status, f"Invalid URL ({request.method} {request.path})")
+        return _print(vendor, refusal)
+    except Refusal as refusal:
+        return _print(vendor, refusal)
+
+
+def _print(vendor: Vendor, refusal: Refusal) -> web.Response:
+    body = orjson.dumps(vendor.print_refusal(refusal))
+    return web.Response(
+        body=body,
+        status=refusal.status,
+        content_type="application/json",
+        headers=refusal.headers,
+    )
+
+
+def _is_closing(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
+def _decode(data: bytes) -> Body | str | None:
+    if not data:
+        return None
+    try:
+        decoded: Body | str | None = orjson.loads(data)
+        return decoded
+    except orjson.JSONDecodeError:
+        return data.decode(errors="replace")
