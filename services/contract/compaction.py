@@ -1,0 +1,21 @@
+"""How the context window of an agent is compacted."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from services.contract.model_settings import ModelSettings
+
+
+class CompactionSettings(BaseModel):
+    """Who summarises, how, and how much."""
+
+    model: str | None = None
+    model_settings: ModelSettings | None = None
+    prompt: str | None = None
+    prompt_acknowledgement: bool = False
+    clip_chars: int | None = 50_000
+    mode: Literal[
+        "all", "sliding_window", "self_compact_all", "self_compact_sliding_window"
+    ] = "sliding_window"
+    sliding_window_percentage: Annotated[float, Field(gt=0, le=1)] = 0.3

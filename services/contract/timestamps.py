@@ -1,0 +1,33 @@
+"""The two ways in which the API prints a time. Both are UTC; a time without a zone is taken as UTC."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, PlainSerializer
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _print_seconds(time: datetime) -> str:
+    return time.isoformat(timespec="seconds")
+
+
+def _print_microseconds(time: datetime) -> str:
+    return f"{time.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+# "2026-11-20T10:03:31+00:00"
+MessageDate = Annotated[
+    datetime,
+    AfterValidator(_in_utc),
+    PlainSerializer(_print_seconds, return_type=str, when_used="json"),
+]
+
+# "2026-11-20T10:03:17.617796Z"
+Timestamp = Annotated[
+    datetime,
+    AfterValidator(_in_utc),
+    PlainSerializer(_print_microseconds, return_type=str, when_used="json"),
+]
