@@ -44,6 +44,7 @@ class Block(BlockFields):
 class CreateBlock(BlockFields):
     """A new block."""
 
+    value: str = ""
     label: str
     tags: list[str] | None = None
 

@@ -15,7 +15,5 @@ class CompactionSettings(BaseModel):
     prompt: str | None = None
     prompt_acknowledgement: bool = False
     clip_chars: int | None = 50_000
-    mode: Literal[
-        "all", "sliding_window", "self_compact_all", "self_compact_sliding_window"
-    ] = "sliding_window"
+    mode: Literal["all", "sliding_window", "self_compact_all", "self_compact_sliding_window"] = "sliding_window"
     sliding_window_percentage: Annotated[float, Field(gt=0, le=1)] = 0.3

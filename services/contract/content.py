@@ -134,10 +134,6 @@ _BY_FORM = Discriminator(
     custom_error_message="Input should be a string or a list of parts",
 )
 
-Content = Annotated[
-    Annotated[str, Tag("text")] | Annotated[list[Part], Tag("parts")], _BY_FORM
-]
+Content = Annotated[Annotated[str, Tag("text")] | Annotated[list[Part], Tag("parts")], _BY_FORM]
 
-ShownContent = Annotated[
-    Annotated[str, Tag("text")] | Annotated[list[ShownPart], Tag("parts")], _BY_FORM
-]
+ShownContent = Annotated[Annotated[str, Tag("text")] | Annotated[list[ShownPart], Tag("parts")], _BY_FORM]

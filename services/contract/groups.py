@@ -9,9 +9,7 @@ class Group(BaseModel):
     """A group and how it is managed."""
 
     id: str
-    manager_type: Literal[
-        "round_robin", "supervisor", "dynamic", "sleeptime", "voice_sleeptime", "swarm"
-    ]
+    manager_type: Literal["round_robin", "supervisor", "dynamic", "sleeptime", "voice_sleeptime", "swarm"]
     agent_ids: list[str]
     description: str
     project_id: str | None = None

@@ -97,12 +97,8 @@ class SparseToolCallDelta(ToolCallDelta):
     """A fragment that prints only what it holds."""
 
     @model_serializer(mode="wrap")
-    def _leave_out_nulls(
-        self, print_all: SerializerFunctionWrapHandler
-    ) -> dict[str, str]:
-        return {
-            name: value for name, value in print_all(self).items() if value is not None
-        }
+    def _leave_out_nulls(self, print_all: SerializerFunctionWrapHandler) -> dict[str, str]:
+        return {name: value for name, value in print_all(self).items() if value is not None}
 
 
 class ToolCallMessage(MessagePiece):

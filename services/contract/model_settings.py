@@ -30,9 +30,7 @@ class JsonObjectFormat(BaseModel):
     type: Literal["json_object"] = "json_object"
 
 
-ResponseFormat = Annotated[
-    TextFormat | JsonSchemaFormat | JsonObjectFormat, Field(discriminator="type")
-]
+ResponseFormat = Annotated[TextFormat | JsonSchemaFormat | JsonObjectFormat, Field(discriminator="type")]
 
 
 class CommonSettings(BaseModel):

@@ -36,9 +36,7 @@ class NewApproval(BaseModel):
     @model_validator(mode="after")
     def _answers_something(self) -> Self:
         if self.approvals is None and self.approve is None:
-            raise PydanticCustomError(
-                "missing", "Either 'approvals' or 'approve' is required"
-            )
+            raise PydanticCustomError("missing", "Either 'approvals' or 'approve' is required")
         return self
 
 
@@ -52,11 +50,7 @@ class NewToolReturn(BaseModel):
 
 
 def _type_of(message: object) -> str | None:
-    kind = (
-        message.get("type")
-        if isinstance(message, dict)
-        else getattr(message, "type", None)
-    )
+    kind = message.get("type") if isinstance(message, dict) else getattr(message, "type", None)
     return "message" if kind is None else str(kind)
 
 

@@ -55,13 +55,9 @@ class TurnRequest(ShownAs):
     @model_validator(mode="after")
     def _has_one_input(self) -> Self:
         if self.messages is not None and self.input is not None:
-            raise PydanticCustomError(
-                "input_twice", "Use either 'messages' or 'input', not both"
-            )
+            raise PydanticCustomError("input_twice", "Use either 'messages' or 'input', not both")
         if self.messages is None and self.input is None:
-            raise PydanticCustomError(
-                "missing", "Either 'messages' or 'input' is required"
-            )
+            raise PydanticCustomError("missing", "Either 'messages' or 'input' is required")
         if self.messages == []:
             raise PydanticCustomError("too_short", "'messages' must not be empty")
         return self

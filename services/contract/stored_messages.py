@@ -40,9 +40,7 @@ class StoredMessage(Audited):
     id: str
     agent_id: str | None = None
     model: str | None = None
-    role: Literal[
-        "assistant", "user", "tool", "function", "system", "approval", "summary"
-    ]
+    role: Literal["assistant", "user", "tool", "function", "system", "approval", "summary"]
     content: list[Part] | None = None
     name: str | None = None
     tool_calls: list[StoredToolCall] | None = None

@@ -31,11 +31,7 @@ class Approval(BaseModel):
 
 def _kind_of(answer: object) -> str:
     if isinstance(answer, dict):
-        return (
-            "tool"
-            if answer.get("type") == "tool" or "tool_return" in answer
-            else "approval"
-        )
+        return "tool" if answer.get("type") == "tool" or "tool_return" in answer else "approval"
     return "tool" if isinstance(answer, ToolReturn) else "approval"
 
 
