@@ -29,7 +29,15 @@ class BodyReader:
         if not data.strip():
             if self._optional:
                 return self._validate(b"{}")
-            raise Unprocessable([{"type": "missing", "loc": ["body"], "msg": "The request needs a JSON body."}])
+            raise Unprocessable(
+                [
+                    {
+                        "type": "missing",
+                        "loc": ["body"],
+                        "msg": "The request needs a JSON body.",
+                    }
+                ]
+            )
         if len(data) > LARGE_BODY_BYTES:
             return await asyncio.to_thread(self._validate, data)
         return self._validate(data)
@@ -44,6 +52,12 @@ class BodyReader:
 def _problems(error: ValidationError) -> list[Json]:
     """One `{type, loc, msg}` per problem; `loc` begins with "body" and leads to the field."""
     return [
-        {"type": problem["type"], "loc": ["body", *problem["loc"]], "msg": problem["msg"]}
-        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+        {
+            "type": problem["type"],
+            "loc": ["body", *problem["loc"]],
+            "msg": problem["msg"],
+        }
+        for problem in error.errors(
+            include_url=False, include_context=False, include_input=False
+        )
     ]

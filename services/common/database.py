@@ -25,7 +25,12 @@ def open_engine(url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
         max_overflow=POOL_OVERFLOW,
         pool_timeout=10,
         pool_use_lifo=True,
-        connect_args={"server_settings": {"statement_timeout": str(STATEMENT_TIMEOUT_MS), "jit": "off"}},
+        connect_args={
+            "server_settings": {
+                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                "jit": "off",
+            }
+        },
     )
 
 
@@ -45,7 +50,9 @@ async def migrate(url: str) -> None:
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
     try:
         async with engine.begin() as connection:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+            await connection.execute(
+                text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK}
+            )
             for service in SERVICES:
                 await connection.run_sync(_upgrade, service)
     finally:
@@ -55,9 +62,17 @@ async def migrate(url: str) -> None:
 def _upgrade(connection: Connection, service: str) -> None:
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {service}"))
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / service / "migrations"))
+    config.set_main_option(
+        "script_location", str(Path(__file__).parents[1] / service / "migrations")
+    )
     script = ScriptDirectory.from_config(config)
-    steps: Callable[..., object] = lambda revision, _: script._upgrade_revs("head", revision)  # noqa: E731, SLF001
+    steps: Callable[..., object] = lambda revision, _: script._upgrade_revs(
+        "head", revision
+    )  # noqa: E731
     with EnvironmentContext(config, script, fn=steps) as environment:
-        environment.configure(connection=connection, version_table="schema_version", version_table_schema=service)
+        environment.configure(
+            connection=connection,
+            version_table="schema_version",
+            version_table_schema=service,
+        )
         environment.run_migrations()

@@ -3,7 +3,14 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Sequence,
+)
 from typing import Any
 
 import grpc
@@ -20,16 +27,24 @@ from services.common.status import abort
 
 log = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # bytes; above the gateway's bound on bodies, so that the gateway's answer comes first
+MAX_MESSAGE_BYTES = (
+    64 * 1024 * 1024
+)  # bytes; above the gateway's bound on bodies, so that the gateway's answer comes first
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_connection_age_ms", 300_000),  # clients meet new replicas within five minutes
-    ("grpc.max_connection_age_grace_ms", 3_600_000),  # streams under way may last an hour longer
+    (
+        "grpc.max_connection_age_ms",
+        300_000,
+    ),  # clients meet new replicas within five minutes
+    (
+        "grpc.max_connection_age_grace_ms",
+        3_600_000,
+    ),  # streams under way may last an hour longer
     ("grpc.so_reuseport", 0),
 )
 
-Handler = Callable[[Any, ServicerContext[Any, Any]], Any]  # request and response are any messages
+Handler = Callable[[Any, Any], Any]  # request, context and response of any method
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -43,18 +58,26 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
+        ],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler with its errors mapped."""
         handler = await continuation(handler_call_details)
         if handler is None:
             return handler
         method = handler_call_details.method or ""
         if handler.unary_stream:
-            make, inner = grpc.unary_stream_rpc_method_handler, _stream(handler.unary_stream, method)
+            make, inner = (
+                grpc.unary_stream_rpc_method_handler,
+                _stream(handler.unary_stream, method),
+            )
         elif handler.unary_unary:
-            make, inner = grpc.unary_unary_rpc_method_handler, _unary(handler.unary_unary, method)
+            make, inner = (
+                grpc.unary_unary_rpc_method_handler,
+                _unary(handler.unary_unary, method),
+            )
         else:
             return handler  # client streams: only reflection's
         return make(inner, handler.request_deserializer, handler.response_serializer)
@@ -72,7 +95,9 @@ def _unary(handler: Handler, method: str) -> Handler:
 
 
 def _stream(handler: Handler, method: str) -> Handler:
-    async def call(request: Any, context: ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+    async def call(
+        request: Any, context: ServicerContext[Any, Any]
+    ) -> AsyncIterator[Any]:
         request_id = _enter(context)
         try:
             async for response in handler(request, context):
@@ -84,7 +109,9 @@ def _stream(handler: Handler, method: str) -> Handler:
 
 
 def _enter(context: ServicerContext[Any, Any]) -> str:
-    request_id = read_caller(context.invocation_metadata()).request_id or ids.new_id("req")
+    request_id = read_caller(context.invocation_metadata()).request_id or ids.new_id(
+        "req"
+    )
     telemetry.request_id.set(request_id)
     return request_id
 
@@ -93,7 +120,9 @@ def _ours(exc: Exception, method: str, request_id: str) -> PerdureError:
     if isinstance(exc, PerdureError):
         return exc
     log.exception("%s failed", method)
-    return Internal(f"Something went wrong in the server. Its log has the details under {request_id}.")
+    return Internal(
+        f"Something went wrong in the server. Its log has the details under {request_id}."
+    )
 
 
 async def serve(
@@ -111,7 +140,9 @@ async def serve(
     names = list(add_services(server))
     status = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
-    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    reflection.enable_server_reflection(
+        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
     server.add_insecure_port(listen)
     await server.start()
     for name in ("", *names):

@@ -12,7 +12,12 @@ run_id: ContextVar[str] = ContextVar("run_id", default="")
 attempt: ContextVar[int] = ContextVar("attempt", default=0)
 step_id: ContextVar[str] = ContextVar("step_id", default="")
 
-_IDS: tuple[ContextVar[str] | ContextVar[int], ...] = (request_id, run_id, attempt, step_id)
+_IDS: tuple[ContextVar[str] | ContextVar[int], ...] = (
+    request_id,
+    run_id,
+    attempt,
+    step_id,
+)
 
 
 class JsonFormatter(logging.Formatter):
@@ -21,7 +26,9 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(
+                timespec="milliseconds"
+            ),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
@@ -36,5 +43,9 @@ def configure_logging() -> None:
     """Logs to stderr, at PERDURE_LOG_LEVEL (INFO)."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=os.environ.get("PERDURE_LOG_LEVEL", "INFO").upper(), handlers=[handler], force=True)
+    logging.basicConfig(
+        level=os.environ.get("PERDURE_LOG_LEVEL", "INFO").upper(),
+        handlers=[handler],
+        force=True,
+    )
     logging.getLogger("httpx").setLevel(logging.WARNING)
