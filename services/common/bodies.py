@@ -57,7 +57,5 @@ def _problems(error: ValidationError) -> list[Json]:
             "loc": ["body", *problem["loc"]],
             "msg": problem["msg"],
         }
-        for problem in error.errors(
-            include_url=False, include_context=False, include_input=False
-        )
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
     ]

@@ -4,9 +4,7 @@ import grpc
 
 from services.common.server import MAX_MESSAGE_BYTES
 
-UNARY_TIMEOUT_S = (
-    30.0  # seconds; the deadline of calls that only touch our own databases
-)
+UNARY_TIMEOUT_S = 30.0  # seconds; the deadline of calls that only touch our own databases
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

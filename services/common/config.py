@@ -67,8 +67,6 @@ class Addresses:
             listen=environment.text("PERDURE_LISTEN"),
             agents=environment.text("PERDURE_AGENTS_ADDRESS", "localhost:50051"),
             runs=environment.text("PERDURE_RUNS_ADDRESS", "localhost:50052"),
-            llm_router=environment.text(
-                "PERDURE_LLM_ROUTER_ADDRESS", "localhost:50053"
-            ),
+            llm_router=environment.text("PERDURE_LLM_ROUTER_ADDRESS", "localhost:50053"),
             tools=environment.text("PERDURE_TOOLS_ADDRESS", "localhost:50054"),
         )

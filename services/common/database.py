@@ -50,9 +50,7 @@ async def migrate(url: str) -> None:
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
     try:
         async with engine.begin() as connection:
-            await connection.execute(
-                text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK}
-            )
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
             for service in SERVICES:
                 await connection.run_sync(_upgrade, service)
     finally:
@@ -62,13 +60,9 @@ async def migrate(url: str) -> None:
 def _upgrade(connection: Connection, service: str) -> None:
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {service}"))
     config = Config()
-    config.set_main_option(
-        "script_location", str(Path(__file__).parents[1] / service / "migrations")
-    )
+    config.set_main_option("script_location", str(Path(__file__).parents[1] / service / "migrations"))
     script = ScriptDirectory.from_config(config)
-    steps: Callable[..., object] = lambda revision, _: script._upgrade_revs(
-        "head", revision
-    )  # noqa: E731
+    steps: Callable[..., object] = lambda revision, _: script._upgrade_revs("head", revision)
     with EnvironmentContext(config, script, fn=steps) as environment:
         environment.configure(
             connection=connection,

@@ -8,9 +8,7 @@ from typing import TypeAlias
 
 import grpc
 
-Json: TypeAlias = (
-    "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
-)
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 
 class PerdureError(Exception):
@@ -33,9 +31,7 @@ class PerdureError(Exception):
         should_retry: bool | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(
-            detail if isinstance(detail, str) else f"{self.reason}: {detail}"
-        )
+        super().__init__(detail if isinstance(detail, str) else f"{self.reason}: {detail}")
         self.detail = detail
         self.metadata = dict(metadata or {})
         self.extra = dict(extra or {})

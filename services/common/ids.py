@@ -14,7 +14,4 @@ def new_id(prefix: str) -> str:
 
 def is_id(text: str, *prefixes: str) -> bool:
     """Whether `text` is an id with one of the prefixes."""
-    return any(
-        text.startswith(f"{prefix}-") and _UUID4.fullmatch(text, len(prefix) + 1)
-        for prefix in prefixes
-    )
+    return any(text.startswith(f"{prefix}-") and _UUID4.fullmatch(text, len(prefix) + 1) for prefix in prefixes)

@@ -41,16 +41,10 @@ def _rules(message: Descriptor) -> list[tuple[FieldDescriptor, options.RestParam
     ]
 
 
-def _check(
-    request: Message, field: FieldDescriptor, rule: options.RestParameter
-) -> list[Problem]:
+def _check(request: Message, field: FieldDescriptor, rule: options.RestParameter) -> list[Problem]:
     value = getattr(request, field.name)
     if value or (field.has_presence and request.HasField(field.name)):
-        return [
-            problem
-            for one in (value if field.is_repeated else (value,))
-            for problem in _broken(one, rule)
-        ]
+        return [problem for one in (value if field.is_repeated else (value,)) for problem in _broken(one, rule)]
     if rule.default_value:
         setattr(request, field.name, _READ[field.cpp_type](rule.default_value))
     return [("missing", "This parameter is needed.")] if rule.required else []
@@ -60,18 +54,10 @@ def _broken(value: Any, rule: options.RestParameter) -> list[Problem]:
     if rule.values and value not in rule.values:
         return [("enum", f"{value!r} is none of: {', '.join(rule.values)}.")]
     if rule.HasField("minimum") and value < rule.minimum:
-        return [
-            ("greater_than_equal", f"{value} is too small: at least {rule.minimum}.")
-        ]
+        return [("greater_than_equal", f"{value} is too small: at least {rule.minimum}.")]
     if rule.HasField("maximum") and value > rule.maximum:
         return [("less_than_equal", f"{value} is too large: at most {rule.maximum}.")]
-    if (
-        rule.id_prefixes
-        and value not in rule.id_words
-        and not is_id(value, *rule.id_prefixes)
-    ):
+    if rule.id_prefixes and value not in rule.id_words and not is_id(value, *rule.id_prefixes):
         forms = " or ".join(f"'{prefix}-<uuid4>'" for prefix in rule.id_prefixes)
-        return [
-            ("string_pattern_mismatch", f"{value!r} is not an id of the form {forms}.")
-        ]
+        return [("string_pattern_mismatch", f"{value!r} is not an id of the form {forms}.")]
     return []

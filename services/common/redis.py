@@ -4,9 +4,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-TIMEOUT_S = (
-    2.0  # seconds; Redis is a cache of logs and a bell: nobody waits long for it
-)
+TIMEOUT_S = 2.0  # seconds; Redis is a cache of logs and a bell: nobody waits long for it
 
 
 def connect(url: str) -> "Redis":

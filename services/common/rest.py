@@ -40,9 +40,7 @@ class Stream:
     chunks: AsyncIterator[bytes]
 
 
-def rest_handlers(
-    service: ServiceDescriptor, operations: object
-) -> grpc.GenericRpcHandler:
+def rest_handlers(service: ServiceDescriptor, operations: object) -> grpc.GenericRpcHandler:
     """Handlers for every RPC of the service, each on the method of `operations` with its name in snake case.
 
     Raises AttributeError when one is missing, so that a service with a hole does not start.
@@ -51,16 +49,10 @@ def rest_handlers(
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
-def _handler(
-    method: MethodDescriptor, operations: object
-) -> grpc.RpcMethodHandler[Message, HttpBody]:
+def _handler(method: MethodDescriptor, operations: object) -> grpc.RpcMethodHandler[Message, HttpBody]:
     run: Operation = getattr(operations, snake_case(method.name))
     rules = method.GetOptions().Extensions[options.rest]
-    reader = (
-        BodyReader(find_model(rules.body), optional=rules.body_optional)
-        if rules.body
-        else None
-    )
+    reader = BodyReader(find_model(rules.body), optional=rules.body_optional) if rules.body else None
     in_path = path_parameters(method)
 
     async def answer(request: Any, context: Context) -> Any:
@@ -72,9 +64,7 @@ def _handler(
         return answered
 
     async def unary(request: Message, context: Context) -> HttpBody:
-        return HttpBody(
-            content_type=JSON, data=print_json(await answer(request, context))
-        )
+        return HttpBody(content_type=JSON, data=print_json(await answer(request, context)))
 
     async def stream(request: Message, context: Context) -> AsyncIterator[HttpBody]:
         followed: Stream = await answer(request, context)

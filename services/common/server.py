@@ -58,9 +58,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
-        ],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler with its errors mapped."""
@@ -95,9 +93,7 @@ def _unary(handler: Handler, method: str) -> Handler:
 
 
 def _stream(handler: Handler, method: str) -> Handler:
-    async def call(
-        request: Any, context: ServicerContext[Any, Any]
-    ) -> AsyncIterator[Any]:
+    async def call(request: Any, context: ServicerContext[Any, Any]) -> AsyncIterator[Any]:
         request_id = _enter(context)
         try:
             async for response in handler(request, context):
@@ -109,9 +105,7 @@ def _stream(handler: Handler, method: str) -> Handler:
 
 
 def _enter(context: ServicerContext[Any, Any]) -> str:
-    request_id = read_caller(context.invocation_metadata()).request_id or ids.new_id(
-        "req"
-    )
+    request_id = read_caller(context.invocation_metadata()).request_id or ids.new_id("req")
     telemetry.request_id.set(request_id)
     return request_id
 
@@ -120,9 +114,7 @@ def _ours(exc: Exception, method: str, request_id: str) -> PerdureError:
     if isinstance(exc, PerdureError):
         return exc
     log.exception("%s failed", method)
-    return Internal(
-        f"Something went wrong in the server. Its log has the details under {request_id}."
-    )
+    return Internal(f"Something went wrong in the server. Its log has the details under {request_id}.")
 
 
 async def serve(
@@ -140,9 +132,7 @@ async def serve(
     names = list(add_services(server))
     status = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
-    reflection.enable_server_reflection(
-        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
-    )
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     server.add_insecure_port(listen)
     await server.start()
     for name in ("", *names):

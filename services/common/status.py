@@ -60,29 +60,19 @@ def _metadata(error: PerdureError) -> tuple[tuple[str, str | bytes], ...]:
 def _ascii(body: dict[str, errors.Json]) -> str:
     """JSON in ASCII, as HTTP headers need it: what is not stands inside strings, where escapes are allowed."""
     text = orjson.dumps(body).decode()
-    return (
-        text
-        if text.isascii()
-        else "".join(c if c.isascii() else _escape(c) for c in text)
-    )
+    return text if text.isascii() else "".join(c if c.isascii() else _escape(c) for c in text)
 
 
 def _escape(character: str) -> str:
     units = character.encode("utf-16-be")
-    return "".join(
-        f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2)
-    )
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
 
 
 def _status(error: PerdureError) -> status_pb2.Status:
-    info = error_details_pb2.ErrorInfo(
-        reason=error.reason, domain=DOMAIN, metadata=error.metadata
-    )
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     detail = any_pb2.Any()
     detail.Pack(info)
-    return status_pb2.Status(
-        code=error.code.value[0], message=str(error), details=[detail]
-    )
+    return status_pb2.Status(code=error.code.value[0], message=str(error), details=[detail])
 
 
 @contextmanager
@@ -101,28 +91,18 @@ def read_error(error: AioRpcError) -> PerdureError:
     """
     metadata = error.trailing_metadata() or Metadata()
     headers = {key: value for key, value in metadata if isinstance(value, str)}
-    body = (
-        orjson.loads(headers["x-error-detail"])
-        if "x-error-detail" in headers
-        else {"detail": error.details() or ""}
-    )
+    body = orjson.loads(headers["x-error-detail"]) if "x-error-detail" in headers else {"detail": error.details() or ""}
     info = _error_info(metadata)
     cls = _BY_CODE.get(
         error.code(),
-        errors.Unavailable
-        if error.code() is grpc.StatusCode.CANCELLED
-        else errors.Internal,
+        errors.Unavailable if error.code() is grpc.StatusCode.CANCELLED else errors.Internal,
     )
     received = cls(
         body.pop("detail"),
         metadata=dict(info.metadata),
         extra=body,
-        should_retry={"true": True, "false": False}.get(
-            headers.get("x-should-retry", "")
-        ),
-        retry_after_s=float(headers["retry-after"])
-        if "retry-after" in headers
-        else None,
+        should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "")),
+        retry_after_s=float(headers["retry-after"]) if "retry-after" in headers else None,
     )
     received.reason = info.reason or cls.reason
     received.http_status = int(headers.get("x-http-status", cls.http_status))
