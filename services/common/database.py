@@ -1,6 +1,5 @@
 """Postgres: engines and migrations. One database, one schema per service."""
 
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -62,7 +61,10 @@ def _upgrade(connection: Connection, service: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parents[1] / service / "migrations"))
     script = ScriptDirectory.from_config(config)
-    steps: Callable[..., object] = lambda revision, _: script._upgrade_revs("head", revision)
+
+    def steps(revision: str, _: object) -> object:
+        return script._upgrade_revs("head", revision)
+
     with EnvironmentContext(config, script, fn=steps) as environment:
         environment.configure(
             connection=connection,
