@@ -17,10 +17,7 @@ def _parse_delay(text: str) -> tuple[str, float]:
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.fakes.provider",
-        description="A fake of the model vendors.",
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.fakes.provider", description="A fake of the model vendors.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9101, help="0 takes a free one")
     parser.add_argument("--ttft-ms", type=float, default=0.0, help="wait before the first token")

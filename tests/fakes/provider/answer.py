@@ -14,8 +14,7 @@ from tests.fakes.provider.tool_request import Call, requested_calls
 Finish = Literal["stop", "tool_calls", "length", "content_filter"]
 
 _REPLY = re.compile(
-    r"\b(?:reply with the message|say)\s+(?:'(.+?)'|\"(.+?)\")(?=[\s.,;!?]|$)",
-    re.IGNORECASE | re.DOTALL,
+    r"\b(?:reply with the message|say)\s+(?:'(.+?)'|\"(.+?)\")(?=[\s.,;!?]|$)", re.IGNORECASE | re.DOTALL
 )
 _WORDS = re.compile(r"\breply with (\d+) words\b", re.IGNORECASE)
 _REMEMBER = re.compile(r"\bremember the word:?\s+(\w+)", re.IGNORECASE)
@@ -55,10 +54,7 @@ def answer_to(prompt: Prompt, directive: Directive) -> Answer:
     if prompt.reasons:
         answer = replace(answer, reasoning=_think(directive.reasoning_words))
     if directive.tool_args is not None:
-        answer = replace(
-            answer,
-            calls=tuple(Call(call.name, directive.tool_args) for call in answer.calls),
-        )
+        answer = replace(answer, calls=tuple(Call(call.name, directive.tool_args) for call in answer.calls))
     if directive.empty:
         return Answer(finish=_read_finish(directive) or "stop")
     return _cut_short(answer, _read_finish(directive), prompt.max_output_tokens)
@@ -67,11 +63,7 @@ def answer_to(prompt: Prompt, directive: Directive) -> Answer:
 def is_summary_request(prompt: Prompt) -> bool:
     """Whether the prompt asks for a summary of what it holds, so that instructions within are not addressed to the model."""
     text = prompt.user_text
-    edges = (
-        prompt.system[:_INSTRUCTION_CHARACTERS],
-        text[:_INSTRUCTION_CHARACTERS],
-        text[-_INSTRUCTION_CHARACTERS:],
-    )
+    edges = (prompt.system[:_INSTRUCTION_CHARACTERS], text[:_INSTRUCTION_CHARACTERS], text[-_INSTRUCTION_CHARACTERS:])
     return not prompt.tools and any(_SUMMARY.search(edge) for edge in edges)
 
 
@@ -171,10 +163,7 @@ def _forced_call(prompt: Prompt, text: str) -> Call:
 def _message_parameter(tool: Tool) -> str | None:
     properties = tool.parameters.get("properties", {})
     names = ("message", "text", "content", "answer")
-    return next(
-        (name for name in names if name in properties and type_name(properties[name]) == "string"),
-        None,
-    )
+    return next((name for name in names if name in properties and type_name(properties[name]) == "string"), None)
 
 
 def _think(words: int | None) -> str:
@@ -182,11 +171,7 @@ def _think(words: int | None) -> str:
 
 
 def _read_finish(directive: Directive) -> Finish | None:
-    finishes: dict[str | None, Finish] = {
-        "length": "length",
-        "content_filter": "content_filter",
-        "stop": "stop",
-    }
+    finishes: dict[str | None, Finish] = {"length": "length", "content_filter": "content_filter", "stop": "stop"}
     return finishes.get(directive.finish)
 
 
@@ -195,9 +180,5 @@ def _cut_short(answer: Answer, finish: Finish | None, limit: int | None) -> Answ
     if finish in ("length", "content_filter"):
         return replace(answer, text="".join(pieces[: max(1, len(pieces) // 2)]), finish=finish)
     if limit is not None and not answer.calls and len(pieces) > max(0, limit - answer.reasoning_tokens):
-        return replace(
-            answer,
-            text="".join(pieces[: max(0, limit - answer.reasoning_tokens)]),
-            finish="length",
-        )
+        return replace(answer, text="".join(pieces[: max(0, limit - answer.reasoning_tokens)]), finish="length")
     return replace(answer, finish=finish) if finish else answer

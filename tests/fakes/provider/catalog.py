@@ -55,12 +55,7 @@ ANTHROPIC_MODELS = (
     "claude-opus-4-1-20250805",
     "claude-3-7-sonnet-20250219",
 )
-GEMINI_MODELS = (
-    "gemini-2.5-pro",
-    "gemini-2.5-flash",
-    "gemini-2.5-flash-lite",
-    "gemini-3-pro-preview",
-)
+GEMINI_MODELS = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-3-pro-preview")
 GEMINI_EMBEDDING_MODELS = ("gemini-embedding-001", "text-embedding-004")
 ZAI_MODELS = ("glm-4.5", "glm-4.5-air", "glm-4.6", "glm-4.7")
 EMBEDDING_DIMENSIONS = {

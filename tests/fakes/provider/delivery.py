@@ -9,7 +9,7 @@ from aiohttp import web
 from tests.fakes.provider.directive import Directive
 from tests.fakes.provider.prompt import Body
 from tests.fakes.provider.traffic import Received
-from tests.fakes.provider.vendor import Frame
+from tests.fakes.provider.vendor import Frame, Vendor
 
 _GARBAGE = b"<html><body>It works!</body></html>"
 _GARBAGE_FRAME = b'data: {"choices": [{"delta": \n\n'
@@ -44,20 +44,14 @@ async def send_whole(request: web.Request, body: Body, directive: Directive) -> 
         data = orjson.dumps(body)
         response = await _open(request, "application/json", length=len(data))
         await response.write(data[: len(data) // 2])
-        return hang_up(request, response)
+        return _hang_up(request, response)
     if directive.garbage:
         return web.Response(body=_GARBAGE, content_type="text/html")
     return web.Response(body=orjson.dumps(body), content_type="application/json")
 
 
 async def send_stream(
-    request: web.Request,
-    frames: Iterable[Frame],
-    pace: Pace,
-    directive: Directive,
-    *,
-    received: Received,
-    error: Frame,
+    request: web.Request, frames: Iterable[Frame], pace: Pace, directive: Directive, *, received: Received, error: Frame
 ) -> web.StreamResponse:
     """Sends an answer as server-sent events; `error` is what a `stream_error` ends with."""
     response = await _open(request, "text/event-stream")
@@ -69,13 +63,25 @@ async def send_stream(
     last = max(1, sum(frame.is_token for frame in pieces) // 2) if breaks_off else None
     await _write_paced(response, pieces, pace, received=received, last=last)
     if directive.drop == "mid_stream":
-        return hang_up(request, response)
+        return _hang_up(request, response)
     if directive.stream_error:
         await response.write(error.data)
     return response
 
 
-def hang_up(request: web.Request, response: web.StreamResponse | None = None) -> web.StreamResponse:
+def fail(request: web.Request, directive: Directive, vendor: Vendor) -> web.StreamResponse | None:
+    """Does what a directive asks for in place of an answer: an error (raised as Refusal) or a closed connection."""
+    if directive.status is not None:
+        refusal = vendor.ordinary_refusal(directive.status)
+        if directive.retry_after is not None:
+            refusal.headers["retry-after"] = f"{directive.retry_after:g}"
+        raise refusal
+    if directive.drop is not None and directive.drop != "mid_stream":
+        return _hang_up(request)
+    return None
+
+
+def _hang_up(request: web.Request, response: web.StreamResponse | None = None) -> web.StreamResponse:
     """Closes the connection without finishing the answer."""
     if request.transport is not None:
         request.transport.close()
@@ -83,12 +89,7 @@ def hang_up(request: web.Request, response: web.StreamResponse | None = None) ->
 
 
 async def _write_paced(
-    response: web.StreamResponse,
-    frames: list[Frame],
-    pace: Pace,
-    *,
-    received: Received,
-    last: int | None,
+    response: web.StreamResponse, frames: list[Frame], pace: Pace, *, received: Received, last: int | None
 ) -> None:
     for frame in frames:
         if frame.is_token:

@@ -6,15 +6,14 @@ from aiohttp import web
 
 from tests.fakes.provider.answer import answer_to
 from tests.fakes.provider.catalog import context_window
-from tests.fakes.provider.delivery import Pace, hang_up, send_stream, send_whole
+from tests.fakes.provider.delivery import Pace, fail, send_stream, send_whole
 from tests.fakes.provider.directive import Directive
 from tests.fakes.provider.prompt import Body, Prompt
-from tests.fakes.provider.refusal import Refusal
 from tests.fakes.provider.request_body import read_body
 from tests.fakes.provider.steering import Steering
 from tests.fakes.provider.tokens import PromptCache, count_tokens
 from tests.fakes.provider.traffic import Received
-from tests.fakes.provider.vendor import Dialect
+from tests.fakes.provider.vendor import Completion, Dialect
 
 RECEIVED = web.RequestKey("received", Received)
 
@@ -35,27 +34,18 @@ class Exchange:
         pace = Pace(directive)
         self._check_window(prompt)
         await pace.wait_first()
-        if directive.status is not None:
-            raise self._injected_refusal(directive, directive.status)
-        if directive.drop is not None and directive.drop != "mid_stream":
-            return hang_up(request)
-        return await self._send(request, body, prompt, pace=pace, directive=directive)
+        failure = fail(request, directive, self.dialect.vendor)
+        return failure or await self._send(request, body, prompt, pace=pace, directive=directive)
 
     async def _send(
-        self,
-        request: web.Request,
-        body: Body,
-        prompt: Prompt,
-        *,
-        pace: Pace,
-        directive: Directive,
+        self, request: web.Request, body: Body, prompt: Prompt, *, pace: Pace, directive: Directive
     ) -> web.StreamResponse:
         answer = answer_to(prompt, directive)
-        usage = self.dialect.count(body, prompt, answer, self.cache)
+        completion = Completion(body, prompt, answer, self.dialect.count(body, prompt, answer, self.cache))
         if not self.dialect.wants_stream(request, body):
             await pace.wait_next(max(0, answer.tokens - 1))
-            return await send_whole(request, self.dialect.whole(prompt, answer, usage), directive)
-        frames = self.dialect.frames(body, prompt, answer, usage)
+            return await send_whole(request, self.dialect.whole(completion), directive)
+        frames = self.dialect.frames(completion)
         error = self.dialect.error_frame(self.dialect.vendor.ordinary_refusal(500))
         return await send_stream(request, frames, pace, directive, received=request[RECEIVED], error=error)
 
@@ -64,9 +54,3 @@ class Exchange:
         window = context_window(prompt.model)
         if tokens > window:
             raise self.dialect.overflow(prompt, tokens, window)
-
-    def _injected_refusal(self, directive: Directive, status: int) -> Refusal:
-        refusal = self.dialect.vendor.ordinary_refusal(status)
-        if directive.retry_after is not None:
-            refusal.headers["retry-after"] = f"{directive.retry_after:g}"
-        return refusal

@@ -79,10 +79,7 @@ class Prompt:
     @property
     def since_user(self) -> tuple[Turn, ...]:
         """What came after the last user message."""
-        last = max(
-            (i for i, turn in enumerate(self.turns) if turn.role == "user" and turn.texts),
-            default=-1,
-        )
+        last = max((i for i, turn in enumerate(self.turns) if turn.role == "user" and turn.texts), default=-1)
         return self.turns[last + 1 :]
 
     @property

@@ -8,13 +8,7 @@ class Refusal(Exception):
     """
 
     def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        kind: str = "",
-        code: str | None = None,
-        param: str | None = None,
+        self, status: int, message: str, *, kind: str = "", code: str | None = None, param: str | None = None
     ) -> None:
         super().__init__(message)
         self.status = status

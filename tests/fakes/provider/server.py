@@ -19,12 +19,7 @@ from tests.fakes.provider.traffic import Received, Traffic
 from tests.fakes.provider.vendor import Vendor
 
 _MAX_BODY_BYTES = 64 * 2**20
-_BASE_PATHS = {
-    "openai": "/openai/v1",
-    "anthropic": "/anthropic",
-    "gemini": "/gemini",
-    "zai": "/zai/api/paas/v4",
-}
+_BASE_PATHS = {"openai": "/openai/v1", "anthropic": "/anthropic", "gemini": "/gemini", "zai": "/zai/api/paas/v4"}
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -35,22 +30,14 @@ class ProviderFake:
     """
 
     def __init__(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        steering: Steering | None = None,
-        kept: int = 1000,
+        self, *, host: str = "127.0.0.1", port: int = 0, steering: Steering | None = None, kept: int = 1000
     ) -> None:
         self.steering = steering or Steering()
         self.traffic = Traffic(kept)
         self._host, self._port = host, port
         self._vendors: dict[str, Vendor] = {vendor.name: vendor for vendor in (OpenAi(),)}
         self._runner = web.AppRunner(
-            self._build_app(),
-            handler_cancellation=True,
-            access_log=None,
-            shutdown_timeout=1.0,
+            self._build_app(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
         )
 
     @property
@@ -69,10 +56,7 @@ class ProviderFake:
         return self
 
     async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._runner.cleanup()
 
@@ -94,10 +78,8 @@ class ProviderFake:
         received = request[RECEIVED] = await self._record(request, vendor)
         try:
             response = await _answer(request, handler, vendor)
-            received.status, received.finished = (
-                response.status,
-                not _is_closing(request),
-            )
+            received.finished = not _is_closing(request)
+            received.status = response.status if received.finished or response.prepared else None
             return response
         except (asyncio.CancelledError, ConnectionResetError):
             received.disconnected = True
@@ -126,13 +108,12 @@ class ProviderFake:
         return web.Response(status=204)
 
     async def _script(self, request: web.Request) -> web.Response:
-        """Applies `{"directive": "status=500", "times": 2}` to the next requests; times 0 drops what is left."""
+        """Applies `{"directive": "status=500", "times": 2, "api": "embeddings"}` to the next requests.
+
+        `times` is 1 if not given, and 0 drops what is left; `api` is `completions` if not given.
+        """
         body = orjson.loads(await request.read())
-        times = int(body.get("times", 1))
-        if times:
-            self.steering.script(body["directive"], times)
-        else:
-            self.steering.unscript()
+        self.steering.script(body.get("directive", ""), body.get("times", 1), api=body.get("api", "completions"))
         return web.Response(status=204)
 
 
@@ -153,12 +134,7 @@ async def _answer(request: web.Request, handler: _Handler, vendor: Vendor) -> we
 
 def _print(vendor: Vendor, refusal: Refusal) -> web.Response:
     body = orjson.dumps(vendor.print_refusal(refusal))
-    return web.Response(
-        body=body,
-        status=refusal.status,
-        content_type="application/json",
-        headers=refusal.headers,
-    )
+    return web.Response(body=body, status=refusal.status, content_type="application/json", headers=refusal.headers)
 
 
 def _is_closing(request: web.Request) -> bool:

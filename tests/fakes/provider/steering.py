@@ -2,10 +2,13 @@
 
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from tests.fakes.provider.answer import is_summary_request
 from tests.fakes.provider.directive import Directive, find_directives, parse_directive
 from tests.fakes.provider.prompt import Prompt
+
+Api = Literal["completions", "embeddings"]
 
 
 @dataclass
@@ -15,16 +18,21 @@ class Steering:
     ttft_ms: float = 0.0
     inter_token_ms: float = 0.0
     delays: dict[str, float] = field(default_factory=dict)
-    _script: deque[Directive] = field(default_factory=deque)
+    _scripts: dict[Api, deque[Directive]] = field(
+        default_factory=lambda: {"completions": deque(), "embeddings": deque()}
+    )
     _used: Counter[str] = field(default_factory=Counter)
 
-    def script(self, directive: str, times: int = 1) -> None:
-        """Applies a directive to the next requests, whatever their messages say."""
-        self._script.extend([parse_directive(directive)] * times)
+    def script(self, directive: str, times: int = 1, *, api: Api = "completions") -> None:
+        """Applies a directive to the next requests, whatever they say; `times=0` drops what is left."""
+        if times == 0:
+            self._scripts[api].clear()
+        self._scripts[api].extend([parse_directive(directive)] * times)
 
-    def unscript(self) -> None:
-        """Drops what is left of the script."""
-        self._script.clear()
+    def direct_embedding(self) -> Directive:
+        """The directive for a request that has no messages: only the script counts."""
+        script = self._scripts["embeddings"]
+        return script.popleft() if script else Directive()
 
     def direct(self, prompt: Prompt) -> Directive:
         """The directive for one request; the message's own comes before the script, and that before the defaults."""
@@ -33,8 +41,8 @@ class Steering:
         for part, delay_ms in self.delays.items():
             if part in text:
                 result = replace(result, ttft_ms=delay_ms)
-        if self._script:
-            result = self._script.popleft().over(result)
+        if self._scripts["completions"]:
+            result = self._scripts["completions"].popleft().over(result)
         for source, directive in find_directives(text):
             if self._applies(source, directive, prompt):
                 result = directive.over(result)

@@ -71,11 +71,7 @@ def _read_arguments(tool: Tool, text: str) -> list[Body]:
         return [_fill(tool, _loose_values(properties, text))]
     count = max(len(values) for values in named.values())
     return [
-        _fill(
-            tool,
-            {name: values[min(i, len(values) - 1)] for name, values in named.items()},
-        )
-        for i in range(count)
+        _fill(tool, {name: values[min(i, len(values) - 1)] for name, values in named.items()}) for i in range(count)
     ]
 
 

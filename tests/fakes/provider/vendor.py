@@ -20,6 +20,16 @@ class Frame:
     is_token: bool = False
 
 
+@dataclass(frozen=True)
+class Completion:
+    """A request with its answer, ready to be printed."""
+
+    body: Body
+    prompt: Prompt
+    answer: Answer
+    usage: Usage
+
+
 class Vendor(Protocol):
     """The manners that all APIs of a vendor share."""
 
@@ -59,10 +69,10 @@ class Dialect(Protocol):
     def count(self, body: Body, prompt: Prompt, answer: Answer, cache: PromptCache) -> Usage:
         """The usage to report."""
 
-    def whole(self, prompt: Prompt, answer: Answer, usage: Usage) -> Body:
+    def whole(self, completion: Completion) -> Body:
         """The answer in one piece."""
 
-    def frames(self, body: Body, prompt: Prompt, answer: Answer, usage: Usage) -> Iterable[Frame]:
+    def frames(self, completion: Completion) -> Iterable[Frame]:
         """The answer as a stream of server-sent events."""
 
     def error_frame(self, refusal: Refusal) -> Frame:

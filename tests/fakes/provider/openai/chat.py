@@ -16,14 +16,8 @@ from tests.fakes.provider.openai.vendor import OpenAi
 from tests.fakes.provider.prompt import Body, JsonFormat, Prompt
 from tests.fakes.provider.refusal import Refusal
 from tests.fakes.provider.request_body import as_text
-from tests.fakes.provider.tokens import (
-    PromptCache,
-    Usage,
-    count_tokens,
-    round_cached,
-    split_tokens,
-)
-from tests.fakes.provider.vendor import Frame
+from tests.fakes.provider.tokens import PromptCache, Usage, count_tokens, round_cached, split_tokens
+from tests.fakes.provider.vendor import Completion, Frame
 
 _ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 _PARAMETERS = {
@@ -82,39 +76,27 @@ class OpenAiChat:
             reasoning=reasoning,
         )
 
-    def whole(self, prompt: Prompt, answer: Answer, usage: Usage) -> Body:
+    def whole(self, completion: Completion) -> Body:
         """A `chat.completion`."""
-        message: Body = {
-            "role": "assistant",
-            "content": answer.text or None,
-            "refusal": None,
-            "annotations": [],
-        }
+        answer = completion.answer
+        message: Body = {"role": "assistant", "content": answer.text or None, "refusal": None, "annotations": []}
         if answer.calls:
             message["tool_calls"] = [_print_call(call.name, call.arguments) for call in answer.calls]
-        choice = {
-            "index": 0,
-            "message": message,
-            "logprobs": None,
-            "finish_reason": answer.finish,
-        }
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish}
         return {
-            **_envelope(prompt, "chat.completion"),
+            **_envelope(completion.prompt, "chat.completion"),
             "choices": [choice],
-            "usage": print_usage(usage),
+            "usage": print_usage(completion.usage),
         }
 
-    def frames(self, body: Body, prompt: Prompt, answer: Answer, usage: Usage) -> Iterator[Frame]:
+    def frames(self, completion: Completion) -> Iterator[Frame]:
         """`chat.completion.chunk` events, ended by `[DONE]`."""
-        envelope = _envelope(prompt, "chat.completion.chunk")
+        body, answer = completion.body, completion.answer
+        envelope = _envelope(completion.prompt, "chat.completion.chunk")
         include_usage = bool((body.get("stream_options") or {}).get("include_usage"))
         if include_usage:
             envelope["usage"] = None
-        first = {
-            "role": "assistant",
-            "content": None if answer.calls else "",
-            "refusal": None,
-        }
+        first = {"role": "assistant", "content": None if answer.calls else "", "refusal": None}
         yield _chunk(envelope, first)
         for token in split_tokens(answer.text) if answer.text else ():
             yield _chunk(envelope, {"content": token}, is_token=True)
@@ -122,7 +104,7 @@ class OpenAiChat:
             yield _chunk(envelope, {"tool_calls": [delta]}, is_token=True)
         yield _chunk(envelope, {}, finish=answer.finish)
         if include_usage:
-            yield Frame(sse({**envelope, "choices": [], "usage": print_usage(usage)}))
+            yield Frame(sse({**envelope, "choices": [], "usage": print_usage(completion.usage)}))
         yield Frame(b"data: [DONE]\n\n")
 
     def error_frame(self, refusal: Refusal) -> Frame:
@@ -178,22 +160,12 @@ def _check_parameters(body: Body) -> None:
     if unknown:
         raise _invalid(f"Unrecognized request argument supplied: {unknown}")
     if body.get("tools") == []:
-        raise _invalid(
-            "Invalid 'tools': empty array. Expected an array with minimum length 1.",
-            "tools",
-            "empty_array",
-        )
+        raise _invalid("Invalid 'tools': empty array. Expected an array with minimum length 1.", "tools", "empty_array")
     for name in ("tool_choice", "parallel_tool_calls"):
         if body.get(name) is not None and not body.get("tools"):
-            raise _invalid(
-                f"Invalid value for '{name}': '{name}' is only allowed when 'tools' are specified.",
-                name,
-            )
+            raise _invalid(f"Invalid value for '{name}': '{name}' is only allowed when 'tools' are specified.", name)
     if body.get("stream_options") is not None and not body.get("stream"):
-        raise _invalid(
-            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
-            "stream_options",
-        )
+        raise _invalid("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options")
     if is_reasoning_model(body["model"]):
         _check_reasoning_parameters(body)
     _check_output_limit(body)
@@ -236,12 +208,7 @@ def _read_format(body: Body) -> JsonFormat | None:
             "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
             "messages",
         )
-    return read_format(
-        asked.get("type"),
-        owner.get("schema") or {},
-        owner,
-        "response_format.json_schema",
-    )
+    return read_format(asked.get("type"), owner.get("schema") or {}, owner, "response_format.json_schema")
 
 
 def _envelope(prompt: Prompt, kind: str) -> Body:
@@ -262,11 +229,7 @@ def _chunk(envelope: Body, delta: Body, *, finish: str | None = None, is_token: 
 
 def _print_call(name: str, arguments: str) -> Body:
     function = {"name": name, "arguments": arguments}
-    return {
-        "id": f"call_{secrets.token_hex(12)}",
-        "type": "function",
-        "function": function,
-    }
+    return {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function}
 
 
 def _invalid(message: str, param: str | None = None, code: str | None = None) -> Refusal:

@@ -7,10 +7,7 @@ from tests.fakes.provider.prompt import Body, ToolCall, ToolReturn, Turn
 from tests.fakes.provider.refusal import Refusal
 
 _MAX_CALL_ID = 40  # characters; longer ones are refused
-_SPOKEN_ROLES: dict[str, Literal["user", "assistant"]] = {
-    "user": "user",
-    "assistant": "assistant",
-}
+_SPOKEN_ROLES: dict[str, Literal["user", "assistant"]] = {"user": "user", "assistant": "assistant"}
 
 
 def read_system(messages: list[Body]) -> str:
@@ -26,10 +23,7 @@ def read_turns(messages: list[Body], roles: Collection[str]) -> tuple[Turn, ...]
         Refusal: an unknown role, empty content, or calls and returns that do not pair.
     """
     if not messages:
-        raise _invalid(
-            "Invalid 'messages': empty array. Expected an array with minimum length 1.",
-            "messages",
-        )
+        raise _invalid("Invalid 'messages': empty array. Expected an array with minimum length 1.", "messages")
     for index, message in enumerate(messages):
         _check_message(message, index, roles)
     _check_pairs(messages)
@@ -41,40 +35,27 @@ def _check_message(message: Body, index: int, roles: Collection[str]) -> None:
     if role not in roles:
         supported = ", ".join(f"'{name}'" for name in roles)
         raise _invalid(
-            f"Invalid value: '{role}'. Supported values are: {supported}.",
-            f"messages[{index}].role",
-            "invalid_value",
+            f"Invalid value: '{role}'. Supported values are: {supported}.", f"messages[{index}].role", "invalid_value"
         )
     calls = message.get("tool_calls")
     if calls is not None:
         _check_calls(calls, index)
     if message.get("content") is None and not calls:
-        raise _invalid(
-            "Invalid value for 'content': expected a string, got null.",
-            f"messages.[{index}].content",
-        )
+        raise _invalid("Invalid value for 'content': expected a string, got null.", f"messages.[{index}].content")
     if role != "tool" and not calls and not "".join(_texts(message)) and not _has_other_parts(message):
-        raise _invalid(
-            f"Invalid 'messages[{index}].content': empty content.",
-            f"messages[{index}].content",
-        )
+        raise _invalid(f"Invalid 'messages[{index}].content': empty content.", f"messages[{index}].content")
 
 
 def _check_calls(calls: list[Body], index: int) -> None:
     place = f"messages[{index}].tool_calls"
     if not calls:
         raise _invalid(
-            f"Invalid '{place}': empty array. Expected an array with minimum length 1.",
-            place,
-            "empty_array",
+            f"Invalid '{place}': empty array. Expected an array with minimum length 1.", place, "empty_array"
         )
     for number, call in enumerate(calls):
         function = call.get("function") or {}
         if not isinstance(function.get("arguments"), str) or not function.get("name"):
-            raise _invalid(
-                f"Missing required parameter: '{place}[{number}].function'.",
-                f"{place}[{number}].function",
-            )
+            raise _invalid(f"Missing required parameter: '{place}[{number}].function'.", f"{place}[{number}].function")
         if len(call.get("id") or "") > _MAX_CALL_ID:
             raise _invalid(
                 f"Invalid '{place}[{number}].id': string too long. Expected a string with maximum length {_MAX_CALL_ID}, "
@@ -112,10 +93,7 @@ def _check_answered(open_ids: list[str], index: int) -> None:
 
 def _read_turn(message: Body) -> Turn:
     if message["role"] == "tool":
-        return Turn(
-            "user",
-            returns=(ToolReturn(message["tool_call_id"], "".join(_texts(message))),),
-        )
+        return Turn("user", returns=(ToolReturn(message["tool_call_id"], "".join(_texts(message))),))
     calls = tuple(ToolCall(call["function"]["name"], call["id"]) for call in message.get("tool_calls") or ())
     return Turn(_SPOKEN_ROLES[message["role"]], texts=tuple(_texts(message)), calls=calls)
 

@@ -25,11 +25,7 @@ def read_tools(functions: list[Body], place: str) -> tuple[Tool, ...]:
                 "invalid_value",
             )
         if function.get("strict"):
-            check_strict(
-                function.get("parameters") or {},
-                f"function '{name}'",
-                f"{param}.parameters",
-            )
+            check_strict(function.get("parameters") or {}, f"function '{name}'", f"{param}.parameters")
     return tuple(Tool(function["name"], function.get("parameters") or {}) for function in functions)
 
 
@@ -54,8 +50,7 @@ def read_choice(choice: Any) -> ToolChoice:
         return ToolChoice("required", name)
     if choice not in (None, "auto", "none", "required"):
         raise _invalid(
-            f"Invalid value: '{choice}'. Supported values are: 'none', 'auto', and 'required'.",
-            "tool_choice",
+            f"Invalid value: '{choice}'. Supported values are: 'none', 'auto', and 'required'.", "tool_choice"
         )
     return ToolChoice(choice or "auto")
 
@@ -67,11 +62,7 @@ def read_format(kind: str | None, schema: Body, owner: Body, param: str) -> Json
     if kind != "json_schema":
         return None
     if not owner.get("name"):
-        raise _invalid(
-            f"Missing required parameter: '{param}.name'.",
-            f"{param}.name",
-            "missing_required_parameter",
-        )
+        raise _invalid(f"Missing required parameter: '{param}.name'.", f"{param}.name", "missing_required_parameter")
     if owner.get("strict"):
         check_strict(schema, f"response_format '{owner['name']}'", param)
     return JsonFormat(schema)

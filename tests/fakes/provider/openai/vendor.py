@@ -14,22 +14,10 @@ _ORDINARY = {
         "invalid_request_error",
         "unsupported_country_region_territory",
     ),
-    404: (
-        "The model does not exist or you do not have access to it.",
-        "invalid_request_error",
-        "model_not_found",
-    ),
+    404: ("The model does not exist or you do not have access to it.", "invalid_request_error", "model_not_found"),
     429: ("Rate limit reached for requests.", "requests", "rate_limit_exceeded"),
-    500: (
-        "The server had an error while processing your request. Sorry about that!",
-        "server_error",
-        None,
-    ),
-    503: (
-        "The engine is currently overloaded, please try again later",
-        "server_error",
-        None,
-    ),
+    500: ("The server had an error while processing your request. Sorry about that!", "server_error", None),
+    503: ("The engine is currently overloaded, please try again later", "server_error", None),
 }
 
 
@@ -54,11 +42,4 @@ class OpenAi:
     def print_refusal(self, refusal: Refusal) -> Body:
         """`{"error": {"message", "type", "param", "code"}}`."""
         kind = refusal.kind or self.ordinary_refusal(refusal.status).kind
-        return {
-            "error": {
-                "message": refusal.message,
-                "type": kind,
-                "param": refusal.param,
-                "code": refusal.code,
-            }
-        }
+        return {"error": {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.code}}
