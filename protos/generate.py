@@ -1,8 +1,9 @@
 """Generates everything that is made from the protos into `gen/`, which is not in git.
 
-    gen/perdure/         messages, gRPC stubs and their types
-    gen/descriptor.pb    the descriptor set that the gateway and the OpenAPI document are made from
-    gen/include/         links to Google's protos, for buf
+gen/perdure/         messages, gRPC stubs and their types
+gen/descriptor.pb    the descriptor set that the gateway and the OpenAPI document are made from
+gen/include/         links to Google's protos, for buf
+gen/openapi.json     the OpenAPI document
 """
 
 import os
@@ -27,6 +28,7 @@ def main() -> None:
         replace_package(Path(scratch))
         os.replace(Path(scratch) / "descriptor.pb", GEN / "descriptor.pb")
     link_google_protos()
+    write_openapi()
 
 
 def generate(out: Path) -> None:
@@ -69,6 +71,15 @@ def link_google_protos() -> None:
     for name in LINKED_PROTOS:
         (include / name).parent.mkdir(parents=True, exist_ok=True)
         (include / name).symlink_to(common_protos() / name)
+
+
+def write_openapi() -> None:
+    """Makes the OpenAPI document in a process of its own, which sees the package that was just generated."""
+    root = PROTOS.parent
+    command = [sys.executable, "-m", "services.contract.openapi", "gen/descriptor.pb"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(GEN)])}
+    made = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=root, env=environment)
+    (GEN / "openapi.json").write_bytes(made.stdout)
 
 
 if __name__ == "__main__":
