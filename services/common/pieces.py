@@ -231,7 +231,7 @@ def summary_alert(message: Message) -> str:
     return orjson.dumps(
         {
             "type": "system_alert",
-            "message": f"Earlier messages no longer fit here. This summary replaces them:\n{_plain_text(message.parts)}",
+            "message": f"Earlier messages no longer fit. This summary stands for them:\n{_plain_text(message.parts)}",
             "time": message.created_at.ToDatetime(UTC).strftime("%Y-%m-%d %I:%M:%S %p UTC%z"),
         },
         option=orjson.OPT_INDENT_2,
