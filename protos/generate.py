@@ -13,8 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import grpc_tools  # type: ignore[import-untyped]  # ships no types
-from google.api import annotations_pb2  # type: ignore[import-untyped]  # ships no types
+import grpc_tools
+from google.api import annotations_pb2
 
 PROTOS = Path(__file__).resolve().parent
 GEN = PROTOS.parent / "gen"

@@ -1,0 +1,1 @@
+"""The `perdure` command: the whole stack on one machine."""
