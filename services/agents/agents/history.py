@@ -1,0 +1,61 @@
+"""What agents need of their conversations. `services.agents.conversations` has it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from perdure.conversation.v1.message_pb2 import Message, Role
+from services.contract.agents import AgentState
+from services.contract.messages import ApprovalRequestMessage
+
+
+class History(Protocol):
+    """The conversations of agents, inside a transaction of the caller.
+
+    `conversation_id` is "conv-<uuid4>", or an agent's id for its own history.
+    """
+
+    async def open_own(self, tx: AsyncConnection, agent: AgentState, messages: Sequence[Message]) -> None:
+        """Opens a new agent's own history with its first messages, all in the context window, system message first."""
+
+    async def own_windows(self, tx: AsyncConnection, agent_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The message ids in the context window of each agent's own history, oldest first."""
+
+    async def set_own_window(self, tx: AsyncConnection, agent_id: str, message_ids: Sequence[str]) -> None:
+        """Puts exactly these messages into the context window. Raises NotFound for one that is not the agent's."""
+
+    async def rewrite_own_system(self, tx: AsyncConnection, agent_id: str, text: str) -> None:
+        """Replaces the text of the system message of the agent's own history; the message keeps its id."""
+
+    async def pending_approvals(
+        self, tx: AsyncConnection, agent_ids: Sequence[str]
+    ) -> dict[str, ApprovalRequestMessage]:
+        """The unanswered approval request in each agent's own history; agents without one are left out."""
+
+    async def read_window(self, tx: AsyncConnection, conversation_id: str) -> list[Message]:
+        """The context window, oldest first."""
+
+    async def count_messages(self, tx: AsyncConnection, conversation_id: str) -> int:
+        """How many messages the conversation has, those outside the window included."""
+
+    async def isolated_block_ids(self, tx: AsyncConnection, conversation_id: str) -> list[str]:
+        """The conversation's own copies of blocks; none in an agent's own history."""
+
+    async def search(
+        self,
+        tx: AsyncConnection,
+        *,
+        organization_id: str,
+        agent_id: str,
+        words: str,
+        roles: Sequence[Role.ValueType],
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+    ) -> list[Message]:
+        """The agent's newest messages, of all its conversations, that hold every word, whatever the case."""
+
+    async def delete_of_agent(self, tx: AsyncConnection, organization_id: str, agent_id: str) -> None:
+        """Ends active turns as deleted, and deletes every conversation and message of the agent."""
