@@ -2,6 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import TypeAlias
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
@@ -14,6 +15,8 @@ POOL_SIZE = 10  # connections per process
 POOL_OVERFLOW = 10  # more of them in a burst
 STATEMENT_TIMEOUT_MS = 60_000  # no statement of ours takes longer; a stuck one must not hold its locks for ever
 _MIGRATION_LOCK = 7_310_422_901  # any number that is ours: one migration at a time
+
+Transaction: TypeAlias = AsyncConnection  # what domain code passes on from store to store
 
 
 def open_engine(url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:

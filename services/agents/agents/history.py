@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from perdure.conversation.v1.message_pb2 import Message, Role
+from services.common.database import Transaction
 from services.contract.agents import AgentState
 from services.contract.messages import ApprovalRequestMessage
 
@@ -17,35 +16,33 @@ class History(Protocol):
     `conversation_id` is "conv-<uuid4>", or an agent's id for its own history.
     """
 
-    async def open_own(self, tx: AsyncConnection, agent: AgentState, messages: Sequence[Message]) -> None:
+    async def open_own(self, tx: Transaction, agent: AgentState, messages: Sequence[Message]) -> None:
         """Opens a new agent's own history with its first messages, all in the context window, system message first."""
 
-    async def own_windows(self, tx: AsyncConnection, agent_ids: Sequence[str]) -> dict[str, list[str]]:
+    async def own_windows(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[str]]:
         """The message ids in the context window of each agent's own history, oldest first."""
 
-    async def set_own_window(self, tx: AsyncConnection, agent_id: str, message_ids: Sequence[str]) -> None:
+    async def set_own_window(self, tx: Transaction, agent_id: str, message_ids: Sequence[str]) -> None:
         """Puts exactly these messages into the context window. Raises NotFound for one that is not the agent's."""
 
-    async def rewrite_own_system(self, tx: AsyncConnection, agent_id: str, text: str) -> None:
+    async def rewrite_own_system(self, tx: Transaction, agent_id: str, text: str) -> None:
         """Replaces the text of the system message of the agent's own history; the message keeps its id."""
 
-    async def pending_approvals(
-        self, tx: AsyncConnection, agent_ids: Sequence[str]
-    ) -> dict[str, ApprovalRequestMessage]:
+    async def pending_approvals(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, ApprovalRequestMessage]:
         """The unanswered approval request in each agent's own history; agents without one are left out."""
 
-    async def read_window(self, tx: AsyncConnection, conversation_id: str) -> list[Message]:
+    async def read_window(self, tx: Transaction, conversation_id: str) -> list[Message]:
         """The context window, oldest first."""
 
-    async def count_messages(self, tx: AsyncConnection, conversation_id: str) -> int:
+    async def count_messages(self, tx: Transaction, conversation_id: str) -> int:
         """How many messages the conversation has, those outside the window included."""
 
-    async def isolated_block_ids(self, tx: AsyncConnection, conversation_id: str) -> list[str]:
+    async def isolated_block_ids(self, tx: Transaction, conversation_id: str) -> list[str]:
         """The conversation's own copies of blocks; none in an agent's own history."""
 
     async def search(
         self,
-        tx: AsyncConnection,
+        tx: Transaction,
         *,
         organization_id: str,
         agent_id: str,
@@ -57,5 +54,5 @@ class History(Protocol):
     ) -> list[Message]:
         """The agent's newest messages, of all its conversations, that hold every word, whatever the case."""
 
-    async def delete_of_agent(self, tx: AsyncConnection, organization_id: str, agent_id: str) -> None:
+    async def delete_of_agent(self, tx: Transaction, organization_id: str, agent_id: str) -> None:
         """Ends active turns as deleted, and deletes every conversation and message of the agent."""
