@@ -2,7 +2,8 @@
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 BIN := .venv/bin
-PROTOS := $(shell find protos -type f)
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+SOURCES_OF_GEN := $(shell find protos services/contract -name '*.py' -o -name '*.proto')
 ARGS ?=
 
 .PHONY: up setup gen check-gateway
@@ -12,18 +13,21 @@ up: setup  ## start everything: make up ARGS="--port 9000 --data-dir DIR"
 
 setup: .venv/.setup  ## prepare .venv and the generated code
 
-.venv/.setup: requirements.lock pyproject.toml $(PROTOS)
+.venv/.installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Perdure needs Python 3.11 or newer")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing dependencies (a minute or two, the first time) ..."
-	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
-	@echo "Generating code from protos ..."
-	@$(MAKE) --no-print-directory gen
-	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-build-isolation --no-deps -e .
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@echo "Installing dependencies (a minute or two, the first time)"
+	@$(PIP) -r requirements.lock
 	@touch $@
 
-gen:  ## make gen/ from protos
+.venv/.setup: .venv/.installed pyproject.toml $(SOURCES_OF_GEN)
+	@echo "Generating code"
+	@$(MAKE) --no-print-directory gen
+	@PYTHONWARNINGS=ignore $(PIP) --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+gen:  ## make gen/ anew
 	@$(BIN)/python protos/generate.py
 
 check-gateway: setup  ## have Envoy read its configuration
-	@$(BIN)/perdure check-gateway
+	@$(BIN)/python gateway/check.py

@@ -27,9 +27,9 @@ local function error_body(detail)
   return '{"detail":' .. detail .. "}"
 end
 
--- The body of a gRPC error that did not bring one: {"code": 5, "message": "…"} from the transcoder.
+-- The body of a gRPC error that did not bring one: {"code":5,"message":"…","details":[…]} from the transcoder.
 local function status_body(text)
-  local message = text:match('"message":(".*")')
+  local message = text:match('"message":(".-"),"details":') or text:match('"message":(".*")}')
   return '{"detail":' .. (message or '"Internal Server Error"') .. "}"
 end
 

@@ -19,9 +19,11 @@ from google.api import annotations_pb2
 PROTOS = Path(__file__).resolve().parent
 GEN = PROTOS.parent / "gen"
 LINKED_PROTOS = ("google/api/annotations.proto", "google/api/http.proto", "google/api/httpbody.proto")
+ERROR_DETAILS = "google/rpc/error_details.proto"  # the gateway cannot print an error whose details it does not know
 
 
 def main() -> None:
+    """Makes `gen/` anew."""
     GEN.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=GEN) as scratch:
         generate(Path(scratch))
@@ -38,7 +40,7 @@ def generate(out: Path) -> None:
     command += [f"--{kind}_out={out}" for kind in ("python", "grpc_python")]
     command += [f"--mypy_out=quiet:{out}", f"--mypy_grpc_out=quiet,only_async:{out}"]
     command += [f"--descriptor_set_out={out}/descriptor.pb", "--include_imports", "--include_source_info"]
-    command += sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
+    command += [ERROR_DETAILS, *sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))]
     plugins = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     subprocess.run(command, check=True, env={**os.environ, "PATH": plugins})
     for folder in [out / "perdure", *(path for path in (out / "perdure").rglob("*") if path.is_dir())]:
