@@ -4,6 +4,8 @@ A service's `rest.proto` lists them; for each RPC this reads parameters and body
 method of the same name on the service's REST object, and prints what it answers.
 """
 
+from __future__ import annotations  # grpc's handlers are generic for type checkers only
+
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass

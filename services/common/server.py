@@ -1,5 +1,7 @@
 """A gRPC server with what every service has: errors mapped, health, reflection, a graceful end."""
 
+from __future__ import annotations  # grpc's handlers are generic for type checkers only
+
 import asyncio
 import logging
 import signal

@@ -1,0 +1,148 @@
+"""The generic REST servicer and the mapping of errors, through a real channel to a server in this process."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import orjson
+import pytest
+from google.api.httpbody_pb2 import HttpBody
+from grpc.aio import AioRpcError
+
+from perdure.runs.v1 import rest_pb2
+from services.common.caller import Caller
+from services.common.channels import open_channel
+from services.common.errors import Conflict, NotFound
+from services.common.rest import JSON, Stream, rest_handlers
+from services.common.server import OPTIONS, ErrorInterceptor
+from services.common.status import read_error
+
+SERVICE = rest_pb2.DESCRIPTOR.services_by_name["RunRest"]
+STEP = "step-00000000-0000-4000-8000-000000000001"
+AGENT = "agent-00000000-0000-4000-8000-000000000001"
+
+
+class Operations:
+    """Answers what it was asked; `answers` are used once each where they are given."""
+
+    def __getattr__(self, name: str) -> Callable[[Caller, Any, Any], Awaitable[Any]]:
+        async def answer(caller: Caller, query: Any, body: Any) -> Any:
+            if name == "get_step":
+                raise NotFound(f"There is no step {query.step_id} – none")
+            if name == "send_message_async":
+                raise Conflict("Busy", metadata={"run_id": "run-1"}, extra={"run_id": "run-1"}, should_retry=False)
+            if name == "stream_message":
+                return Stream(JSON, chunks(body.new_messages[0].content))
+            if name == "get_run_usage":
+                raise ValueError("a secret")
+            return {"limit": query.limit, "order": query.order, "retries": caller.retry_count}
+
+        return answer
+
+
+async def chunks(text: str) -> AsyncIterator[bytes]:
+    for word in text.split():
+        yield word.encode()
+
+
+@pytest.fixture
+async def channel(tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=OPTIONS)
+    server.add_generic_rpc_handlers([rest_handlers(SERVICE, Operations())])
+    server.add_insecure_port(f"unix:{tmp_path}/s")
+    await server.start()
+    async with open_channel(f"unix:{tmp_path}/s") as channel:
+        yield channel
+    await server.stop(None)
+
+
+async def call(channel: grpc.aio.Channel, method: str, request: Any, **metadata: str) -> Any:
+    rpc = channel.unary_unary(
+        f"/{SERVICE.full_name}/{method}",
+        request_serializer=type(request).SerializeToString,
+        response_deserializer=HttpBody.FromString,
+    )
+    pairs = tuple((name.replace("_", "-"), value) for name, value in metadata.items())
+    return orjson.loads((await rpc(request, metadata=pairs)).data)
+
+
+async def failure(channel: grpc.aio.Channel, method: str, request: Any) -> AioRpcError:
+    with pytest.raises(AioRpcError) as caught:
+        await call(channel, method, request)
+    return caught.value
+
+
+async def test_parameters_get_their_defaults(channel: grpc.aio.Channel) -> None:
+    answer = await call(channel, "ListSteps", rest_pb2.ListStepsQuery(), x_stainless_retry_count="2")
+
+    assert answer == {"limit": 50, "order": "desc", "retries": 2}
+
+
+async def test_a_bad_parameter_is_named(channel: grpc.aio.Channel) -> None:
+    error = await failure(channel, "ListSteps", rest_pb2.ListStepsQuery(order="up", limit=-1))
+
+    received = read_error(error)
+    assert received.http_status == 422
+    assert isinstance(received.detail, list)
+    assert sorted(problem["loc"] for problem in received.detail) == [["query", "limit"], ["query", "order"]]
+
+
+async def test_a_bad_id_in_the_path_is_named(channel: grpc.aio.Channel) -> None:
+    error = await failure(channel, "GetStep", rest_pb2.GetStepQuery(step_id="nonsense"))
+
+    assert read_error(error).detail[0]["loc"] == ["path", "step_id"]  # type: ignore[index, call-overload]
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b"", ["body"]),
+        (b"{broken", ["body"]),
+        (b'{"messages": [{"role": "robot", "content": "x"}]}', ["body", "messages", 0, "message", "role"]),
+        (b'{"messages": [{"role": "user", "content": "x"}], "max_steps": "many"}', ["body", "max_steps"]),
+    ],
+)
+async def test_a_bad_body_is_named(channel: grpc.aio.Channel, body: bytes, where: list[str]) -> None:
+    request = rest_pb2.SendMessageAsyncQuery(agent_id=AGENT, body=HttpBody(data=body))
+
+    received = read_error(await failure(channel, "SendMessageAsync", request))
+
+    assert received.http_status == 422
+    assert received.detail[0]["loc"][: len(where)] == where  # type: ignore[index, call-overload]
+
+
+async def test_an_error_keeps_status_reason_metadata_and_body(channel: grpc.aio.Channel) -> None:
+    body = HttpBody(data=b'{"input": "Hello"}')
+
+    received = read_error(
+        await failure(channel, "SendMessageAsync", rest_pb2.SendMessageAsyncQuery(agent_id=AGENT, body=body))
+    )
+
+    assert isinstance(received, Conflict)
+    assert (received.detail, received.extra, received.metadata) == ("Busy", {"run_id": "run-1"}, {"run_id": "run-1"})
+    assert received.should_retry is False
+
+
+async def test_text_outside_ascii_survives(channel: grpc.aio.Channel) -> None:
+    received = read_error(await failure(channel, "GetStep", rest_pb2.GetStepQuery(step_id=STEP)))
+
+    assert received.detail == f"There is no step {STEP} – none"
+
+
+async def test_what_is_not_ours_is_not_told(channel: grpc.aio.Channel) -> None:
+    error = await failure(channel, "GetRunUsage", rest_pb2.GetRunUsageQuery(run_id="run-1"))
+
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in (error.details() or "")
+
+
+async def test_a_stream_is_sent_chunk_by_chunk(channel: grpc.aio.Channel) -> None:
+    rpc = channel.unary_stream(
+        f"/{SERVICE.full_name}/StreamMessage",
+        request_serializer=rest_pb2.StreamMessageQuery.SerializeToString,
+        response_deserializer=HttpBody.FromString,
+    )
+    request = rest_pb2.StreamMessageQuery(agent_id=AGENT, body=HttpBody(data=b'{"input": "one two three"}'))
+
+    assert [body.data async for body in rpc(request)] == [b"one", b"two", b"three"]
