@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 
 import uvloop
 
@@ -43,10 +44,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Entry point."""
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         uvloop.run(_serve(_parse_arguments()))
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def answer_to(prompt: Prompt, directive: Directive) -> Answer:
 
 
 def is_summary_request(prompt: Prompt) -> bool:
-    """Whether the prompt asks for a summary of what it holds, so that instructions within are not addressed to the model."""
+    """Whether the prompt asks for a summary, so that instructions within it are not addressed to the model."""
     text = prompt.user_text
     edges = (prompt.system[:_INSTRUCTION_CHARACTERS], text[:_INSTRUCTION_CHARACTERS], text[-_INSTRUCTION_CHARACTERS:])
     return not prompt.tools and any(_SUMMARY.search(edge) for edge in edges)

@@ -12,7 +12,7 @@ from tests.fakes.provider.traffic import Received
 from tests.fakes.provider.vendor import Frame, Vendor
 
 _GARBAGE = b"<html><body>It works!</body></html>"
-_GARBAGE_FRAME = b'data: {"choices": [{"delta": \n\n'
+_GARBAGE_FRAME = b'event: message_start\ndata: {"choices": [{"delta": \n\n'
 
 
 class Pace:

@@ -1,11 +1,16 @@
 """The `[[fake: …]]` directive, with which a message asks for slowness or failure.
 
-Keys, all optional: `ttft_ms=100` (wait before the first token), `inter_token_ms=50` (wait between tokens), `status=429`
-(the vendor's own error of that status), `retry_after=2` (header of such an error, seconds), `drop` (close the connection
-without an answer) or `drop=mid_stream` (after half of it), `stream_error` (the vendor's error event after half of the
-stream), `garbage` (bytes that are no answer), `empty` (an answer without content), `finish=length|content_filter`,
-`tool_args=TEXT` (arguments of every call, raw), `reasoning_words=5`, `on_step=2` (only the second model call of the turn),
-`times=2` (only the first two requests that carry this directive).  Values with spaces are quoted.
+Keys, all optional; values with spaces are quoted:
+
+- `ttft_ms=100`, `inter_token_ms=50`: wait before the first token and between tokens;
+- `status=429`: the vendor's own error of that status; `retry_after=2`: its header, in seconds;
+- `drop`: close the connection without an answer; `drop=mid_stream`: after half of it;
+- `stream_error`: the vendor's error event after half of the stream;
+- `garbage`: bytes that are no answer; `empty`: an answer without content;
+- `finish=length` or `finish=content_filter`: half an answer, and why;
+- `tool_args=TEXT`: the arguments of every call, raw; `reasoning_words=5`: how much reasoning;
+- `on_step=2`: all this only in the second model call of the turn;
+- `times=2`: all this only in the first two requests that carry this directive.
 """
 
 import re

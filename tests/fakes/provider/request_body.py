@@ -27,6 +27,15 @@ def as_text(value: object) -> str:
     return orjson.dumps(_without_marks(value)).decode()
 
 
+def parse_arguments(arguments: str) -> Body:
+    """The arguments of a call for vendors that send them as an object; empty if they are none."""
+    try:
+        decoded = orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return {}
+    return decoded if isinstance(decoded, dict) else {}
+
+
 def _without_marks(value: object) -> object:
     if isinstance(value, dict):
         return {key: _without_marks(part) for key, part in value.items() if key != "cache_control"}

@@ -8,7 +8,11 @@ from typing import Self
 import orjson
 from aiohttp import web
 
+from tests.fakes.provider.anthropic.routes import anthropic_routes
+from tests.fakes.provider.anthropic.vendor import Anthropic
 from tests.fakes.provider.exchange import RECEIVED
+from tests.fakes.provider.gemini.routes import gemini_routes
+from tests.fakes.provider.gemini.vendor import Gemini
 from tests.fakes.provider.openai.routes import openai_routes
 from tests.fakes.provider.openai.vendor import OpenAi
 from tests.fakes.provider.prompt import Body
@@ -17,6 +21,8 @@ from tests.fakes.provider.steering import Steering
 from tests.fakes.provider.tokens import PromptCache
 from tests.fakes.provider.traffic import Received, Traffic
 from tests.fakes.provider.vendor import Vendor
+from tests.fakes.provider.zai.routes import zai_routes
+from tests.fakes.provider.zai.vendor import Zai
 
 _MAX_BODY_BYTES = 64 * 2**20
 _BASE_PATHS = {"openai": "/openai/v1", "anthropic": "/anthropic", "gemini": "/gemini", "zai": "/zai/api/paas/v4"}
@@ -35,7 +41,7 @@ class ProviderFake:
         self.steering = steering or Steering()
         self.traffic = Traffic(kept)
         self._host, self._port = host, port
-        self._vendors: dict[str, Vendor] = {vendor.name: vendor for vendor in (OpenAi(),)}
+        self._vendors: dict[str, Vendor] = {vendor.name: vendor for vendor in (OpenAi(), Anthropic(), Gemini(), Zai())}
         self._runner = web.AppRunner(
             self._build_app(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
         )
@@ -63,7 +69,8 @@ class ProviderFake:
     def _build_app(self) -> web.Application:
         app = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[self._serve_vendor])
         cache = PromptCache()
-        app.add_routes(openai_routes(self.steering, cache))
+        for vendor_routes in (openai_routes, anthropic_routes, gemini_routes, zai_routes):
+            app.add_routes(vendor_routes(self.steering, cache))
         app.router.add_get("/_received", self._list_received)
         app.router.add_delete("/_received", self._clear_received)
         app.router.add_post("/_script", self._script)
@@ -120,10 +127,8 @@ class ProviderFake:
 async def _answer(request: web.Request, handler: _Handler, vendor: Vendor) -> web.StreamResponse:
     try:
         key = vendor.api_key(request)
-        if not key:
-            raise vendor.missing_key()
-        if "invalid" in key:
-            raise vendor.ordinary_refusal(401)
+        if not key or "invalid" in key:
+            raise vendor.refuse_key(key)
         return await handler(request)
     except web.HTTPException as exc:
         refusal = Refusal(exc.status, f"Invalid URL ({request.method} {request.path})")

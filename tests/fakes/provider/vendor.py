@@ -40,8 +40,8 @@ class Vendor(Protocol):
     def api_key(self, request: web.Request) -> str | None:
         """The key sent with a request."""
 
-    def missing_key(self) -> Refusal:
-        """The refusal of a request without a key."""
+    def refuse_key(self, key: str | None) -> Refusal:
+        """The refusal of a request with a wrong key or none."""
 
     def ordinary_refusal(self, status: int) -> Refusal:
         """The vendor's usual error of a status."""

@@ -58,8 +58,8 @@ class OpenAiChat:
         """The refusal of a prompt that is larger than the window."""
         return Refusal(
             400,
-            f"This model's maximum context length is {window} tokens. However, your messages resulted in {tokens} tokens. "
-            "Please reduce the length of the messages.",
+            f"This model's maximum context length is {window} tokens. However, your messages resulted in {tokens} "
+            "tokens. Please reduce the length of the messages.",
             kind="invalid_request_error",
             param="messages",
             code="context_length_exceeded",
@@ -174,15 +174,16 @@ def _check_parameters(body: Body) -> None:
 def _check_reasoning_parameters(body: Body) -> None:
     if body.get("max_tokens") is not None:
         raise _invalid(
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "Unsupported parameter: 'max_tokens' is not supported with this model. "
+            "Use 'max_completion_tokens' instead.",
             "max_tokens",
             "unsupported_parameter",
         )
     for name in ("temperature", "top_p"):
         if body.get(name) not in (None, 1):
             raise _invalid(
-                f"Unsupported value: '{name}' does not support {body[name]} with this model. Only the default (1) value "
-                "is supported.",
+                f"Unsupported value: '{name}' does not support {body[name]} with this model. "
+                "Only the default (1) value is supported.",
                 name,
                 "unsupported_value",
             )

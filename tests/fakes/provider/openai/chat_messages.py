@@ -58,8 +58,8 @@ def _check_calls(calls: list[Body], index: int) -> None:
             raise _invalid(f"Missing required parameter: '{place}[{number}].function'.", f"{place}[{number}].function")
         if len(call.get("id") or "") > _MAX_CALL_ID:
             raise _invalid(
-                f"Invalid '{place}[{number}].id': string too long. Expected a string with maximum length {_MAX_CALL_ID}, "
-                f"but got a string with length {len(call['id'])} instead.",
+                f"Invalid '{place}[{number}].id': string too long. Expected a string with maximum length "
+                f"{_MAX_CALL_ID}, but got a string with length {len(call['id'])} instead.",
                 f"{place}[{number}].id",
                 "string_above_max_length",
             )
@@ -85,8 +85,8 @@ def _check_pairs(messages: list[Body]) -> None:
 def _check_answered(open_ids: list[str], index: int) -> None:
     if open_ids:
         raise _invalid(
-            "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
-            f"The following tool_call_ids did not have response messages: {', '.join(open_ids)}",
+            "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+            f"'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(open_ids)}",
             f"messages.[{index}].role",
         )
 

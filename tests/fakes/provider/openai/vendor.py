@@ -30,9 +30,9 @@ class OpenAi:
         """The bearer token."""
         return request.headers.get("Authorization", "").removeprefix("Bearer ").strip() or None
 
-    def missing_key(self) -> Refusal:
-        """The refusal of a request without a key."""
-        return Refusal(401, "You didn't provide an API key.")
+    def refuse_key(self, key: str | None) -> Refusal:
+        """The refusal of a request with a wrong key or none."""
+        return self.ordinary_refusal(401) if key else Refusal(401, "You didn't provide an API key.")
 
     def ordinary_refusal(self, status: int) -> Refusal:
         """The usual error of a status."""

@@ -1,0 +1,1 @@
+"""Gemini: generated content, embeddings and models."""

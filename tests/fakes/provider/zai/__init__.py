@@ -1,0 +1,1 @@
+"""Z.ai: chat completions with reasoning, and models."""
