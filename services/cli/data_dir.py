@@ -5,8 +5,9 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def open_data_dir(path: Path) -> Iterator[DataDir]:
     """Makes the folders and holds the lock on them; `StartFailed` says what is wrong with them."""
     path = path.expanduser().absolute()
     try:
-        path.mkdir(mode=0o711, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (path / "lock").open("a+")
     except OSError as exc:
         raise StartFailed(f"The data directory {path} cannot be used: {exc.strerror}.") from exc
@@ -62,22 +63,23 @@ def open_data_dir(path: Path) -> Iterator[DataDir]:
             sockets = make_socket_dir(path)
         except OSError as exc:
             raise StartFailed(f"The data directory {path} cannot be used: {exc}.") from exc
-        yield DataDir(path, sockets)
+        try:
+            yield DataDir(path, sockets)
+        finally:
+            shutil.rmtree(sockets, ignore_errors=True)
 
 
 def make_socket_dir(data_dir: Path) -> Path:
     """An empty folder below /tmp, the same one for the same data directory.
 
-    Others may pass through it, for Postgres may run as another user; what is in it is closed to them.
+    Others may pass through it, as Postgres may run as another user; the folders in it are closed to them.
     """
     digest = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
-    folder = Path(f"/tmp/perdure-{os.geteuid()}-{digest}")  # noqa: S108  # its owner is checked
-    folder.mkdir(mode=0o711, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-        raise StartFailed(f"{folder} belongs to somebody else; remove it to go on.")
+    folder = Path(f"/tmp/perdure-{os.geteuid()}-{digest}")  # noqa: S108  # fails if it is somebody else's
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+    folder.mkdir()
     folder.chmod(0o711)
     for name in ("postgres", "services"):
-        (folder / name).mkdir(mode=0o700, exist_ok=True)
-    for stale in folder.glob("*/*"):
-        stale.unlink()
+        (folder / name).mkdir(mode=0o700)
     return folder

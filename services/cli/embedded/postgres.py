@@ -20,7 +20,7 @@ from services.cli.process import Command, StartFailed
 ORPHAN_TIMEOUT_S = 10.0  # seconds that the server of a killed `perdure up` has to end
 USER = "perdure"  # the database's superuser
 SYSTEM_USERS = ("postgres", "nobody")  # whom root runs it as: the first that exists
-PROGRAMS_OF_ROOT = Path("/var/lib/perdure/programs")
+PROGRAMS_OF_ROOT = Path("/var/cache/perdure")
 
 # The cluster is named through the server's working directory, so that its user need not be able to enter the folders
 # above it. https://man7.org/linux/man-pages/man5/proc_pid_cwd.5.html
