@@ -38,6 +38,10 @@ class PerdureError(Exception):
         self.should_retry = should_retry
         self.retry_after_s = retry_after_s
 
+    def body(self) -> "dict[str, Json]":
+        """The public JSON body."""
+        return {"detail": self.detail, **self.extra}
+
 
 class InvalidArgument(PerdureError):
     """Well-formed but impossible."""

@@ -44,10 +44,9 @@ async def abort(context: ServicerContext, error: PerdureError) -> NoReturn:  # t
 
 
 def _metadata(error: PerdureError) -> tuple[tuple[str, str | bytes], ...]:
-    body = {"detail": error.detail, **error.extra}
     pairs: list[tuple[str, str | bytes]] = [
         ("x-http-status", str(error.http_status)),
-        ("x-error-detail", _ascii(body)),
+        ("x-error-detail", _ascii(error.body())),
         (_DETAILS, _status(error).SerializeToString()),
     ]
     if error.should_retry is not None:
@@ -98,7 +97,7 @@ def read_error(error: AioRpcError) -> PerdureError:
         errors.Unavailable if error.code() is grpc.StatusCode.CANCELLED else errors.Internal,
     )
     received = cls(
-        body.pop("detail"),
+        body.pop("detail", error.details() or ""),
         metadata=dict(info.metadata),
         extra=body,
         should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "")),

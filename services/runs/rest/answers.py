@@ -1,0 +1,83 @@
+"""A run's end as one JSON answer, and its events as a stream."""
+
+from collections.abc import AsyncIterator, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from perdure.conversation.v1.message_pb2 import Message
+from perdure.runs.v1.run_pb2 import RunEnded, RunError, RunEvent
+from services.common.errors import Json, PerdureError
+from services.common.pieces import Shown, render_pieces
+from services.runs.rest.events import EventRenderer, print_stop_reason, print_usage
+from services.runs.rest.silence import mark_silence
+
+PING_AFTER_S = 20.0  # seconds of silence before a stream gets a ping
+BLANK_AFTER_S = 30.0  # seconds before a blocking call gets white space; clients give up after 60 without a byte
+
+Events = AsyncIterator[Sequence[RunEvent]]
+
+
+class TurnFailed(PerdureError):
+    """A turn broke off before anything was answered; the SDK is told not to repeat it."""
+
+    def __init__(self, error: RunError) -> None:
+        super().__init__(error.message, should_retry=False)
+        self.http_status = error.http_status or HTTPStatus.INTERNAL_SERVER_ERROR
+        self.reason = error.reason or "INTERNAL"
+        self._error = error
+
+    def body(self) -> dict[str, Json]:
+        """The public body: `{"error": …}`, but `{"detail": …}` for what is no fault of the model's call."""
+        if self.reason in ("LLM_OVERLOADED", "CONTEXT_WINDOW_EXCEEDED"):
+            return super().body()
+        return {"error": print_error(self._error)}
+
+
+def print_error(error: RunError) -> dict[str, Json]:
+    """What went wrong, as the API shows it."""
+    return {"type": error.type, "message": error.message, "detail": error.detail or None}
+
+
+async def stream_events(events: Events, renderer: EventRenderer, *, after_seq: int = 0) -> AsyncIterator[bytes]:
+    """The lines of a stream, a chunk for each batch of events, and pings in silence."""
+    async for batch in mark_silence(events, PING_AFTER_S):
+        chunk = renderer.ping() if batch is None else b"".join(renderer.render(event, after_seq) for event in batch)
+        if chunk:
+            yield chunk
+
+
+async def answer_at_end(events: Events, shown: Shown) -> AsyncIterator[bytes]:
+    """The JSON answer of a blocking call when the run has ended.
+
+    Raises `TurnFailed` while the status can still be chosen; once white space was sent, the body tells.
+    """
+    committed: list[Message] = []
+    waited = False
+    async for batch in mark_silence(events, BLANK_AFTER_S):
+        if batch is None:
+            waited = True
+            yield b" "
+            continue
+        for event in batch:
+            if event.HasField("message"):
+                committed.append(event.message)
+            elif event.HasField("ended"):
+                yield _answer(committed, event.ended, shown, late=waited)
+                return
+
+
+def _answer(committed: list[Message], ended: RunEnded, shown: Shown, *, late: bool) -> bytes:
+    if ended.HasField("error") and not late:
+        raise TurnFailed(ended.error)
+    answer: dict[str, Any] = {  # Any: pieces are JSON objects
+        "messages": [piece for message in committed for piece in render_pieces(message, shown)],
+        "stop_reason": print_stop_reason(ended),
+        "usage": print_usage(ended),
+        "logprobs": None,
+        "turns": None,
+    }
+    if ended.HasField("error"):
+        answer["error"] = print_error(ended.error)
+    return orjson.dumps(answer)
