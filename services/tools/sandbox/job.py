@@ -1,0 +1,62 @@
+"""What goes into a sandbox and what comes out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call. `function` empty: the last one of the source.
+
+    `has_foreign_types`: the annotations may name types that the source does not define, as its arguments have a schema
+    of their own. `agent_state` is JSON, or empty.
+    """
+
+    source: str
+    arguments: Mapping[str, Any]  # Any: JSON
+    function: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    agent_state: str = ""
+    has_foreign_types: bool = False
+    return_char_limit: int = 50_000
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The tool printed something."""
+
+    stream: Literal["stdout", "stderr"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The function returned: its value as text, cut to the limit, and how long the text was."""
+
+    function: str
+    value: str
+    length: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The function raised, or was ended: why, as "<kind of error>: <what it says>"."""
+
+    function: str
+    error: str
+
+
+Event = Printed | Returned | Failed
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call may use."""
+
+    timeout_s: float = 180.0
+    memory_bytes: int = 1024 * 1024 * 1024
+    file_bytes: int = 64 * 1024 * 1024
+    open_files: int = 256
+    processes: int = 256  # beside those that the user of the service has when it starts
+    output_chars: int = 1_000_000  # per stream; what is printed beyond is dropped

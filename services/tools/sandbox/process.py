@@ -1,0 +1,176 @@
+"""One process that runs one call."""
+
+import asyncio
+import codecs
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import orjson
+
+from services.tools.sandbox.job import Event, Failed, Job, Limits, Printed, Returned
+
+RUNNER = Path(__file__).with_name("runner.py")
+PYTHON = (sys.executable, "-I", "-S", "-B", "-X", "utf8")  # no user's settings, no site-packages, no .pyc files
+HEADER_BYTES = 4
+RESULT_LIMIT_BYTES = 16 * 1024 * 1024  # bytes; the longest value allowed, in the longest form JSON has for it
+READ_BYTES = 65_536
+LAST_WORDS_S = 0.5  # seconds for what is still in the pipes when a process has ended
+
+
+class ToolProcess:
+    """A process that waits for its job, in a session and a private folder of its own."""
+
+    def __init__(self, process: Process, results: asyncio.StreamReader, folder: Path, limits: Limits) -> None:
+        self._process = process
+        self._results = results
+        self._folder = folder
+        self._limits = limits
+
+    @classmethod
+    async def start(cls, root: Path, packages: Path, limits: Limits, rlimits: str) -> "ToolProcess":
+        """Starts one below `root`. Its environment has nothing of the service's."""
+        folder = Path(tempfile.mkdtemp(prefix="call-", dir=root))
+        reading, writing = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *PYTHON,
+                RUNNER,
+                str(writing),
+                packages,
+                rlimits,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                cwd=folder,
+                env=_environment(folder),
+                pass_fds=(writing,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(writing)
+        return cls(process, await _open_reader(reading), folder, limits)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.returncode is None
+
+    async def run(self, job: Job) -> AsyncGenerator[Event, None]:
+        """Runs the job: what it prints as it prints it, and last how it ended. Leaving the loop kills the process."""
+        events: asyncio.Queue[Event | None] = asyncio.Queue()  # bounded by the limit on what is printed
+        work = asyncio.create_task(self._work(job, events))
+        work.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            yield await work
+        finally:
+            work.cancel()
+            await self.close()
+
+    async def close(self) -> None:
+        """Kills the process with all that it started, and removes its folder."""
+        self._kill()
+        await self._process.wait()
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def _work(self, job: Job, events: asyncio.Queue[Event | None]) -> Event:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        frame = orjson.dumps(asdict(job))
+        self._process.stdin.write(len(frame).to_bytes(HEADER_BYTES, "big") + frame)
+        printed = [
+            asyncio.create_task(self._follow(self._process.stdout, "stdout", events)),
+            asyncio.create_task(self._follow(self._process.stderr, "stderr", events)),
+        ]
+        try:
+            ended = await self._result(job.function)
+            self._kill()  # a child that still holds the pipes must not keep us
+            await asyncio.wait(printed, timeout=LAST_WORDS_S)
+            return ended
+        finally:
+            for task in printed:
+                task.cancel()
+
+    async def _follow(
+        self, pipe: asyncio.StreamReader, stream: Literal["stdout", "stderr"], events: asyncio.Queue[Event | None]
+    ) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        room = self._limits.output_chars
+        while data := await pipe.read(READ_BYTES):
+            text = storable(decoder.decode(data))[:room]
+            room -= len(text)
+            if text:
+                events.put_nowait(Printed(stream, text))
+
+    async def _result(self, function: str) -> Event:
+        frame = asyncio.create_task(self._read_frame())
+        ending = asyncio.create_task(self._process.wait())
+        try:
+            await asyncio.wait({frame, ending}, timeout=self._limits.timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if not frame.done() and not ending.done():
+                return Failed(function, f"TimeoutError: the call took longer than {self._limits.timeout_s:g} s")
+            async with asyncio.timeout(LAST_WORDS_S):
+                return _read_answer(await frame)
+        except (asyncio.IncompleteReadError, TimeoutError):
+            return Failed(function, f"ProcessEnded: {await self._ending()} before the function returned")
+        except ValueError as exc:
+            return Failed(function, f"BadResult: {exc}")
+        finally:
+            frame.cancel()
+            ending.cancel()
+
+    async def _read_frame(self) -> bytes:
+        length = int.from_bytes(await self._results.readexactly(HEADER_BYTES), "big")
+        if length > RESULT_LIMIT_BYTES:
+            raise ValueError(f"the result takes {length} bytes; at most {RESULT_LIMIT_BYTES} are allowed")
+        return await self._results.readexactly(length)
+
+    async def _ending(self) -> str:
+        self._kill()
+        code = await self._process.wait()
+        return f"the process was killed by {signal.Signals(-code).name}" if code < 0 else f"it exited with code {code}"
+
+
+def _environment(folder: Path) -> Mapping[str, str]:
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(folder), "TMPDIR": str(folder)}
+
+
+async def _open_reader(fd: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader(limit=READ_BYTES)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
+    )
+    return reader
+
+
+def _read_answer(frame: bytes) -> Event:
+    """What the process says it returned. It may say anything: the tool's code can write there, too."""
+    answer = orjson.loads(frame)
+    if not isinstance(answer, dict):
+        raise ValueError("it is not an object")  # noqa: TRY004  # the process's value is wrong, not our use of a type
+    function = storable(str(answer.get("function", "")))
+    if "error" in answer:
+        return Failed(function, storable(str(answer["error"])))
+    value = storable(str(answer.get("value")))
+    length = answer.get("length")
+    return Returned(function, value, max(len(value), length if isinstance(length, int) else 0))
+
+
+def storable(text: str) -> str:
+    """Text that Postgres takes: without NUL."""
+    return text.replace("\0", "\ufffd")

@@ -1,0 +1,261 @@
+"""Runs one call of a tool: the program of a sandboxed process, and the only file of ours in it.
+
+Started ahead of need as `python -I -S runner.py RESULT_FD PACKAGES LIMITS`, in the call's private folder. It reads a
+frame from stdin (four bytes of length, then the JSON of a `Job`) and writes one to RESULT_FD:
+`{"function", "value", "length"}`, or `{"function", "error"}` where the tool failed.
+Standard input stays open for as long as somebody waits for the result; when it closes, the process group dies.
+"""
+
+import __future__
+
+import ast
+import dataclasses
+import enum
+import inspect
+import json
+import linecache
+import os
+import resource
+import signal
+import sys
+import textwrap
+import threading
+import traceback
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+MODULE = "tool"  # what the tool's code is called in sys.modules
+FILE = f"<{MODULE}>"  # and in tracebacks
+HEADER_BYTES = 4
+TRUE = frozenset(("true", "yes", "1"))
+FALSE = frozenset(("false", "no", "0"))
+
+Answer = dict[str, Any]  # Any, here and below: JSON, and whatever values the tool's code has
+
+
+class Record(dict[str, Any]):
+    """A JSON object whose keys are attributes as well."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def main(result_fd: int, packages: str, limits: dict[str, int]) -> None:
+    """Waits for the job, runs it, sends what came out."""
+    os.set_inheritable(result_fd, False)  # noqa: FBT003  # its only form
+    os.closerange(3, result_fd)
+    os.closerange(result_fd + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    sys.path.append(packages)
+    for name, value in limits.items():
+        resource.setrlimit(getattr(resource, name), (value, value))
+    requests = take_over_stdin()
+    job = read_frame(requests)
+    threading.Thread(target=die_with_caller, args=[requests], daemon=True).start()
+    os.environ.update(job["environment"])
+    answer = json.dumps(run(job)).encode()
+    with os.fdopen(result_fd, "wb") as result:
+        result.write(len(answer).to_bytes(HEADER_BYTES, "big") + answer)
+
+
+def take_over_stdin() -> BinaryIO:
+    """Moves standard input to where the tool's code and its children do not read from it."""
+    requests = os.fdopen(os.dup(0), "rb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return requests
+
+
+def read_frame(requests: BinaryIO) -> dict[str, Any]:
+    """The job; ends the process when nobody wants one any more."""
+    header = requests.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES:
+        sys.exit()
+    job: dict[str, Any] = json.loads(requests.read(int.from_bytes(header, "big")))
+    return job
+
+
+def die_with_caller(requests: BinaryIO) -> None:
+    """Kills the process group when the caller has gone."""
+    requests.read()
+    os.killpg(0, signal.SIGKILL)
+
+
+def run(job: dict[str, Any]) -> Answer:
+    """Calls the tool; its error goes to stderr as a traceback and into the answer as a line."""
+    name = job["function"]
+    limit = job["return_char_limit"]
+    try:
+        tree = ast.parse(textwrap.dedent(job["source"]))
+        name = name or last_function(tree)
+        text = encodable(as_text(call(load(job, tree)[name], job)))
+    except BaseException as exc:  # noqa: BLE001  # whatever the tool's code raises, SystemExit included, is its answer
+        print_traceback(exc)
+        return {"function": name, "error": encodable(f"{type(exc).__name__}: {exc}")[:limit]}
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return {"function": name, "value": text[:limit], "length": len(text)}
+
+
+def last_function(tree: ast.Module) -> str:
+    """The tool's name in its source."""
+    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)][-1]
+
+
+def load(job: dict[str, Any], tree: ast.Module) -> dict[str, Any]:
+    """Executes the tool's module and returns its names."""
+    module = sys.modules[MODULE] = types.ModuleType(MODULE)
+    lines = textwrap.dedent(job["source"]).splitlines(keepends=True)
+    linecache.cache[FILE] = (len(job["source"]), None, lines, FILE)
+    flags = __future__.annotations.compiler_flag if job["has_foreign_types"] else 0
+    exec(compile(tree, FILE, "exec", flags, dont_inherit=True), vars(module))  # noqa: S102  # what a sandbox is for
+    return vars(module)
+
+
+def call(function: Callable[..., Any], job: dict[str, Any]) -> Any:
+    """Calls the function, and waits for it when it is asynchronous."""
+    result = function(**arguments_for(function, job))
+    if not inspect.isawaitable(result):
+        return result
+    import asyncio  # takes a third of the start time and few tools need it
+
+    async def wait() -> Any:
+        return await result
+
+    return asyncio.run(wait())
+
+
+def arguments_for(function: Callable[..., Any], job: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as the annotations want them, and what the server supplies."""
+    arguments = dict(job["arguments"])
+    wanted = read_annotations(function)
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in arguments:
+            arguments[name] = convert(arguments[name], wanted.get(name, Any))
+        elif name == "agent_state":
+            arguments[name] = json.loads(job["agent_state"] or "null", object_hook=Record)
+        elif parameter.default is parameter.empty and (name == "self" or allows_none(wanted.get(name))):
+            arguments[name] = None
+    return arguments
+
+
+def read_annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of the parameters; `Record` for one that the source does not define."""
+    wanted = {}
+    for name, note in inspect.get_annotations(inspect.unwrap(function)).items():
+        holder = types.SimpleNamespace(__annotations__={name: note})
+        try:
+            wanted[name] = typing.get_type_hints(holder, vars(sys.modules[MODULE]))[name]
+        except NameError:
+            wanted[name] = Record
+    return wanted
+
+
+def is_union(wanted: Any) -> bool:
+    """Whether a type is `A | B`, `Union[A, B]` or `Optional[A]`."""
+    return typing.get_origin(wanted) in (typing.Union, types.UnionType)
+
+
+def allows_none(wanted: Any) -> bool:
+    """Whether None is a value of the type."""
+    return is_union(wanted) and type(None) in typing.get_args(wanted)
+
+
+def convert(value: Any, wanted: Any) -> Any:
+    """A JSON value as a type wants it; None and what needs no conversion stay as they are."""
+    if value is None or wanted is Any:
+        return value
+    if wanted is Record:
+        return json.loads(json.dumps(value), object_hook=Record)
+    if is_union(wanted):
+        return convert_to_member(value, typing.get_args(wanted))
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin is not None:
+        return convert_container(value, origin, arguments)
+    return convert_to_class(value, wanted) if isinstance(wanted, type) else value
+
+
+def convert_to_member(value: Any, members: tuple[Any, ...]) -> Any:
+    """A value as the first type of a union that is exactly its own, else as the first that takes it."""
+    problem: Exception | None = None
+    for member in (*[one for one in members if one is type(value)], *members):
+        if member is type(None):
+            continue
+        try:
+            return convert(value, member)
+        except (ValueError, TypeError) as exc:
+            problem = problem or exc
+    raise problem or ValueError(f"{value!r} is none of the types it may have")
+
+
+def convert_container(value: Any, origin: Any, arguments: tuple[Any, ...]) -> Any:
+    """A list or object with each item converted."""
+    if isinstance(value, Mapping) and len(arguments) == 2:
+        return {convert(key, arguments[0]): convert(item, arguments[1]) for key, item in value.items()}
+    if not isinstance(value, list) or not isinstance(origin, type):
+        return value
+    if origin is tuple and arguments[-1:] != (...,):
+        return tuple(convert(item, wanted) for item, wanted in zip(value, arguments, strict=True))
+    items = [convert(item, arguments[0]) for item in value]
+    return origin(items) if origin in (set, frozenset, tuple) else items
+
+
+def convert_to_class(value: Any, wanted: type[Any]) -> Any:
+    """A value as a class makes it."""
+    if wanted in (bool, int, float, str):
+        return convert_plain(value, wanted)
+    if typing.is_typeddict(wanted) or (dataclasses.is_dataclass(wanted) and isinstance(value, Mapping)):
+        types_of = typing.get_type_hints(wanted)
+        fields = {key: convert(item, types_of.get(key, Any)) for key, item in value.items()}
+        return wanted(**fields)
+    if hasattr(wanted, "model_validate"):  # a pydantic model
+        return wanted.model_validate(value)
+    if hasattr(wanted, "fromisoformat") and isinstance(value, str):  # dates and times
+        return wanted.fromisoformat(value)
+    if issubclass(wanted, enum.Enum) or (isinstance(value, list) and wanted in (set, frozenset, tuple)):
+        return wanted(value)
+    if wanted.__module__ in ("uuid", "decimal", "pathlib"):
+        return wanted(str(value))
+    return value
+
+
+def convert_plain(value: Any, wanted: type[Any]) -> Any:
+    """A value as a bool, number or text, for models that write "3" for 3."""
+    if isinstance(value, wanted) or (wanted is int and isinstance(value, float)):
+        return int(value) if wanted is int and value == int(value) and not isinstance(value, bool) else value
+    if wanted is bool and isinstance(value, str) and value.lower() in TRUE | FALSE:
+        return value.lower() in TRUE
+    if wanted is bool:
+        raise ValueError(f"{value!r} is neither true nor false")
+    if wanted is str and isinstance(value, list | dict):
+        return json.dumps(value)
+    return wanted(value)
+
+
+def as_text(result: Any) -> str:
+    """What the model is told: text as it is, objects as JSON, all else as Python prints it."""
+    return json.dumps(result, ensure_ascii=False, default=str) if isinstance(result, dict) else str(result)
+
+
+def encodable(text: str) -> str:
+    """Text without lone surrogates, which UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def print_traceback(exc: BaseException) -> None:
+    """Prints the part of the traceback that is in the tool's own code."""
+    frames = exc.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename != FILE:
+        frames = frames.tb_next
+    traceback.print_exception(type(exc), exc, frames)
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that what is printed can be followed
+    main(int(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))
