@@ -1,0 +1,73 @@
+"""The processes that own runs: one row each, stamped by the database's clock."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.runs.records import Claimed
+from services.runs.store.runs import RunStore
+
+# Stamps, notes what was delivered, and tells which of our runs have ended elsewhere or belong to another by now.
+_BEAT = text(
+    """
+    WITH stamped AS (
+        INSERT INTO runs.replicas (owner, address, heartbeat_at) VALUES (:owner, :address, clock_timestamp())
+        ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp()),
+    delivered AS (
+        UPDATE runs.runs SET delivered_at = clock_timestamp() WHERE id = ANY(CAST(:delivered AS text[]))),
+    gone AS (
+        DELETE FROM runs.replicas WHERE owner <> :owner AND heartbeat_at < clock_timestamp() - interval '1 hour')
+    SELECT mine.id, COALESCE(runs.owner = :owner, false) AS owned, runs.status
+    FROM unnest(CAST(:mine AS text[])) AS mine (id) LEFT JOIN runs.runs AS runs ON runs.id = mine.id
+    WHERE runs.owner IS DISTINCT FROM :owner OR runs.status NOT IN ('created', 'running')
+    """
+)
+_LEAVE = text("DELETE FROM runs.replicas WHERE owner = :owner")
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """What a heartbeat brought back: runs of ours that have ended by another's hand, and that another has."""
+
+    ended: Sequence[str]
+    lost: Sequence[str]
+
+
+class ReplicaStore:
+    """The row of this process, on a connection of its own, so that a busy pool cannot make it look dead."""
+
+    def __init__(self, engine: AsyncEngine, runs: RunStore, owner: str, address: str) -> None:
+        self._engine = engine
+        self._runs = runs
+        self._owner = owner
+        self._address = address
+        self._connection: AsyncConnection | None = None
+
+    async def beat(self, mine: Collection[str], delivered: Collection[str]) -> Pulse:
+        """Stamps this process: one statement."""
+        values = {"owner": self._owner, "address": self._address, "mine": list(mine), "delivered": list(delivered)}
+        rows = (await (await self._connect()).execute(_BEAT, values)).all()
+        return Pulse(ended=[row.id for row in rows if row.owned], lost=[row.id for row in rows if not row.owned])
+
+    async def claim(self, limit: int) -> Sequence[Claimed]:
+        """Runs that wait or whose owner died, now ours: one statement."""
+        return await self._runs.claim(await self._connect(), self._owner, limit)
+
+    async def leave(self) -> None:
+        """Takes the row away: this process owns nothing any more. One statement."""
+        await (await self._connect()).execute(_LEAVE, {"owner": self._owner})
+
+    async def reset(self) -> None:
+        """Drops the connection after a failure."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.invalidate()
+            await connection.close()
+
+    async def _connect(self) -> AsyncConnection:
+        if self._connection is None:
+            connection = await self._engine.connect()
+            self._connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        return self._connection
