@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import orjson
 
-from perdure.conversation.v1.message_pb2 import StopReason, Usage
+from perdure.conversation.v1.message_pb2 import Usage
 from perdure.runs.v1.run_pb2 import MessageDelta, RunEnded, RunEvent, ToolCallDelta
 from services.common.ids import new_id
 from services.common.pieces import Piece, Shown, piece_otid, print_date, render_pieces
+from services.runs.names import stop_reason_name
 
 DONE = b"data: [DONE]\n\n"
 _ALWAYS_SHOWN = frozenset(("ping", "stop_reason", "usage_statistics"))
@@ -138,11 +139,6 @@ def print_stop_reason(ended: RunEnded) -> Piece:
     return {"message_type": "stop_reason", "stop_reason": stop_reason_name(ended.stop_reason)}
 
 
-def stop_reason_name(reason: StopReason.ValueType) -> str:
-    """A stop reason by its public name."""
-    return StopReason.Name(reason).removeprefix("STOP_REASON_").lower()
-
-
 def print_usage(ended: RunEnded) -> Piece:
     """The tokens of a run's committed steps."""
     usage = ended.usage
@@ -153,14 +149,15 @@ def print_usage(ended: RunEnded) -> Piece:
         "total_tokens": usage.total_tokens,
         "step_count": ended.steps,
         "run_ids": None,
-        "cached_input_tokens": _optional(usage, "cached_input_tokens"),
-        "cache_write_tokens": _optional(usage, "cache_write_tokens"),
-        "reasoning_tokens": _optional(usage, "reasoning_tokens"),
+        "cached_input_tokens": known_count(usage, "cached_input_tokens"),
+        "cache_write_tokens": known_count(usage, "cache_write_tokens"),
+        "reasoning_tokens": known_count(usage, "reasoning_tokens"),
         "context_tokens": ended.context_tokens or None,
     }
 
 
-def _optional(usage: Usage, name: str) -> int | None:
+def known_count(usage: Usage, name: str) -> int | None:
+    """A token count, or None where the provider did not say."""
     return int(getattr(usage, name)) if usage.HasField(name) else None  # type: ignore[arg-type]  # one of Usage's own
 
 
