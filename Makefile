@@ -6,6 +6,14 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 SOURCES_OF_GEN := $(shell find protos services/contract -name '*.py' -o -name '*.proto')
 ARGS ?=
 
+define PLATFORM_CHECK
+import platform as p, sys
+if sys.version_info < (3, 11): sys.exit("Perdure needs Python 3.11 or newer, not " + p.python_version())
+if p.system() != "Linux" or p.machine() not in ("x86_64", "aarch64") or p.libc_ver()[0] != "glibc":
+    sys.exit("Perdure needs Linux with glibc on x86-64 or arm64, not " + p.platform())
+endef
+export PLATFORM_CHECK
+
 .PHONY: up setup gen check-gateway
 
 up: setup  ## start everything: make up ARGS="--port 9000 --data-dir DIR"
@@ -14,7 +22,7 @@ up: setup  ## start everything: make up ARGS="--port 9000 --data-dir DIR"
 setup: .venv/.setup  ## prepare .venv and the generated code
 
 .venv/.installed: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Perdure needs Python 3.11 or newer")'
+	@$(PYTHON) -c "$$PLATFORM_CHECK"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@echo "Installing dependencies (a minute or two, the first time)"
 	@$(PIP) -r requirements.lock

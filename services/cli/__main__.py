@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="perdure", description="A server for stateful LLM agents.")
     commands = top.add_subparsers(required=True, metavar="command")
     command = commands.add_parser("up", help="start everything on this machine")
-    command.add_argument("--port", type=int, default=8283, help="port on 127.0.0.1 (default: 8283)")
+    command.add_argument("--port", type=port_number, default=8283, help="port on 127.0.0.1 (default: 8283)")
     command.add_argument("--data-dir", type=Path, default=default_data_dir(), help="default: %(default)s")
     command.add_argument("--verbose", action="store_true", help="print the logs, too")
     command.set_defaults(run=run_up)
@@ -36,10 +36,17 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def port_number(text: str) -> int:
+    """A TCP port."""
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535)")
+    return int(text)
+
+
 def run_up(arguments: argparse.Namespace) -> None:
     """`perdure up`."""
     if sys.platform != "linux":
-        raise StartFailed("perdure up runs on Linux only (on Windows, in WSL 2).")
+        raise StartFailed("perdure up needs Linux (on Windows: WSL 2).")
     options = StackOptions(arguments.data_dir.expanduser().absolute(), arguments.port)
     asyncio.run(up(options, verbose=arguments.verbose))
 

@@ -148,7 +148,10 @@ class Process:
             )
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, LAST_BACKOFF_S)
-            self._child = await self.command.spawn()
+            try:
+                await self.start()
+            except StartFailed as exc:
+                self._report(str(exc))
 
 
 async def wait_until(is_ready: Callable[[], Awaitable[bool]], processes: Sequence[Process], timeout_s: float) -> None:

