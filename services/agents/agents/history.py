@@ -1,6 +1,7 @@
 """What agents need of their conversations. `services.agents.conversations` has it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -8,6 +9,14 @@ from perdure.conversation.v1.message_pb2 import Message, Role
 from services.common.database import Transaction
 from services.contract.agents import AgentState
 from services.contract.messages import ApprovalRequestMessage
+
+
+@dataclass(frozen=True)
+class MessageCounts:
+    """The messages of a conversation, and those of them that are in its context window."""
+
+    stored: int
+    in_window: int
 
 
 class History(Protocol):
@@ -34,8 +43,8 @@ class History(Protocol):
     async def read_window(self, tx: Transaction, conversation_id: str) -> list[Message]:
         """The context window, oldest first."""
 
-    async def count_messages(self, tx: Transaction, conversation_id: str) -> int:
-        """How many messages the conversation has, those outside the window included."""
+    async def count_messages(self, tx: Transaction, conversation_ids: Sequence[str]) -> dict[str, MessageCounts]:
+        """How many messages each conversation has; conversations that do not exist are left out."""
 
     async def isolated_block_ids(self, tx: Transaction, conversation_id: str) -> list[str]:
         """The conversation's own copies of blocks; none in an agent's own history."""

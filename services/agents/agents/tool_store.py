@@ -1,0 +1,65 @@
+"""Which tools agents have, in Postgres."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from perdure.conversation.v1.model_pb2 import ToolDefinition
+from services.agents.agents.tables import agent_tools
+from services.common.database import Transaction
+
+_of_agents = select(agent_tools.c.agent_id, agent_tools.c.definition).order_by(
+    agent_tools.c.agent_id, agent_tools.c.position
+)
+
+
+class PostgresAgentTools:
+    """The table of agents' tools. Every method runs in the transaction of its caller."""
+
+    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[ToolDefinition]]:
+        """Each agent's tools in their order: one statement."""
+        found: dict[str, list[ToolDefinition]] = {agent_id: [] for agent_id in agent_ids}
+        for row in await tx.execute(_of_agents.where(agent_tools.c.agent_id.in_(agent_ids))):
+            found[row.agent_id].append(ToolDefinition.FromString(row.definition))
+        return found
+
+    async def attach(
+        self, tx: Transaction, organization_id: str, agent_id: str, tools: Sequence[ToolDefinition]
+    ) -> None:
+        """Gives tools to an agent, after those it has; one that it has stays as it is. One statement, none for none."""
+        if not tools:
+            return
+        last = select(func.coalesce(func.max(agent_tools.c.position), -1)).where(agent_tools.c.agent_id == agent_id)
+        rows = [
+            {
+                "organization_id": organization_id,
+                "agent_id": agent_id,
+                "tool_id": tool.id,
+                "position": last.scalar_subquery() + number,
+                "name": tool.name,
+                "version": tool.version,
+                "definition": tool.SerializeToString(),
+            }
+            for number, tool in enumerate(tools, 1)
+        ]
+        await tx.execute(insert(agent_tools).values(rows).on_conflict_do_nothing())
+
+    async def detach(self, tx: Transaction, agent_id: str, tool_ids: Sequence[str] | None = None) -> None:
+        """Takes tools from an agent, all when none are named: one statement."""
+        query = delete(agent_tools).where(agent_tools.c.agent_id == agent_id)
+        await tx.execute(query if tool_ids is None else query.where(agent_tools.c.tool_id.in_(tool_ids)))
+
+    async def apply_changes(
+        self, tx: Transaction, organization_id: str, changed: Sequence[ToolDefinition], deleted: Sequence[str]
+    ) -> None:
+        """Takes newer definitions over into every agent, and deleted tools away: one statement a tool and one more."""
+        ours = agent_tools.c.organization_id == organization_id
+        for tool in sorted(changed, key=lambda tool: tool.id):
+            await tx.execute(
+                update(agent_tools)
+                .where(ours, agent_tools.c.tool_id == tool.id, agent_tools.c.version < literal(tool.version))
+                .values(name=tool.name, version=tool.version, definition=tool.SerializeToString())
+            )
+        if deleted:
+            await tx.execute(delete(agent_tools).where(ours, agent_tools.c.tool_id.in_(deleted)))

@@ -1,0 +1,97 @@
+"""The system messages of conversations, compiled from what is stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter
+
+from services.agents.agents.history import History, MessageCounts
+from services.agents.memory.blocks import Store, StoredBlock
+from services.agents.memory.prompt import Prompt, PromptSource, compile_prompt
+from services.common.database import Transaction
+from services.contract.tool_rules import ToolRule
+
+_rules: TypeAdapter[list[ToolRule]] = TypeAdapter(list[ToolRule])
+
+
+@dataclass(frozen=True)
+class PromptedAgent:
+    """What system messages show of an agent. `tool_rules` are in the public form."""
+
+    id: str
+    organization_id: str
+    system: str
+    model: str
+    timezone: str | None
+    tool_rules: Sequence[dict[str, Any]]  # Any: JSON
+
+
+class Agents(Protocol):
+    """Where agents are kept."""
+
+    async def read_prompted(self, tx: Transaction, agent_ids: Sequence[str]) -> list[PromptedAgent]:
+        """The agents that exist."""
+
+
+class SystemPrompts:
+    """Compiles system messages. Every method runs in the transaction of its caller.
+
+    A conversation's id is "conv-<uuid4>", or the agent's id for its own history.
+    """
+
+    def __init__(self, agents: Agents, blocks: Store, history: History) -> None:
+        self._agents = agents
+        self._blocks = blocks
+        self._history = history
+
+    async def compile_for(self, tx: Transaction, agent_id: str, conversation_id: str) -> str:
+        """The system message of a conversation, which need not have one yet. At most five statements."""
+        return str(await self.compile_parts(tx, agent_id, conversation_id))
+
+    async def compile_parts(self, tx: Transaction, agent_id: str, conversation_id: str) -> Prompt:
+        """As `compile_for`, in parts."""
+        [agent] = await self._agents.read_prompted(tx, [agent_id])
+        blocks = await self.visible_blocks(tx, agent.organization_id, agent_id, conversation_id)
+        counts = (await self._history.count_messages(tx, [conversation_id])).get(conversation_id)
+        return _compile(agent, blocks, conversation_id, counts)
+
+    async def visible_blocks(
+        self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str
+    ) -> list[StoredBlock]:
+        """The agent's blocks, with a conversation's own copies in place of those with the same labels."""
+        own = (await self._blocks.of_agents(tx, [agent_id]))[agent_id]
+        isolated = [] if conversation_id == agent_id else await self._history.isolated_block_ids(tx, conversation_id)
+        if not isolated:
+            return own
+        found = await self._blocks.find(tx, organization_id, isolated)
+        copies = {copy.block.label: copy for copy in found.values()}
+        return [copies.get(stored.block.label, stored) for stored in own]
+
+    async def refresh_own(self, tx: Transaction, agent_ids: Sequence[str]) -> None:
+        """Compiles the system message of each agent's own history anew."""
+        if not agent_ids:
+            return
+        blocks = await self._blocks.of_agents(tx, agent_ids)
+        counts = await self._history.count_messages(tx, agent_ids)
+        for agent in await self._agents.read_prompted(tx, agent_ids):
+            prompt = _compile(agent, blocks[agent.id], agent.id, counts.get(agent.id))
+            await self._history.rewrite_own_system(tx, agent.id, str(prompt))
+
+
+def _compile(
+    agent: PromptedAgent, blocks: Sequence[StoredBlock], conversation_id: str, counts: MessageCounts | None
+) -> Prompt:
+    source = PromptSource(
+        agent_id=agent.id,
+        system=agent.system,
+        model=agent.model,
+        timezone=agent.timezone or "UTC",
+        tool_rules=_rules.validate_python(agent.tool_rules),
+        blocks=[stored.block for stored in blocks],
+        conversation="default" if conversation_id == agent.id else conversation_id,
+        recall_messages=counts.stored - counts.in_window if counts else 0,
+        now=datetime.now(UTC),
+    )
+    return compile_prompt(source)
