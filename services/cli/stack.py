@@ -49,14 +49,15 @@ class Part(Protocol):
 class Stack:
     """Runs inside `async with`. Entering it raises `StartFailed` and leaves nothing running.
 
-    `processes` holds `postgres`, `redis`, each service by its name (further replicas as `runs-2`, …) and `envoy`.
+    `processes` holds `postgres`, `redis`, each service by its name (further replicas as `runs-2`, …) and `envoy`;
+    `environment` what the services got, DATABASE_URL and the like included.
     """
 
     def __init__(self, options: StackOptions, report: Report = print) -> None:
         self.options = options
         self.url = f"http://127.0.0.1:{options.port}"
         self.processes: dict[str, Process] = {}
-        self._environment = {**options.environment, "PYTHONUNBUFFERED": "1"}
+        self.environment = {**options.environment, "PYTHONUNBUFFERED": "1"}
         self._report = report
         self._cleanup = AsyncExitStack()
 
@@ -80,22 +81,22 @@ class Stack:
         await self._start_postgres(data_dir)
         await self._start_redis(data_dir)
         await self._migrate(data_dir)
-        self._environment.setdefault("PERDURE_SECRET_KEY", data_dir.secret_key())
+        self.environment["PERDURE_SECRET_KEY"] = self.environment.get("PERDURE_SECRET_KEY") or data_dir.secret_key()
         await self._start_services(data_dir)
         for process in self.processes.values():
             process.keep_running()
 
     async def _start_postgres(self, data_dir: DataDir) -> None:
-        if self._environment.get("DATABASE_URL"):
+        if self.environment.get("DATABASE_URL"):
             return
         postgres = EmbeddedPostgres(data_dir)
         self._report("Starting Postgres" if postgres.exists() else "Creating the database")
         await postgres.prepare()
         await self._start_part(postgres)
-        self._environment["DATABASE_URL"] = postgres.url
+        self.environment["DATABASE_URL"] = postgres.url
 
     async def _start_redis(self, data_dir: DataDir) -> None:
-        if self._environment.get("REDIS_URL"):
+        if self.environment.get("REDIS_URL"):
             return
         if not EmbeddedRedis.is_available():
             self._report("There is no Redis for this platform: going on without; set REDIS_URL to use your own")
@@ -103,7 +104,7 @@ class Stack:
         self._report("Starting Redis")
         redis = EmbeddedRedis(data_dir)
         await self._start_part(redis)
-        self._environment["REDIS_URL"] = redis.url
+        self.environment["REDIS_URL"] = redis.url
 
     async def _start_part(self, part: Part) -> None:
         process = await self._start_process(part.command())
@@ -118,14 +119,14 @@ class Stack:
     async def _start_services(self, data_dir: DataDir) -> None:
         self._report("Starting the services and the gateway")
         targets = {name: self._targets(data_dir, name) for name in SERVICES}
-        self._environment |= {f"PERDURE_{name.upper()}_ADDRESS": sockets[0] for name, sockets in targets.items()}
+        self.environment |= {f"PERDURE_{name.upper()}_ADDRESS": sockets[0] for name, sockets in targets.items()}
         for name, sockets in targets.items():
             for number, target in enumerate(sockets, start=1):
                 process = name if number == 1 else f"{name}-{number}"
                 await self._start_process(self._python(data_dir, process, f"services.{name}", listen=target))
         envoy = EmbeddedEnvoy(data_dir, self.options.port, self._gateway(targets))
         await self._start_process(envoy.command())
-        await wait_until(envoy.is_ready, list(self.processes.values()), READY_TIMEOUT_S)
+        await wait_until(lambda: all_ready(targets, envoy), list(self.processes.values()), READY_TIMEOUT_S)
 
     async def _start_process(self, command: Command) -> Process:
         process = self.processes[command.name] = Process(command, self._report)
@@ -142,16 +143,22 @@ class Stack:
             name,
             [sys.executable, "-P", "-m", module, *arguments],
             data_dir.logs / f"{name}.log",
-            environment={**self._environment, "PERDURE_LISTEN": listen},
+            environment={**self.environment, "PERDURE_LISTEN": listen},
         )
 
     def _gateway(self, targets: Mapping[str, Sequence[str]]) -> Gateway:
         return Gateway(
             f"127.0.0.1:{self.options.port}",
             targets,
-            hosts=self._environment.get("PERDURE_ALLOWED_HOSTS", "").split(),
-            origins=self._environment.get("PERDURE_ALLOWED_ORIGINS", "").split(),
+            hosts=self.environment.get("PERDURE_ALLOWED_HOSTS", "").split(),
+            origins=self.environment.get("PERDURE_ALLOWED_ORIGINS", "").split(),
         )
+
+
+async def all_ready(targets: Mapping[str, Sequence[str]], gateway: EmbeddedEnvoy) -> bool:
+    """Whether every replica listens and the gateway finds every service healthy."""
+    sockets = [target.removeprefix("unix:") for replicas in targets.values() for target in replicas]
+    return all(map(os.path.exists, sockets)) and await gateway.is_ready()
 
 
 def check_port(port: int) -> None:
