@@ -1,0 +1,60 @@
+"""Measures a whole stack against a local fake provider: `make bench`.
+
+Everything, this program and the fake included, shares the machine. The floor is the same model call made directly.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bench.figures import Row, print_rows
+from bench.resources import measure_memory, measure_operations
+from bench.streams import measure_streams
+from bench.turns import measure_turns
+from services.cli.stack import Stack, StackOptions
+
+PORT = 18383
+
+
+@asynccontextmanager
+async def fake_provider() -> AsyncIterator[str]:
+    """The fake in a process of its own."""
+    command = [sys.executable, "-m", "tests.fakes.provider", "--port", "0", "--keep", "1"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
+    try:
+        assert process.stdout is not None
+        yield (await process.stdout.readline()).decode().strip()
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def main() -> None:
+    """Starts the stack twice (the second time as a user would the day after) and prints the figures."""
+    with tempfile.TemporaryDirectory(prefix="perdure-bench-") as folder:
+        os.chmod(folder, 0o711)  # Postgres may run as another user
+        async with fake_provider() as fake:
+            environment = {**os.environ, "OPENAI_API_KEY": "bench", "OPENAI_BASE_URL": f"{fake}/openai/v1"}
+            options = StackOptions(Path(folder) / "data", PORT, environment)
+            starts = []
+            for _ in range(2):
+                began = time.perf_counter()
+                async with Stack(options, report=lambda _: None):
+                    starts.append(time.perf_counter() - began)
+            print_rows("Start", [Row("first", f"{starts[0]:.1f} s"), Row("again", f"{starts[1]:.1f} s", aim="< 5 s")])
+            async with Stack(options, report=print) as stack:
+                print_rows("Turns of one step", await measure_turns(stack.url, fake))
+                print_rows("Streams of 100 tokens per second", await measure_streams(stack.url, fake))
+                print_rows("Operations", await measure_operations(stack.url))
+                pids = {name: process.pid for name, process in stack.processes.items()}
+                print_rows("Memory after this", measure_memory(pids))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
