@@ -18,8 +18,7 @@ from typing import Any
 import grpc
 import uvloop
 from grpc.aio import ServicerContext
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.common import ids, telemetry
@@ -132,7 +131,7 @@ async def serve(
     """
     server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=OPTIONS)
     names = list(add_services(server))
-    status = health.HealthServicer()
+    status = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     server.add_insecure_port(listen)
