@@ -46,4 +46,4 @@ def configure_logging() -> None:
         handlers=[handler],
         force=True,
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)

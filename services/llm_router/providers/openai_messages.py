@@ -1,0 +1,88 @@
+"""Conversations as messages of chat completions."""
+
+import base64
+from collections.abc import Iterator
+
+import orjson
+
+from perdure.conversation.v1.message_pb2 import (
+    ROLE_ASSISTANT,
+    ROLE_SYSTEM,
+    ROLE_TOOL,
+    Image,
+    Message,
+    Part,
+    ToolCall,
+)
+from services.llm_router.prompt import Prompt
+from services.llm_router.providers.spoken import (
+    UNSEEN_IMAGE,
+    Json,
+    media_type,
+    print_return,
+    read_arguments,
+    text_of,
+)
+
+
+def build_messages(prompt: Prompt, reasoning_field: str) -> list[Json]:
+    """The conversation; thoughts of the provider's own models go back in `reasoning_field` where it has one."""
+    built: list[Json] = []
+    for message in prompt.messages:
+        if message.role == ROLE_SYSTEM:
+            built.append({"role": "system", "content": text_of(message.parts)})
+        elif message.role == ROLE_ASSISTANT:
+            built.append(_assistant(message, reasoning_field if prompt.is_own(message) else ""))
+        elif message.role == ROLE_TOOL:
+            built += _returns(message, sees=prompt.model.vision)
+        else:
+            built.append({"role": "user", "content": _content(message, sees=prompt.model.vision)})
+    return built
+
+
+def _assistant(message: Message, reasoning_field: str) -> Json:
+    calls = [_call(part.tool_call) for part in message.parts if part.HasField("tool_call")]
+    built: Json = {"role": "assistant", "content": text_of(message.parts) or None}
+    if calls:
+        built["tool_calls"] = calls
+    thoughts = "".join(part.reasoning.text for part in message.parts if part.HasField("reasoning"))
+    if reasoning_field and thoughts:
+        built[reasoning_field] = thoughts
+    return built
+
+
+def _call(call: ToolCall) -> Json:
+    arguments = orjson.dumps(read_arguments(call)).decode()
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _returns(message: Message, *, sees: bool) -> Iterator[Json]:
+    images: list[Image] = []
+    for part in message.parts:
+        result = part.tool_return
+        yield {"role": "tool", "tool_call_id": result.call_id, "content": print_return(result, sees=sees)}
+        images += result.images
+    if sees and images:  # the results themselves may only hold text
+        yield {"role": "user", "content": [_image(image) for image in images]}
+
+
+def _content(message: Message, *, sees: bool) -> str | list[Json]:
+    if all(part.HasField("text") for part in message.parts):
+        return text_of(message.parts)
+    return [_piece(part, sees=sees) for part in message.parts]
+
+
+def _piece(part: Part, *, sees: bool) -> Json:
+    if part.HasField("image"):
+        return _image(part.image) if sees else {"type": "text", "text": UNSEEN_IMAGE}
+    return {"type": "text", "text": part.text}
+
+
+def _image(image: Image) -> Json:
+    detail = {"detail": image.detail} if image.detail else {}
+    return {"type": "image_url", "image_url": {"url": image_url(image), **detail}}
+
+
+def image_url(image: Image) -> str:
+    """The address of an image; one given by value as a data address."""
+    return image.url or f"data:{media_type(image)};base64,{base64.b64encode(image.data).decode()}"
