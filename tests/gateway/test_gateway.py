@@ -275,3 +275,10 @@ async def test_other_host_names_are_not_served(client: httpx.AsyncClient) -> Non
     answered = await client.get("/v1/agents/count", headers={"host": "evil.example"})
 
     assert answered.status_code == 421
+
+
+async def test_openapi_document_is_served(client: httpx.AsyncClient) -> None:
+    answered = await client.get("/openapi.json")
+
+    assert answered.headers["content-type"] == "application/json"
+    assert "/v1/agents" in answered.json()["paths"]
