@@ -21,7 +21,6 @@ class PromptedAgent:
     """What system messages show of an agent. `tool_rules` are in the public form."""
 
     id: str
-    organization_id: str
     system: str
     model: str
     timezone: str | None
@@ -31,7 +30,9 @@ class PromptedAgent:
 class Agents(Protocol):
     """Where agents are kept."""
 
-    async def read_prompted(self, tx: Transaction, agent_ids: Sequence[str]) -> list[PromptedAgent]:
+    async def read_prompted(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> list[PromptedAgent]:
         """The agents that exist."""
 
 
@@ -46,15 +47,15 @@ class SystemPrompts:
         self._blocks = blocks
         self._history = history
 
-    async def compile_for(self, tx: Transaction, agent_id: str, conversation_id: str) -> str:
+    async def compile_for(self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str) -> str:
         """The system message of a conversation, which need not have one yet. At most five statements."""
-        return str(await self.compile_parts(tx, agent_id, conversation_id))
+        return str(await self.compile_parts(tx, organization_id, agent_id, conversation_id))
 
-    async def compile_parts(self, tx: Transaction, agent_id: str, conversation_id: str) -> Prompt:
+    async def compile_parts(self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str) -> Prompt:
         """As `compile_for`, in parts."""
-        [agent] = await self._agents.read_prompted(tx, [agent_id])
-        blocks = await self.visible_blocks(tx, agent.organization_id, agent_id, conversation_id)
-        counts = (await self._history.count_messages(tx, [conversation_id])).get(conversation_id)
+        [agent] = await self._agents.read_prompted(tx, organization_id, [agent_id])
+        blocks = await self.visible_blocks(tx, organization_id, agent_id, conversation_id)
+        counts = (await self._history.count_messages(tx, organization_id, [conversation_id])).get(conversation_id)
         return _compile(agent, blocks, conversation_id, counts)
 
     async def visible_blocks(
@@ -62,22 +63,22 @@ class SystemPrompts:
     ) -> list[StoredBlock]:
         """The agent's blocks, with a conversation's own copies in place of those with the same labels."""
         own = (await self._blocks.of_agents(tx, [agent_id]))[agent_id]
-        isolated = [] if conversation_id == agent_id else await self._history.isolated_block_ids(tx, conversation_id)
-        if not isolated:
+        if conversation_id == agent_id:
             return own
-        found = await self._blocks.find(tx, organization_id, isolated)
+        isolated = await self._history.isolated_block_ids(tx, organization_id, conversation_id)
+        found = await self._blocks.find(tx, organization_id, isolated) if isolated else {}
         copies = {copy.block.label: copy for copy in found.values()}
         return [copies.get(stored.block.label, stored) for stored in own]
 
-    async def refresh_own(self, tx: Transaction, agent_ids: Sequence[str]) -> None:
+    async def refresh_own(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> None:
         """Compiles the system message of each agent's own history anew."""
         if not agent_ids:
             return
         blocks = await self._blocks.of_agents(tx, agent_ids)
-        counts = await self._history.count_messages(tx, agent_ids)
-        for agent in await self._agents.read_prompted(tx, agent_ids):
+        counts = await self._history.count_messages(tx, organization_id, agent_ids)
+        for agent in await self._agents.read_prompted(tx, organization_id, agent_ids):
             prompt = _compile(agent, blocks[agent.id], agent.id, counts.get(agent.id))
-            await self._history.rewrite_own_system(tx, agent.id, str(prompt))
+            await self._history.rewrite_own_system(tx, organization_id, agent.id, str(prompt))
 
 
 def _compile(

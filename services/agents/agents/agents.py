@@ -1,0 +1,178 @@
+"""Agents: made, read, listed, changed, deleted."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from perdure.conversation.v1.model_pb2 import ToolDefinition
+from services.agents.agents import relations
+from services.agents.agents.creation import Creation, NewAgent
+from services.agents.agents.filter import AgentFilter
+from services.agents.agents.first_messages import first_messages
+from services.agents.agents.relations import LoadedAgents, Relations
+from services.agents.memory.blocks import find_block
+from services.agents.memory.system_prompts import SystemPrompts
+from services.agents.messages.drafts import Origin
+from services.agents.paging import Page
+from services.common.caller import Caller
+from services.common.database import Database, Transaction
+from services.common.errors import NotFound
+from services.contract.agents import AgentState, CreateAgent
+
+
+class AgentNotFound(NotFound):
+    """There is no such agent."""
+
+    reason = "AGENT_NOT_FOUND"
+
+
+class Store(Protocol):
+    """Where agents are kept. Every method runs in the transaction of its caller; agents come without relations."""
+
+    async def insert(self, tx: Transaction, organization_id: str, agent: AgentState) -> None:
+        """Adds an agent."""
+
+    async def find(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str], *, lock: bool = False
+    ) -> dict[str, AgentState]:
+        """The agents that exist, by id; `lock` keeps others from changing them until the transaction ends."""
+
+    async def list_page(
+        self, tx: Transaction, organization_id: str, wanted: AgentFilter, page: Page, order_by: str
+    ) -> list[AgentState]:
+        """A page of agents."""
+
+    async def count(self, tx: Transaction, organization_id: str, wanted: AgentFilter) -> int:
+        """How many agents there are."""
+
+    async def change(self, tx: Transaction, organization_id: str, agent_id: str, values: Mapping[str, Any]) -> None:
+        """Changes fields of an agent."""
+
+    async def delete(self, tx: Transaction, organization_id: str, agent_id: str) -> bool:
+        """Deletes an agent, and says whether there was one."""
+
+
+class AgentTools(relations.AgentTools, Protocol):
+    """Which tools agents have."""
+
+    async def attach(
+        self, tx: Transaction, organization_id: str, agent_id: str, tools: Sequence[ToolDefinition]
+    ) -> None:
+        """Gives tools to an agent, after those it has; one that it has stays as it is."""
+
+    async def detach(self, tx: Transaction, agent_id: str, tool_ids: Sequence[str] | None = None) -> None:
+        """Takes tools from an agent, all when none are named."""
+
+    async def apply_changes(
+        self, tx: Transaction, organization_id: str, changed: Sequence[ToolDefinition], deleted: Sequence[str]
+    ) -> None:
+        """Takes newer definitions over into every agent, and deleted tools away."""
+
+
+class Tags(relations.Tags, Protocol):
+    """Which tags agents have."""
+
+    async def replace(self, tx: Transaction, organization_id: str, agent_id: str, tags: Iterable[str]) -> None:
+        """Gives an agent exactly these tags."""
+
+
+class Variables(relations.Variables, Protocol):
+    """Which variables agents have."""
+
+    async def replace(self, tx: Transaction, organization_id: str, agent_id: str, variables: Mapping[str, str]) -> None:
+        """Gives an agent exactly these variables."""
+
+
+@dataclass(frozen=True)
+class Stores(relations.Stores):
+    """Where agents and what belongs to them are kept."""
+
+    agents: Store
+    tools: AgentTools
+    tags: Tags
+    variables: Variables
+
+
+class Agents:
+    """The agents of all organisations."""
+
+    def __init__(
+        self, database: Database, stores: Stores, relations: Relations, creation: Creation, prompts: SystemPrompts
+    ) -> None:
+        self._database = database
+        self._stores = stores
+        self._relations = relations
+        self._creation = creation
+        self._prompts = prompts
+
+    async def create(self, caller: Caller, request: CreateAgent) -> AgentState:
+        """Makes an agent, with its relations filled. Raises what `Creation.prepare` raises, and `BlockNotFound`."""
+        new = await self._creation.prepare(caller, request)
+        async with self._database.begin() as tx:
+            await self._stores.agents.insert(tx, caller.organization_id, new.state)
+            await self._add_relations(tx, caller, new, request)
+            await self._open_history(tx, caller, new.state, request)
+            loaded = await self._relations.load(tx, caller.organization_id, [new.state], relations.ALL)
+        [agent] = await self._relations.show_tools(caller.organization_id, loaded)
+        return agent
+
+    async def _add_relations(self, tx: Transaction, caller: Caller, new: NewAgent, request: CreateAgent) -> None:
+        organization_id, agent_id = caller.organization_id, new.state.id
+        shared = [
+            (await find_block(self._stores.blocks, tx, organization_id, block_id)).block
+            for block_id in dict.fromkeys(request.block_ids or [])
+        ]
+        await self._stores.blocks.insert(tx, organization_id, caller.user_id, new.blocks)
+        await self._stores.blocks.attach(tx, organization_id, agent_id, [*new.blocks, *shared])
+        await self._stores.tools.attach(tx, organization_id, agent_id, new.tools)
+        await self._stores.tags.replace(tx, organization_id, agent_id, request.tags or [])
+        variables = (request.tool_exec_environment_variables or {}) | (request.secrets or {})
+        await self._stores.variables.replace(tx, organization_id, agent_id, variables)
+
+    async def _open_history(self, tx: Transaction, caller: Caller, agent: AgentState, request: CreateAgent) -> None:
+        assert agent.created_at is not None  # a new agent has its dates
+        origin = Origin(agent_id=agent.id, conversation_id=agent.id, made_at=agent.created_at)
+        system = await self._prompts.compile_for(tx, caller.organization_id, agent.id, agent.id)
+        timezone, sent = agent.timezone or "UTC", request.initial_message_sequence
+        messages = first_messages(origin, system, agent.agent_type, timezone, sent)
+        await self._stores.history.open_own(tx, agent, messages)
+
+    async def get(self, caller: Caller, agent_id: str, wanted: frozenset[str]) -> AgentState:
+        """One agent with the wanted relations. Raises `AgentNotFound`."""
+        async with self._database.begin() as tx:
+            loaded = await self.load(tx, caller, agent_id, wanted)
+        [agent] = await self._relations.show_tools(caller.organization_id, loaded)
+        return agent
+
+    async def load(self, tx: Transaction, caller: Caller, agent_id: str, wanted: frozenset[str]) -> LoadedAgents:
+        """As `get`, in a transaction of the caller's, without tools."""
+        agent = await self.find(tx, caller.organization_id, agent_id)
+        return await self._relations.load(tx, caller.organization_id, [agent], wanted)
+
+    async def find(self, tx: Transaction, organization_id: str, agent_id: str, *, lock: bool = False) -> AgentState:
+        """One agent without relations. Raises `AgentNotFound`."""
+        found = await self._stores.agents.find(tx, organization_id, [agent_id], lock=lock)
+        if agent_id not in found:
+            raise AgentNotFound(f"There is no agent {agent_id}.")
+        return found[agent_id]
+
+    async def list_page(
+        self, caller: Caller, wanted: AgentFilter, page: Page, *, order_by: str, include: frozenset[str]
+    ) -> list[AgentState]:
+        """A page of agents with the relations in `include`. Raises `CursorNotFound`."""
+        async with self._database.begin() as tx:
+            agents = await self._stores.agents.list_page(tx, caller.organization_id, wanted, page, order_by)
+            loaded = await self._relations.load(tx, caller.organization_id, agents, include)
+        return await self._relations.show_tools(caller.organization_id, loaded)
+
+    async def count(self, caller: Caller, wanted: AgentFilter) -> int:
+        """How many agents there are."""
+        async with self._database.begin() as tx:
+            return await self._stores.agents.count(tx, caller.organization_id, wanted)
+
+    async def delete(self, caller: Caller, agent_id: str) -> None:
+        """Deletes an agent with its history and ends its turns; its blocks stay. Raises `AgentNotFound`."""
+        async with self._database.begin() as tx:
+            await self.find(tx, caller.organization_id, agent_id, lock=True)
+            await self._stores.history.delete_of_agent(tx, caller.organization_id, agent_id)
+            await self._stores.agents.delete(tx, caller.organization_id, agent_id)
