@@ -25,7 +25,7 @@ setup: .venv/.setup  ## prepare .venv and the generated code
 	@$(PYTHON) -c "$$PLATFORM_CHECK"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@echo "Installing dependencies (a minute or two, the first time)"
-	@$(PIP) -r requirements.lock
+	@$(PIP) $(if $(wildcard .venv/.setup),--quiet) -r requirements.lock
 	@touch $@
 
 .venv/.setup: .venv/.installed pyproject.toml $(SOURCES_OF_GEN)
