@@ -56,7 +56,6 @@ def main(result_fd: int, packages: str, limits: dict[str, int]) -> None:
     requests = take_over_stdin()
     job = read_frame(requests)
     threading.Thread(target=die_with_caller, args=[requests], daemon=True).start()
-    os.environ.update(job["environment"])
     answer = json.dumps(run(job)).encode()
     with os.fdopen(result_fd, "wb") as result:
         result.write(len(answer).to_bytes(HEADER_BYTES, "big") + answer)
@@ -91,6 +90,7 @@ def run(job: dict[str, Any]) -> Answer:
     name = job["function"]
     limit = job["return_char_limit"]
     try:
+        os.environ.update(job["environment"])
         tree = ast.parse(textwrap.dedent(job["source"]))
         name = name or last_function(tree)
         text = encodable(as_text(call(load(job, tree)[name], job)))

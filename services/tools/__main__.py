@@ -1,0 +1,58 @@
+"""The tools service: `python -m services.tools`."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
+import grpc
+
+from perdure.tools.v1 import rest_pb2, tool_service_pb2
+from perdure.tools.v1.tool_service_pb2_grpc import add_ToolServiceServicer_to_server
+from services.common import server
+from services.common.channels import open_channel
+from services.common.config import Environment
+from services.common.database import Database, open_engine
+from services.common.rest import rest_handlers
+from services.tools.changes import Changes
+from services.tools.clients import AgentsClient
+from services.tools.config import Config
+from services.tools.execution import Execution
+from services.tools.registry import Registry
+from services.tools.rest import ToolRest
+from services.tools.sandbox.sandbox import Sandbox
+from services.tools.servicer import ToolServicer
+from services.tools.store.outbox import OutboxStore
+from services.tools.store.tools import ToolStore
+
+
+async def main() -> None:
+    """Serves until told to stop."""
+    config = Config.read(Environment.current())
+    engine = open_engine(config.database_url)
+    channel = open_channel(config.addresses.agents)
+    database, tools, outbox = Database(engine), ToolStore(), OutboxStore()
+    changes = Changes(database, outbox, tools, AgentsClient(channel))
+    sandbox = Sandbox(config.limits, concurrency=config.concurrency, idle=config.idle_processes)
+    sandbox.start_ahead()
+    registry, execution = Registry(database, tools, outbox, changes), Execution(sandbox)
+
+    def add_services(grpc_server: grpc.aio.Server) -> Iterable[str]:
+        rest = rest_pb2.DESCRIPTOR.services_by_name["ToolRest"]
+        grpc_server.add_generic_rpc_handlers([rest_handlers(rest, ToolRest(registry, execution))])
+        add_ToolServiceServicer_to_server(ToolServicer(registry, execution), grpc_server)
+        return [rest.full_name, tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"].full_name]
+
+    delivery = asyncio.create_task(changes.deliver_forever())
+    try:
+        await server.serve(config.addresses.listen, add_services)
+    finally:
+        delivery.cancel()
+        with suppress(asyncio.CancelledError):
+            await delivery
+        await sandbox.close()
+        await channel.close()
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    server.run(main())

@@ -1,0 +1,160 @@
+"""The tools that come with the server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.common.ids import new_id
+from services.contract.json_object import JsonObject
+from services.contract.tools import Tool, ToolType
+
+SEND_MESSAGE = "send_message"
+
+
+@dataclass(frozen=True)
+class BaseTool:
+    """A tool that comes with the server. `parameters` are JSON schemas by name; the optional ones need not be given."""
+
+    name: str
+    tool_type: ToolType
+    description: str
+    parameters: Mapping[str, JsonObject]
+    optional: tuple[str, ...] = ()
+    is_parallel: bool = False
+
+    def schema(self) -> JsonObject:
+        """What the model sees."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "parameters": {
+                "type": "object",
+                "properties": dict(self.parameters),
+                "required": [name for name in self.parameters if name not in self.optional],
+            },
+        }
+
+    def record(self, user_id: str) -> Tool:
+        """A new tool with this content."""
+        return Tool(
+            id=new_id("tool"),
+            tool_type=self.tool_type,
+            description=self.description,
+            source_type="python",
+            name=self.name,
+            tags=[self.tool_type],
+            json_schema=self.schema(),
+            enable_parallel_execution=self.is_parallel,
+            created_by_id=user_id,
+            last_updated_by_id=user_id,
+            metadata_={},
+        )
+
+
+def _text(description: str) -> JsonObject:
+    return {"type": "string", "description": description}
+
+
+def _whole_number(description: str) -> JsonObject:
+    return {"type": "integer", "description": description}
+
+
+_LABEL = _text("The label of the memory block to change.")
+_TIME = "ISO 8601: a day such as 2026-03-09, or a time such as 2026-03-09T14:30."
+
+_CONVERSATION_SEARCH = BaseTool(
+    name="conversation_search",
+    tool_type="letta_core",
+    description=(
+        "Finds earlier messages of your conversations, also those that are no longer in your context. Searches by "
+        "text, by time, or both; gives the best matches with their time and who wrote them.\n\n"
+        'Examples: conversation_search(query="holiday plans") finds what was said on them; '
+        'conversation_search(start_date="2026-03-09", end_date="2026-03-09") gives all of that day.'
+    ),
+    parameters={
+        "query": _text("Words to look for. Left out, every message that fits the other conditions is found."),
+        "roles": {
+            "type": "array",
+            "items": {"type": "string", "enum": ["assistant", "user", "tool"]},
+            "description": "Only messages written by these.",
+        },
+        "limit": _whole_number("The most messages to give."),
+        "start_date": _text(f"Only messages from then on; a day counts from its beginning. {_TIME}"),
+        "end_date": _text(f"Only messages up to then; a day counts to its end. {_TIME}"),
+    },
+    optional=("query", "roles", "limit", "start_date", "end_date"),
+    is_parallel=True,
+)
+_MEMORY_INSERT = BaseTool(
+    name="memory_insert",
+    tool_type="letta_sleeptime_core",
+    description=(
+        "Adds lines to a memory block and leaves the rest of it as it is.\n\n"
+        'Examples: memory_insert(label="human", new_string="Plays the cello.") adds at the end; '
+        'memory_insert(label="human", new_string="Plays the cello.", insert_line=0) adds at the beginning.'
+    ),
+    parameters={
+        "label": _LABEL,
+        "new_string": _text("The text to add, without line numbers."),
+        "insert_line": _whole_number("The line after which to add: 0 is the beginning, -1 (the default) the end."),
+    },
+    optional=("insert_line",),
+)
+_MEMORY_REPLACE = BaseTool(
+    name="memory_replace",
+    tool_type="letta_sleeptime_core",
+    description=(
+        "Replaces a piece of a memory block; for small, exact changes. The piece must stand in the block exactly once. "
+        "An empty new_string deletes it.\n\n"
+        'Example: memory_replace(label="human", old_string="Lives in Rome.", new_string="Lives in Turin.")'
+    ),
+    parameters={
+        "label": _LABEL,
+        "old_string": _text("The text to replace, exactly as in the block, spaces and line ends included."),
+        "new_string": _text("The text to put in its place, without line numbers."),
+    },
+)
+_MEMORY_RETHINK = BaseTool(
+    name="memory_rethink",
+    tool_type="letta_sleeptime_core",
+    description=(
+        "Rewrites a memory block as a whole, to reorganise or shorten it. Everything in the block that is not in "
+        "new_memory is lost; for small changes use memory_replace or memory_insert."
+    ),
+    parameters={
+        "label": _LABEL,
+        "new_memory": _text("The whole new text of the block: what it held that still matters, and what is new."),
+    },
+)
+_CORE_MEMORY_APPEND = BaseTool(
+    name="core_memory_append",
+    tool_type="letta_memory_core",
+    description="Adds a line at the end of a memory block.",
+    parameters={"label": _LABEL, "content": _text("The text to add.")},
+)
+_CORE_MEMORY_REPLACE = BaseTool(
+    name="core_memory_replace",
+    tool_type="letta_memory_core",
+    description="Replaces text in a memory block. An empty new_content deletes it.",
+    parameters={
+        "label": _LABEL,
+        "old_content": _text("The text to replace, exactly as in the block."),
+        "new_content": _text("The text to put in its place."),
+    },
+)
+_SEND_MESSAGE = BaseTool(
+    name=SEND_MESSAGE,
+    tool_type="letta_core",
+    description="Says something to the user. This is the only way to reach them: they see nothing else of what you do.",
+    parameters={"message": _text("What to say.")},
+)
+
+_IN_AGENTS = (
+    _CONVERSATION_SEARCH,
+    _MEMORY_INSERT,
+    _MEMORY_REPLACE,
+    _MEMORY_RETHINK,
+    _CORE_MEMORY_APPEND,
+    _CORE_MEMORY_REPLACE,
+)
+BASE_TOOLS = {tool.name: tool for tool in (_SEND_MESSAGE, *_IN_AGENTS)}
+MEMORY_TOOLS = frozenset(tool.name for tool in _IN_AGENTS)  # they run in the agents service, as part of the step

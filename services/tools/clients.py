@@ -1,0 +1,30 @@
+"""The agents service, as tools need it."""
+
+from collections.abc import Sequence
+
+import grpc
+
+from perdure.agents.v1.agent_service_pb2 import ApplyToolChangesRequest
+from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceStub
+from services.common.status import rpc_errors
+from services.tools.conversions import tool_definition
+from services.tools.stored_tool import StoredTool
+
+APPLY_TIMEOUT_S = 2.0  # seconds that a caller who changes a tool waits for agents
+
+
+class AgentsClient:
+    """Agents at the other end of a channel."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = AgentServiceStub(channel)
+
+    async def apply_changes(self, organization_id: str, changed: Sequence[StoredTool], deleted: Sequence[str]) -> None:
+        """Tells of changed and deleted tools. Raises `PerdureError`."""
+        request = ApplyToolChangesRequest(
+            organization_id=organization_id,
+            changed=[tool_definition(stored) for stored in changed],
+            deleted_tool_ids=deleted,
+        )
+        with rpc_errors():
+            await self._stub.ApplyToolChanges(request, timeout=APPLY_TIMEOUT_S)

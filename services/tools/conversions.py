@@ -1,0 +1,81 @@
+"""Tools and outcomes as protobuf messages."""
+
+import orjson
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from perdure.conversation.v1.message_pb2 import ToolReturn, ToolStatus
+from perdure.conversation.v1.model_pb2 import ToolDefinition, ToolKind
+from perdure.tools.v1.tool_pb2 import Tool
+from perdure.tools.v1.tool_service_pb2 import ExecuteResponse, UpsertToolRequest
+from services.contract.tools import CreateTool
+from services.tools.base_tools import SEND_MESSAGE
+from services.tools.execution import Outcome
+from services.tools.sandbox.job import Printed
+from services.tools.stored_tool import StoredTool
+
+
+def tool_definition(stored: StoredTool) -> ToolDefinition:
+    """A tool as the model and the turn loop see it."""
+    tool = stored.tool
+    return ToolDefinition(
+        id=tool.id,
+        version=stored.version,
+        name=stored.name,
+        description=stored.description,
+        parameters=orjson.dumps(stored.parameters).decode(),
+        kind=ToolKind.TOOL_KIND_MEMORY if stored.is_memory else ToolKind.TOOL_KIND_SERVER,
+        requires_approval=bool(tool.default_requires_approval),
+        parallel=bool(tool.enable_parallel_execution),
+        idempotent=stored.is_base and stored.name == SEND_MESSAGE,
+        return_char_limit=tool.return_char_limit,
+        type=tool.tool_type,
+    )
+
+
+def tool_message(stored: StoredTool) -> Tool:
+    """A registered tool."""
+    tool = stored.tool
+    return Tool(
+        definition=tool_definition(stored),
+        source_type=tool.source_type or "",
+        source_code=tool.source_code or "",
+        tags=tool.tags,
+        json=tool.model_dump_json(),
+    )
+
+
+def new_tool(request: UpsertToolRequest) -> CreateTool:
+    """The body of the REST operation that does the same; what is empty counts as not sent."""
+    sent = {
+        "source_code": request.source_code,
+        "description": request.description,
+        "tags": list(request.tags),
+        "json_schema": orjson.loads(request.json_schema) if request.json_schema else None,
+        "return_char_limit": request.return_char_limit,
+        "default_requires_approval": request.default_requires_approval,
+    }
+    return CreateTool.model_validate({name: value for name, value in sent.items() if value})
+
+
+def execute_response(event: Printed | Outcome, *, call_id: str, name: str) -> ExecuteResponse:
+    """One event of a call."""
+    if isinstance(event, Outcome):
+        return ExecuteResponse(tool_return=_tool_return(event, call_id=call_id, name=name))
+    if event.stream == "stdout":
+        return ExecuteResponse(stdout=event.text)
+    return ExecuteResponse(stderr=event.text)
+
+
+def _tool_return(outcome: Outcome, *, call_id: str, name: str) -> ToolReturn:
+    ended_at = Timestamp()
+    ended_at.FromDatetime(outcome.ended_at)
+    return ToolReturn(
+        call_id=call_id,
+        name=name,
+        status=ToolStatus.TOOL_STATUS_ERROR if outcome.is_error else ToolStatus.TOOL_STATUS_SUCCESS,
+        value=outcome.value,
+        stdout=outcome.stdout,
+        stderr=outcome.stderr,
+        executed=True,
+        ended_at=ended_at,
+    )

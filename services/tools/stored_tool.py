@@ -1,0 +1,44 @@
+"""A tool as it is kept: its public record, whose it is, and which version."""
+
+from dataclasses import dataclass
+
+from services.contract.json_object import JsonObject
+from services.contract.tools import Tool
+from services.tools.base_tools import MEMORY_TOOLS
+
+BASE_PREFIX = "letta_"  # of the types of tools that come with the server
+
+
+@dataclass(frozen=True)
+class StoredTool:
+    """One version of a tool."""
+
+    organization_id: str
+    version: int
+    tool: Tool
+
+    @property
+    def name(self) -> str:
+        """What the model calls."""
+        return self.tool.name or ""
+
+    @property
+    def is_base(self) -> bool:
+        """It comes with the server."""
+        return self.tool.tool_type.startswith(BASE_PREFIX)
+
+    @property
+    def is_memory(self) -> bool:
+        """It runs in the agents service, as part of the step."""
+        return self.is_base and self.name in MEMORY_TOOLS
+
+    @property
+    def description(self) -> str:
+        """What the model is told."""
+        return self.tool.description or (self.tool.json_schema or {}).get("description") or ""
+
+    @property
+    def parameters(self) -> JsonObject:
+        """The JSON schema of the arguments."""
+        schema: JsonObject | None = (self.tool.json_schema or {}).get("parameters")
+        return schema or {"type": "object", "properties": {}, "required": []}

@@ -1,0 +1,62 @@
+"""The tables of the tools service."""
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+
+metadata = MetaData(schema="tools")
+
+_Json = JSON(none_as_null=True)  # not JSONB: the order of keys is the caller's
+
+tools = Table(
+    "tools",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("position", BigInteger, Identity(always=True), nullable=False),  # the order in which tools were made
+    Column("version", BigInteger, nullable=False),
+    Column("tool_type", Text, nullable=False),
+    Column("description", Text),
+    Column("source_type", Text),
+    Column("name", Text, nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("source_code", Text),
+    Column("json_schema", _Json),
+    Column("args_json_schema", _Json),
+    Column("return_char_limit", Integer, nullable=False),
+    Column("pip_requirements", _Json),
+    Column("npm_requirements", _Json),
+    Column("default_requires_approval", Boolean),
+    Column("enable_parallel_execution", Boolean),
+    Column("created_by_id", Text),
+    Column("last_updated_by_id", Text),
+    Column("metadata_", _Json),
+    Column("project_id", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("organization_id", "name", name="tools_name"),
+    Index("tools_position", "organization_id", "position"),
+)
+
+# Tools that changed or went away and that the agents service does not know of yet.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("tool_id", Text, nullable=False),
+    Index("outbox_organization", "organization_id"),
+)
