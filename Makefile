@@ -14,7 +14,7 @@ if p.system() != "Linux" or p.machine() not in ("x86_64", "aarch64") or p.libc_v
 endef
 export PLATFORM_CHECK
 
-.PHONY: up setup gen check-gateway
+.PHONY: up setup gen check check-gateway fmt test bench
 
 up: setup  ## start everything: make up ARGS="--port 9000 --data-dir DIR"
 	@$(BIN)/perdure up $(ARGS)
@@ -39,3 +39,21 @@ gen:  ## make gen/ anew
 
 check-gateway: setup  ## have Envoy read its configuration
 	@$(BIN)/python gateway/check.py
+
+check: check-gateway  ## formatting, lint, types, protos, gateway, import arrows, routes
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy .
+	@$(BIN)/buf lint
+	@$(BIN)/python protos/check_breaking.py
+	@$(BIN)/python -m pytest -q tests/test_architecture.py
+
+fmt: setup  ## format everything
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+test: setup  ## run every test: make test ARGS="-k name"
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup  ## measure a whole stack against a local fake provider
+	@$(BIN)/python -m bench
