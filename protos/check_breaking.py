@@ -27,7 +27,7 @@ def main() -> int:
         describe(before / "protos", before / "before.binpb")
         against = ["--against", str(before / "before.binpb")]
         buf = Path(sys.executable).with_name("buf")
-        return subprocess.run([buf, "breaking", GEN / "descriptor.pb", *against], check=False).returncode
+        return subprocess.run([buf, "breaking", f"{GEN}/descriptor.pb#format=binpb", *against], check=False).returncode
 
 
 def newest_release() -> str:
