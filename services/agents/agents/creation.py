@@ -143,7 +143,7 @@ def _state(caller: Caller, request: CreateAgent, config: LlmConfig, embedding: E
         system=agent_types.default_prompt(request.agent_type) if request.system is None else request.system,
         llm_config=config,
         model=config.handle,
-        model_settings=model_config.settings_of(config, request.model_settings),
+        model_settings=model_config.settings_of(config, request.model_settings, parallel=request.parallel_tool_calls),
         embedding_config=embedding,
         embedding=embedding.handle if embedding else None,
         compaction_settings=complete_settings(request.compaction_settings, config),

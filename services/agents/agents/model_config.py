@@ -122,12 +122,23 @@ def _special_changes(settings: ModelSettings) -> dict[str, Any]:
             return {}
 
 
-def settings_of(config: LlmConfig, sent: ModelSettings | None) -> ModelSettings:
-    """The settings that an agent shows: those sent, where they are for its provider, else the configuration's."""
-    if sent is not None and sent.provider_type == config.model_endpoint_type:
-        return sent.model_copy(update={"max_output_tokens": config.max_tokens or sent.max_output_tokens})
-    parallel = sent.parallel_tool_calls if sent is not None else True
-    return _any_settings.validate_python(_shown(config, parallel=parallel))
+def settings_of(config: LlmConfig, sent: ModelSettings | None, *, parallel: bool | None = None) -> ModelSettings:
+    """The settings that an agent shows: those sent, where they are for its provider, else the configuration's.
+
+    `parallel` overrides what was sent about parallel calls of tools.
+    """
+    if parallel is None:
+        parallel = sent.parallel_tool_calls if sent is not None else True
+    if sent is None or sent.provider_type != config.model_endpoint_type:
+        return _any_settings.validate_python(_shown(config, parallel=parallel))
+    changes = {
+        "max_output_tokens": config.max_tokens or sent.max_output_tokens,
+        "parallel_tool_calls": parallel,
+        "response_format": config.response_format,
+        "response_schema": config.response_format,
+    }
+    known = type(sent).model_fields
+    return sent.model_copy(update={name: value for name, value in changes.items() if name in known})
 
 
 def _shown(config: LlmConfig, *, parallel: bool) -> dict[str, Any]:

@@ -69,11 +69,9 @@ class PostgresAgents:
         query = delete(agents).where(agents.c.id == agent_id, agents.c.organization_id == organization_id)
         return (await tx.execute(query)).rowcount > 0
 
-    async def read_prompted(
-        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
-    ) -> list[PromptedAgent]:
+    async def read_prompted(self, tx: Transaction, agent_ids: Sequence[str]) -> list[PromptedAgent]:
         """One statement."""
-        query = _prompted.where(agents.c.id.in_(agent_ids), agents.c.organization_id == organization_id)
+        query = _prompted.where(agents.c.id.in_(agent_ids))
         return [PromptedAgent(**row._mapping) for row in await tx.execute(query)]  # noqa: SLF001  # the row as a dict
 
 

@@ -21,6 +21,7 @@ class PromptedAgent:
     """What system messages show of an agent. `tool_rules` are in the public form."""
 
     id: str
+    organization_id: str
     system: str
     model: str
     timezone: str | None
@@ -30,9 +31,7 @@ class PromptedAgent:
 class Agents(Protocol):
     """Where agents are kept."""
 
-    async def read_prompted(
-        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
-    ) -> list[PromptedAgent]:
+    async def read_prompted(self, tx: Transaction, agent_ids: Sequence[str]) -> list[PromptedAgent]:
         """The agents that exist."""
 
 
@@ -47,15 +46,15 @@ class SystemPrompts:
         self._blocks = blocks
         self._history = history
 
-    async def compile_for(self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str) -> str:
+    async def compile_for(self, tx: Transaction, agent_id: str, conversation_id: str) -> str:
         """The system message of a conversation, which need not have one yet. At most five statements."""
-        return str(await self.compile_parts(tx, organization_id, agent_id, conversation_id))
+        return str(await self.compile_parts(tx, agent_id, conversation_id))
 
-    async def compile_parts(self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str) -> Prompt:
+    async def compile_parts(self, tx: Transaction, agent_id: str, conversation_id: str) -> Prompt:
         """As `compile_for`, in parts."""
-        [agent] = await self._agents.read_prompted(tx, organization_id, [agent_id])
-        blocks = await self.visible_blocks(tx, organization_id, agent_id, conversation_id)
-        counts = (await self._history.count_messages(tx, organization_id, [conversation_id])).get(conversation_id)
+        [agent] = await self._agents.read_prompted(tx, [agent_id])
+        blocks = await self.visible_blocks(tx, agent.organization_id, agent_id, conversation_id)
+        counts = (await self._history.count_messages(tx, agent.organization_id, [conversation_id])).get(conversation_id)
         return _compile(agent, blocks, conversation_id, counts)
 
     async def visible_blocks(
@@ -76,7 +75,7 @@ class SystemPrompts:
             return
         blocks = await self._blocks.of_agents(tx, agent_ids)
         counts = await self._history.count_messages(tx, organization_id, agent_ids)
-        for agent in await self._agents.read_prompted(tx, organization_id, agent_ids):
+        for agent in await self._agents.read_prompted(tx, agent_ids):
             prompt = _compile(agent, blocks[agent.id], agent.id, counts.get(agent.id))
             await self._history.rewrite_own_system(tx, organization_id, agent.id, str(prompt))
 
