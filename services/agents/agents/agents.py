@@ -112,7 +112,7 @@ class Agents:
             await self._stores.agents.insert(tx, caller.organization_id, new.state)
             await self._add_relations(tx, caller, new, request)
             await self._open_history(tx, new.state, request)
-            loaded = await self._relations.load(tx, caller.organization_id, [new.state], relations.ALL)
+            loaded = await self._relations.load(tx, [new.state], relations.ALL)
         [agent] = await self._relations.show_tools(caller.organization_id, loaded)
         return agent
 
@@ -147,7 +147,7 @@ class Agents:
     async def load(self, tx: Transaction, caller: Caller, agent_id: str, wanted: frozenset[str]) -> LoadedAgents:
         """As `get`, in a transaction of the caller's, without tools."""
         agent = await self.find(tx, caller.organization_id, agent_id)
-        return await self._relations.load(tx, caller.organization_id, [agent], wanted)
+        return await self._relations.load(tx, [agent], wanted)
 
     async def find(self, tx: Transaction, organization_id: str, agent_id: str, *, lock: bool = False) -> AgentState:
         """One agent without relations. Raises `AgentNotFound`."""
@@ -162,7 +162,7 @@ class Agents:
         """A page of agents with the relations in `include`. Raises `CursorNotFound`."""
         async with self._database.begin() as tx:
             agents = await self._stores.agents.list_page(tx, caller.organization_id, wanted, page, order_by)
-            loaded = await self._relations.load(tx, caller.organization_id, agents, include)
+            loaded = await self._relations.load(tx, agents, include)
         return await self._relations.show_tools(caller.organization_id, loaded)
 
     async def count(self, caller: Caller, wanted: AgentFilter) -> int:

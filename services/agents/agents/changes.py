@@ -81,7 +81,7 @@ class AgentChanges:
             await self._stores.agents.change(tx, caller.organization_id, agent_id, values)
             await self._change_relations(tx, caller, agent_id, request, list(tools))
             if sent & _IN_PROMPT:
-                await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])
+                await self._prompts.refresh_own(tx, [agent_id])
             loaded = await self._agents.load(tx, caller, agent_id, relations.ALL)
         [agent] = await self._relations.show_tools(caller.organization_id, loaded)
         return agent
@@ -126,7 +126,7 @@ class AgentChanges:
         if variables is not None:
             await self._stores.variables.replace(tx, organization_id, agent_id, variables)
         if request.message_ids is not None:
-            await self._stores.history.set_own_window(tx, organization_id, agent_id, request.message_ids)
+            await self._stores.history.set_own_window(tx, agent_id, request.message_ids)
 
     async def _replace_blocks(self, tx: Transaction, organization_id: str, agent_id: str, block_ids: list[str]) -> None:
         wanted = {

@@ -98,14 +98,12 @@ class Relations:
         self._stores = stores
         self._tools = tools
 
-    async def load(
-        self, tx: Transaction, organization_id: str, agents: Sequence[AgentState], wanted: frozenset[str]
-    ) -> LoadedAgents:
+    async def load(self, tx: Transaction, agents: Sequence[AgentState], wanted: frozenset[str]) -> LoadedAgents:
         """Fills what this service stores: at most six statements, however many agents."""
         agent_ids = [agent.id for agent in agents]
         if not agents:
             return LoadedAgents([], {})
-        windows = await self._stores.history.own_windows(tx, organization_id, agent_ids)
+        windows = await self._stores.history.own_windows(tx, agent_ids)
         for agent in agents:
             agent.message_ids = windows.get(agent.id, [])
         if "agent.blocks" in wanted:
@@ -119,7 +117,7 @@ class Relations:
             for agent in agents:
                 agent.secrets = agent.tool_exec_environment_variables = variables[agent.id]
         if "agent.pending_approval" in wanted:
-            pending = await self._stores.history.pending_approvals(tx, organization_id, agent_ids)
+            pending = await self._stores.history.pending_approvals(tx, agent_ids)
             for agent in agents:
                 agent.pending_approval = pending.get(agent.id)
         return LoadedAgents(agents, await self._tool_ids(tx, agent_ids) if "agent.tools" in wanted else {})

@@ -120,7 +120,7 @@ class Store(Protocol):
 class Prompts(Protocol):
     """The system messages that show blocks."""
 
-    async def refresh_own(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> None:
+    async def refresh_own(self, tx: Transaction, agent_ids: Sequence[str]) -> None:
         """Compiles the system message of each agent's own history anew."""
 
 
@@ -166,7 +166,7 @@ class Blocks:
         check_length(stored.block.model_copy(update=values))
         change = BlockChange(values, by=caller.user_id)
         changed = await self._store.change(tx, caller.organization_id, block_id, change)
-        await self._prompts.refresh_own(tx, caller.organization_id, await self._store.agents_of(tx, block_id))
+        await self._prompts.refresh_own(tx, await self._store.agents_of(tx, block_id))
         return changed.block
 
     async def delete(self, caller: Caller, block_id: str) -> None:
@@ -175,7 +175,7 @@ class Blocks:
             await find_block(self._store, tx, caller.organization_id, block_id, lock=True)
             agent_ids = await self._store.agents_of(tx, block_id)
             await self._store.delete(tx, caller.organization_id, block_id)
-            await self._prompts.refresh_own(tx, caller.organization_id, agent_ids)
+            await self._prompts.refresh_own(tx, agent_ids)
 
 
 async def find_block(

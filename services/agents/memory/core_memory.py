@@ -65,7 +65,7 @@ class CoreMemory:
             stored = await find_block(self._store, tx, caller.organization_id, block_id)
             if block_id not in [block.id for block in await self._of_agent(tx, agent_id)]:
                 await self._store.attach(tx, caller.organization_id, agent_id, [stored.block])
-                await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])
+                await self._prompts.refresh_own(tx, [agent_id])
         return await self._agents.get(caller, agent_id, relations.ALL)
 
     async def detach(self, caller: Caller, agent_id: str, block_id: str) -> AgentState:
@@ -74,7 +74,7 @@ class CoreMemory:
             await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
             await find_block(self._store, tx, caller.organization_id, block_id)
             if await self._store.detach(tx, agent_id, block_id):
-                await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])
+                await self._prompts.refresh_own(tx, [agent_id])
         return await self._agents.get(caller, agent_id, relations.ALL)
 
     async def _find(self, tx: Transaction, caller: Caller, agent_id: str, label: str) -> Block:

@@ -54,7 +54,7 @@ class SystemPrompts:
         """As `compile_for`, in parts."""
         [agent] = await self._agents.read_prompted(tx, [agent_id])
         blocks = await self.visible_blocks(tx, agent.organization_id, agent_id, conversation_id)
-        counts = (await self._history.count_messages(tx, agent.organization_id, [conversation_id])).get(conversation_id)
+        counts = (await self._history.count_messages(tx, [conversation_id])).get(conversation_id)
         return _compile(agent, blocks, conversation_id, counts)
 
     async def visible_blocks(
@@ -64,20 +64,20 @@ class SystemPrompts:
         own = (await self._blocks.of_agents(tx, [agent_id]))[agent_id]
         if conversation_id == agent_id:
             return own
-        isolated = await self._history.isolated_block_ids(tx, organization_id, conversation_id)
+        isolated = await self._history.isolated_block_ids(tx, conversation_id)
         found = await self._blocks.find(tx, organization_id, isolated) if isolated else {}
         copies = {copy.block.label: copy for copy in found.values()}
         return [copies.get(stored.block.label, stored) for stored in own]
 
-    async def refresh_own(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> None:
+    async def refresh_own(self, tx: Transaction, agent_ids: Sequence[str]) -> None:
         """Compiles the system message of each agent's own history anew."""
         if not agent_ids:
             return
         blocks = await self._blocks.of_agents(tx, agent_ids)
-        counts = await self._history.count_messages(tx, organization_id, agent_ids)
+        counts = await self._history.count_messages(tx, agent_ids)
         for agent in await self._agents.read_prompted(tx, agent_ids):
             prompt = _compile(agent, blocks[agent.id], agent.id, counts.get(agent.id))
-            await self._history.rewrite_own_system(tx, organization_id, agent.id, str(prompt))
+            await self._history.rewrite_own_system(tx, agent.id, str(prompt))
 
 
 def _compile(
