@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-import contextlib
+import signal
 
 import uvloop
 
@@ -39,13 +39,19 @@ async def _serve(arguments: argparse.Namespace) -> None:
     steering = Steering(arguments.ttft_ms, arguments.inter_token_ms, dict(arguments.delay))
     async with ProviderFake(host=arguments.host, port=arguments.port, steering=steering, kept=arguments.keep) as fake:
         print(fake.url, flush=True)
-        await asyncio.Event().wait()
+        await _wait_for_stop()
+
+
+async def _wait_for_stop() -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await stopped.wait()
 
 
 def main() -> None:
     """Entry point."""
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(_serve(_parse_arguments()))
+    uvloop.run(_serve(_parse_arguments()))
 
 
 if __name__ == "__main__":

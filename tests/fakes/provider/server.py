@@ -85,12 +85,13 @@ class ProviderFake:
         received = request[RECEIVED] = await self._record(request, vendor)
         try:
             response = await _answer(request, handler, vendor)
-            received.finished = not _is_closing(request)
-            received.status = response.status if received.finished or response.prepared else None
-            return response
         except (asyncio.CancelledError, ConnectionResetError):
             received.disconnected = True
             raise
+        else:
+            received.finished = not _is_closing(request)
+            received.status = response.status if received.finished or response.prepared else None
+            return response
         finally:
             await self.traffic.announce()
 
@@ -101,7 +102,7 @@ class ProviderFake:
             method=request.method,
             path=request.path,
             query=dict(request.query),
-            headers=dict(request.headers),
+            headers={str(name): value for name, value in request.headers.items()},
             body=_decode(await request.read()),
         )
         await self.traffic.add(received)
@@ -147,10 +148,9 @@ def _is_closing(request: web.Request) -> bool:
 
 
 def _decode(data: bytes) -> Body | str | None:
-    if not data:
-        return None
     try:
-        decoded: Body | str | None = orjson.loads(data)
-        return decoded
+        decoded: Body | None = orjson.loads(data) if data else None
     except orjson.JSONDecodeError:
         return data.decode(errors="replace")
+    else:
+        return decoded
