@@ -162,3 +162,11 @@ async def test_a_wrong_key_is_refused(fake: ProviderFake) -> None:
     async with openai.AsyncOpenAI(api_key="invalid", base_url=fake.base_url("openai")) as client:
         with pytest.raises(openai.AuthenticationError):
             await client.models.list()
+
+
+async def test_an_imitator_has_models_of_its_own(fake: ProviderFake) -> None:
+    async with openai.AsyncOpenAI(api_key="key", base_url=fake.base_url("compatible")) as client:
+        models = [model.id async for model in client.models.list()]
+        answer = await client.chat.completions.create(model=models[0], messages=user(GREET))
+
+    assert answer.choices[0].message.content == "It's a fine day"

@@ -48,6 +48,7 @@ OPENAI_MODELS = (
     "text-embedding-ada-002",
     "whisper-1",
 )
+LOCAL_MODELS = ("llama-3.3-70b", "qwen3-32b")
 ANTHROPIC_MODELS = (
     "claude-sonnet-4-5-20250929",
     "claude-haiku-4-5-20251001",

@@ -13,7 +13,7 @@ from tests.fakes.provider.anthropic.vendor import Anthropic
 from tests.fakes.provider.exchange import RECEIVED
 from tests.fakes.provider.gemini.routes import gemini_routes
 from tests.fakes.provider.gemini.vendor import Gemini
-from tests.fakes.provider.openai.routes import openai_routes
+from tests.fakes.provider.openai.routes import compatible_routes, openai_routes
 from tests.fakes.provider.openai.vendor import OpenAi
 from tests.fakes.provider.prompt import Body
 from tests.fakes.provider.refusal import Refusal
@@ -25,7 +25,13 @@ from tests.fakes.provider.zai.routes import zai_routes
 from tests.fakes.provider.zai.vendor import Zai
 
 _MAX_BODY_BYTES = 64 * 2**20
-_BASE_PATHS = {"openai": "/openai/v1", "anthropic": "/anthropic", "gemini": "/gemini", "zai": "/zai/api/paas/v4"}
+_BASE_PATHS = {
+    "openai": "/openai/v1",
+    "anthropic": "/anthropic",
+    "gemini": "/gemini",
+    "zai": "/zai/api/paas/v4",
+    "compatible": "/compatible/v1",
+}
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -41,7 +47,9 @@ class ProviderFake:
         self.steering = steering or Steering()
         self.traffic = Traffic(kept)
         self._host, self._port = host, port
-        self._vendors: dict[str, Vendor] = {vendor.name: vendor for vendor in (OpenAi(), Anthropic(), Gemini(), Zai())}
+        self._vendors: dict[str, Vendor] = {
+            vendor.name: vendor for vendor in (OpenAi(), Anthropic(), Gemini(), Zai(), OpenAi("compatible"))
+        }
         self._runner = web.AppRunner(
             self._build_app(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
         )
@@ -69,7 +77,7 @@ class ProviderFake:
     def _build_app(self) -> web.Application:
         app = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[self._serve_vendor])
         cache = PromptCache()
-        for vendor_routes in (openai_routes, anthropic_routes, gemini_routes, zai_routes):
+        for vendor_routes in (openai_routes, anthropic_routes, gemini_routes, zai_routes, compatible_routes):
             app.add_routes(vendor_routes(self.steering, cache))
         app.router.add_get("/_received", self._list_received)
         app.router.add_delete("/_received", self._clear_received)

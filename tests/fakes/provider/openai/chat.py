@@ -27,13 +27,15 @@ _PARAMETERS = {
 
 
 class OpenAiChat:
-    """The chat completions of OpenAI."""
+    """The chat completions of OpenAI, or (`any_model`) of a server that imitates it with models of its own."""
 
-    vendor = OpenAi()
+    def __init__(self, vendor: OpenAi, *, any_model: bool = False) -> None:
+        self.vendor = vendor
+        self._any_model = any_model
 
     def read(self, request: web.Request, body: Body) -> Prompt:
         """The prompt in a request; refuses what the vendor would refuse."""
-        check_model(body)
+        check_model(body, any_model=self._any_model)
         _check_parameters(body)
         messages = body.get("messages") or []
         turns = read_turns(messages, _ROLES)
@@ -141,12 +143,12 @@ def call_deltas(answer: Answer) -> Iterator[Body]:
             yield {"index": index, "function": {"arguments": piece}}
 
 
-def check_model(body: Body) -> None:
+def check_model(body: Body, *, any_model: bool = False) -> None:
     """Refuses a request without a model, or for one that OpenAI has never had."""
     model = body.get("model")
     if not model:
         raise Refusal(400, "you must provide a model parameter", kind="invalid_request_error")
-    if not model.startswith(("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-", "codex-")):
+    if not any_model and not model.startswith(("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-", "codex-")):
         raise Refusal(
             404,
             f"The model `{model}` does not exist or you do not have access to it.",

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from tests.fakes.provider.catalog import OPENAI_MODELS
+from tests.fakes.provider.catalog import LOCAL_MODELS, OPENAI_MODELS
 from tests.fakes.provider.exchange import Exchange
 from tests.fakes.provider.openai.chat import OpenAiChat
 from tests.fakes.provider.openai.embeddings import OpenAiEmbeddings
@@ -18,11 +18,20 @@ _CREATED = 1_715_367_049  # seconds since the epoch; the same for all models
 def openai_routes(steering: Steering, cache: PromptCache) -> list[web.RouteDef]:
     """All routes under `/openai`."""
     return [
-        web.post("/openai/v1/chat/completions", Exchange(OpenAiChat(), steering, cache).handle),
+        web.post("/openai/v1/chat/completions", Exchange(OpenAiChat(OpenAi()), steering, cache).handle),
         web.post("/openai/v1/responses", Exchange(OpenAiResponses(), steering, cache).handle),
         web.post("/openai/v1/embeddings", OpenAiEmbeddings(steering).handle),
         web.get("/openai/v1/models", _list_models),
         web.get("/openai/v1/models/{model}", _get_model),
+    ]
+
+
+def compatible_routes(steering: Steering, cache: PromptCache) -> list[web.RouteDef]:
+    """All routes under `/compatible`: a server of local models that speaks OpenAI's chat completions."""
+    chat = OpenAiChat(OpenAi("compatible"), any_model=True)
+    return [
+        web.post("/compatible/v1/chat/completions", Exchange(chat, steering, cache).handle),
+        web.get("/compatible/v1/models", _list_local_models),
     ]
 
 
@@ -33,6 +42,10 @@ def print_model(model: str, owner: str) -> Body:
 
 async def _list_models(_: web.Request) -> web.Response:
     return web.json_response({"object": "list", "data": [print_model(model, "system") for model in OPENAI_MODELS]})
+
+
+async def _list_local_models(_: web.Request) -> web.Response:
+    return web.json_response({"object": "list", "data": [print_model(model, "local") for model in LOCAL_MODELS]})
 
 
 async def _get_model(request: web.Request) -> web.Response:

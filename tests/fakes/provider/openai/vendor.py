@@ -22,9 +22,10 @@ _ORDINARY = {
 
 
 class OpenAi:
-    """OpenAI's manners."""
+    """OpenAI's manners; `name` is another for those who imitate it."""
 
-    name = "openai"
+    def __init__(self, name: str = "openai") -> None:
+        self.name = name
 
     def api_key(self, request: web.Request) -> str | None:
         """The bearer token."""
