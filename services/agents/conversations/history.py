@@ -1,0 +1,217 @@
+"""What agents need of their conversations, in Postgres. `services.agents.agents.history` says what that is."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from perdure.conversation.v1.message_pb2 import Message, Part, Role
+from services.agents.agents.history import MessageCounts
+from services.agents.agents.tables import agents
+from services.agents.conversations.tables import conversation_messages as links
+from services.agents.conversations.tables import conversations
+from services.agents.messages.drafts import Origin
+from services.agents.messages.messages import MessageNotFound, Messages
+from services.agents.messages.store import PostgresMessages
+from services.agents.messages.stored_rows import STORE_MESSAGES, message_arrays, searched_text
+from services.agents.messages.tables import messages
+from services.agents.turns.idle import lock_idle
+from services.agents.turns.tables import approvals, turns
+from services.common.database import Transaction
+from services.common.pieces import Shown, render_pieces
+from services.contract.agents import AgentState
+from services.contract.messages import ApprovalRequestMessage
+
+_OPEN = text(
+    f"""
+    WITH {STORE_MESSAGES}
+    INSERT INTO agents.conversations
+        (id, organization_id, agent_id, created_at, updated_at, isolated_block_ids, next_position, window_version)
+    VALUES (:conversation_id, :organization_id, :agent_id, :now, :now, '{{}}', :next_position, 0)
+    """  # noqa: S608  # fixed parts of one statement
+)
+
+_SET_WINDOW = text(
+    """
+    UPDATE agents.conversation_messages link SET window_rank = place.rank, clipped_to = NULL
+    FROM agents.conversation_messages old
+    LEFT JOIN unnest(CAST(:message_ids AS text[])) WITH ORDINALITY AS place (message_id, rank)
+        ON place.message_id = old.message_id
+    WHERE old.conversation_id = :conversation_id AND (old.window_rank IS NOT NULL OR place.rank IS NOT NULL)
+        AND link.conversation_id = old.conversation_id AND link.position = old.position
+    """
+)
+
+_REQUESTS = Shown(types=frozenset({"approval_request_message"}))
+
+
+class PostgresHistory:
+    """The conversations of agents, inside a transaction of the caller.
+
+    `conversation_id` is "conv-<uuid4>", or an agent's id for its own history. Every method runs one statement where it
+    says no other number.
+    """
+
+    def __init__(self, messages: PostgresMessages) -> None:
+        self._messages = messages
+
+    async def open_own(self, tx: Transaction, agent: AgentState, messages: Sequence[Message]) -> None:
+        """Opens a new agent's own history with its first messages, all in the context window. Two statements."""
+        organization_id = await tx.scalar(select(agents.c.organization_id).where(agents.c.id == agent.id))
+        now = datetime.now(UTC)
+        origin = Origin(agent.id, agent.id, now)
+        placed = [(origin.stamp(message), position) for position, message in enumerate(messages)]
+        parameters = {"organization_id": organization_id, "agent_id": agent.id, "conversation_id": agent.id, "now": now}
+        await tx.execute(_OPEN, parameters | message_arrays(placed) | {"next_position": len(placed)})
+
+    async def own_windows(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[str]]:
+        """The message ids in the context window of each agent's own history, oldest first."""
+        in_order = func.array_agg(aggregate_order_by(links.c.message_id, links.c.window_rank))
+        query = (
+            select(links.c.conversation_id, in_order)
+            .where(
+                links.c.organization_id == organization_id,
+                links.c.conversation_id.in_(agent_ids),
+                links.c.window_rank.is_not(None),
+            )
+            .group_by(links.c.conversation_id)
+        )
+        windows = {agent_id: ids for agent_id, ids in await tx.execute(query)}  # noqa: C416  # typed rows
+        return {agent_id: windows.get(agent_id, []) for agent_id in agent_ids}
+
+    async def set_own_window(
+        self, tx: Transaction, organization_id: str, agent_id: str, message_ids: Sequence[str]
+    ) -> None:
+        """Puts exactly these messages of the agent's own history into its context window. Four statements.
+
+        Raises `MessageNotFound` for one that is not there, and `ConversationBusy`.
+        """
+        await lock_idle(tx, organization_id, agent_id)
+        known = select(links.c.message_id).where(
+            links.c.organization_id == organization_id,
+            links.c.conversation_id == agent_id,
+            links.c.message_id.in_(message_ids),
+        )
+        missing = set(message_ids) - set(await tx.scalars(known))
+        if missing:
+            raise MessageNotFound(min(missing))
+        await tx.execute(_SET_WINDOW, {"conversation_id": agent_id, "message_ids": list(message_ids)})
+
+    async def rewrite_own_system(self, tx: Transaction, organization_id: str, agent_id: str, text: str) -> None:
+        """Replaces the text of the system message of the agent's own history. Two statements."""
+        await self.rewrite_system(tx, organization_id, agent_id, text)
+
+    async def rewrite_system(
+        self, tx: Transaction, organization_id: str, conversation_id: str, text: str
+    ) -> Message | None:
+        """Replaces the text of a conversation's system message, which keeps its id. Two statements.
+
+        None where the conversation has none yet. Takes no lock on the conversation: its turns go on as they are.
+        """
+        query = (
+            select(messages.c.body)
+            .join(links, links.c.message_id == messages.c.id)
+            .where(
+                links.c.organization_id == organization_id,
+                links.c.conversation_id == conversation_id,
+                links.c.window_rank.is_not(None),
+            )
+            .order_by(links.c.window_rank)
+            .limit(1)
+        )
+        body = await tx.scalar(query)
+        if body is None:
+            return None
+        system = Message.FromString(body)
+        del system.parts[:]
+        system.parts.append(Part(text=text))
+        values = {"body": system.SerializeToString(), "text": searched_text(system)}
+        await tx.execute(update(messages).where(messages.c.id == system.id).values(values))
+        return system
+
+    async def pending_approvals(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, ApprovalRequestMessage]:
+        """The unanswered approval request in each agent's own history; agents without one are left out."""
+        query = (
+            select(messages.c.body)
+            .join(approvals, approvals.c.message_id == messages.c.id)
+            .where(
+                approvals.c.organization_id == organization_id,
+                approvals.c.conversation_id.in_(agent_ids),
+                approvals.c.state == "pending",
+            )
+        )
+        requests = [Message.FromString(body) for body in await tx.scalars(query)]
+        return {request.conversation_id: _shown(request) for request in requests}
+
+    async def read_window(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[Message]:
+        """The context window, oldest first."""
+        return await Messages(self._messages).read_window(tx, organization_id, conversation_id)
+
+    async def search(
+        self,
+        tx: Transaction,
+        *,
+        organization_id: str,
+        agent_id: str,
+        words: str,
+        roles: Sequence[Role.ValueType],
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+    ) -> list[Message]:
+        """The agent's newest messages, of all its conversations, that hold every word, whatever the case."""
+        return await self._messages.search(
+            tx,
+            organization_id=organization_id,
+            agent_id=agent_id,
+            words=words,
+            roles=roles,
+            since=since,
+            until=until,
+            limit=limit,
+        )
+
+    async def count_messages(
+        self, tx: Transaction, organization_id: str, conversation_ids: Sequence[str]
+    ) -> dict[str, MessageCounts]:
+        """How many messages each conversation has; conversations without messages are left out."""
+        query = (
+            select(links.c.conversation_id, func.count(), func.count(links.c.window_rank))
+            .where(links.c.organization_id == organization_id, links.c.conversation_id.in_(conversation_ids))
+            .group_by(links.c.conversation_id)
+        )
+        return {
+            conversation_id: MessageCounts(stored, in_window)
+            for conversation_id, stored, in_window in await tx.execute(query)
+        }
+
+    async def isolated_block_ids(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[str]:
+        """The conversation's own copies of blocks; none in an agent's own history."""
+        query = select(conversations.c.isolated_block_ids).where(
+            conversations.c.organization_id == organization_id, conversations.c.id == conversation_id
+        )
+        return list(await tx.scalar(query) or ())
+
+    async def delete_of_agent(self, tx: Transaction, organization_id: str, agent_id: str) -> None:
+        """Ends active turns as deleted, and deletes every conversation and message of the agent. Four statements."""
+        of_agent = conversations.c.organization_id == organization_id, conversations.c.agent_id == agent_id
+        await tx.execute(select(conversations.c.id).where(*of_agent).order_by(conversations.c.id).with_for_update())
+        await tx.execute(
+            update(turns)
+            .where(turns.c.organization_id == organization_id, turns.c.agent_id == agent_id, turns.c.state == "active")
+            .values(state="deleted", stop_reason="cancelled", ended_at=datetime.now(UTC))
+        )
+        await tx.execute(delete(conversations).where(*of_agent))
+        await tx.execute(
+            delete(messages).where(messages.c.organization_id == organization_id, messages.c.agent_id == agent_id)
+        )
+
+
+def _shown(request: Message) -> ApprovalRequestMessage:
+    [piece] = render_pieces(request, _REQUESTS)
+    return ApprovalRequestMessage.model_validate(piece)

@@ -1,0 +1,123 @@
+"""Messages in Postgres."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, text
+
+from perdure.conversation.v1.message_pb2 import Message, Role
+from services.agents.conversations.tables import conversation_messages as links
+from services.agents.messages.messages import Bounds
+from services.agents.messages.stored_rows import role_name
+from services.agents.messages.tables import messages
+from services.common.database import Transaction
+
+_BY_ID = select(messages.c.body).where(
+    messages.c.organization_id == bindparam("organization_id"), messages.c.id == func.any(bindparam("ids"))
+)
+
+_WINDOW = text(
+    """
+    SELECT message.body, link.clipped_to
+    FROM agents.conversation_messages link JOIN agents.messages message ON message.id = link.message_id
+    WHERE link.conversation_id = :conversation_id AND link.organization_id = :organization_id
+        AND link.window_rank IS NOT NULL
+    ORDER BY link.window_rank
+    """
+)
+
+
+class PostgresMessages:
+    """The table of messages. Every method runs one statement, in the transaction of its caller."""
+
+    async def get(self, tx: Transaction, organization_id: str, ids: Sequence[str]) -> dict[str, Message]:
+        """The messages with these ids; those that do not exist are left out."""
+        rows = await tx.execute(_BY_ID, {"organization_id": organization_id, "ids": list(ids)})
+        return {message.id: message for message in map(Message.FromString, rows.scalars())}
+
+    async def read_window(
+        self, tx: Transaction, organization_id: str, conversation_id: str
+    ) -> list[tuple[Message, int | None]]:
+        """The context window, oldest first, each message with the length that its tool returns are clipped to."""
+        rows = await tx.execute(_WINDOW, {"organization_id": organization_id, "conversation_id": conversation_id})
+        return [(Message.FromString(body), clipped_to) for body, clipped_to in rows]
+
+    async def sequences(
+        self, tx: Transaction, organization_id: str, ids: Sequence[str], owner: Mapping[str, str]
+    ) -> dict[str, int]:
+        """Where messages stand in `list_of`; those that it does not list are left out."""
+        query = select(messages.c.id, messages.c.sequence).where(
+            *_owned(organization_id, owner), messages.c.id.in_(ids)
+        )
+        return dict((await tx.execute(query)).tuples().all())
+
+    async def list_of(
+        self, tx: Transaction, organization_id: str, owner: Mapping[str, str], bounds: Bounds
+    ) -> list[Message]:
+        """Messages with these columns (agent_id, run_id, step_id, group_id), in the order in which they were stored."""
+        query = select(messages.c.body).where(*_owned(organization_id, owner))
+        return await _read_page(tx, query, messages.c.sequence, bounds)
+
+    async def positions(
+        self, tx: Transaction, organization_id: str, conversation_id: str, ids: Sequence[str]
+    ) -> dict[str, int]:
+        """Where messages stand in `list_of_conversation`; those that it does not list are left out."""
+        query = select(links.c.message_id, links.c.position).where(
+            links.c.organization_id == organization_id,
+            links.c.conversation_id == conversation_id,
+            links.c.message_id.in_(ids),
+        )
+        return dict((await tx.execute(query)).tuples().all())
+
+    async def list_of_conversation(
+        self, tx: Transaction, organization_id: str, conversation_id: str, group_id: str, bounds: Bounds
+    ) -> list[Message]:
+        """Messages of a conversation in its order; `group_id`: only those of this group."""
+        query = (
+            select(messages.c.body)
+            .join(links, links.c.message_id == messages.c.id)
+            .where(links.c.organization_id == organization_id, links.c.conversation_id == conversation_id)
+        )
+        if group_id:
+            query = query.where(messages.c.group_id == group_id)
+        return await _read_page(tx, query, links.c.position, bounds)
+
+    async def search(
+        self,
+        tx: Transaction,
+        *,
+        organization_id: str,
+        agent_id: str,
+        words: str,
+        roles: Sequence[Role.ValueType],
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+    ) -> list[Message]:
+        """The agent's newest messages, of all its conversations, that hold every word, whatever the case."""
+        query = select(messages.c.body).where(*_owned(organization_id, {"agent_id": agent_id}))
+        if words.strip():
+            matches = "to_tsvector('simple'::regconfig, text) @@ plainto_tsquery('simple'::regconfig, :words)"
+            query = query.where(text(matches).bindparams(words=words))
+        if roles:
+            query = query.where(messages.c.role.in_([role_name(role) for role in roles]))
+        if since is not None:
+            query = query.where(messages.c.created_at >= since)
+        if until is not None:
+            query = query.where(messages.c.created_at <= until)
+        return await _read_page(tx, query, messages.c.sequence, Bounds(limit, descending=True))
+
+
+def _owned(organization_id: str, owner: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    columns = {"organization_id": organization_id, **owner}
+    return [messages.c[name] == value for name, value in columns.items()]
+
+
+async def _read_page(tx: Transaction, query: Select[Any], order: ColumnElement[int], bounds: Bounds) -> list[Message]:
+    if bounds.after is not None:
+        query = query.where(order > bounds.after)
+    if bounds.before is not None:
+        query = query.where(order < bounds.before)
+    query = query.order_by(order.desc() if bounds.descending else order.asc()).limit(bounds.limit)
+    return [Message.FromString(body) for body in (await tx.execute(query)).scalars()]

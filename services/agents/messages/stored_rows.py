@@ -1,0 +1,56 @@
+"""Messages on their way into Postgres: as the parameters of one statement, whatever their number."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+from perdure.conversation.v1.message_pb2 import Message, Role
+
+SEARCHED_CHARS = 100_000  # characters of a message that search sees; Postgres indexes at most 1 MB of words
+
+# For `WITH`: stores new messages, and links them to a conversation and its context window. Its parameters are those of
+# `message_arrays`, and organization_id, agent_id, conversation_id.
+STORE_MESSAGES = """
+new_messages AS (
+    SELECT * FROM unnest(
+        CAST(:ids AS text[]), CAST(:roles AS text[]), CAST(:bodies AS bytea[]), CAST(:texts AS text[]),
+        CAST(:run_ids AS text[]), CAST(:step_ids AS text[]), CAST(:group_ids AS text[]),
+        CAST(:created_ats AS timestamptz[]), CAST(:positions AS integer[])
+    ) AS new (id, role, body, text, run_id, step_id, group_id, created_at, position)
+), stored AS (
+    INSERT INTO agents.messages
+        (id, organization_id, agent_id, conversation_id, role, body, text, run_id, step_id, group_id, created_at)
+    SELECT id, :organization_id, :agent_id, :conversation_id, role, body, text, run_id, step_id, group_id, created_at
+    FROM new_messages ORDER BY position
+), linked AS (
+    INSERT INTO agents.conversation_messages (conversation_id, position, organization_id, message_id, window_rank)
+    SELECT :conversation_id, position, :organization_id, id, position FROM new_messages
+)
+"""
+
+
+def message_arrays(placed: Sequence[tuple[Message, int]]) -> dict[str, list[Any]]:
+    """Messages with their positions, as the parameters of `STORE_MESSAGES`."""
+    stored = [message for message, _ in placed]
+    return {
+        "ids": [message.id for message in stored],
+        "roles": [role_name(message.role) for message in stored],
+        "bodies": [message.SerializeToString() for message in stored],
+        "texts": [searched_text(message) for message in stored],
+        "run_ids": [message.run_id or None for message in stored],
+        "step_ids": [message.step_id or None for message in stored],
+        "group_ids": [message.group_id or None for message in stored],
+        "created_ats": [message.created_at.ToDatetime(UTC) for message in stored],
+        "positions": [position for _, position in placed],
+    }
+
+
+def role_name(role: Role.ValueType) -> str:
+    """A role as the database writes it: ROLE_USER is "user"."""
+    return Role.Name(role).removeprefix("ROLE_").lower()
+
+
+def searched_text(message: Message) -> str:
+    """The words of a message. Postgres has no text with NUL."""
+    words = "\n".join(part.text or part.tool_return.value for part in message.parts)
+    return words.replace("\x00", "")[:SEARCHED_CHARS]

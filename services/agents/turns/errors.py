@@ -1,0 +1,110 @@
+"""Why a turn cannot begin or go on."""
+
+from collections.abc import Sequence
+
+from services.common.errors import Conflict, InvalidArgument, NotFound, Superseded
+
+
+class ConversationBusy(Conflict):
+    """Another run has the conversation."""
+
+    reason = "CONVERSATION_BUSY"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"CONFLICT: Cannot send a new message: Another request (run_id={run_id}) is currently being processed "
+            "for this conversation. Please wait for it to complete.",  # clients look for these words
+            metadata={"run_id": run_id},
+            extra={"run_id": run_id},
+            should_retry=False,
+        )
+
+
+class PendingApproval(Conflict):
+    """The conversation waits for the answer to an approval request."""
+
+    reason = "PENDING_APPROVAL"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            {
+                "code": self.reason,
+                "message": "CONFLICT: Cannot send a new message: The agent is waiting for approval on a tool call. "
+                "Please approve or deny the pending request before continuing.",  # clients look for these words
+                "pending_request_id": request_id,
+            },
+            metadata={"pending_request_id": request_id},
+            should_retry=False,
+        )
+
+
+class NoPendingApproval(InvalidArgument):
+    """There is nothing to approve."""
+
+    reason = "NO_PENDING_APPROVAL"
+
+    def __init__(self) -> None:
+        super().__init__("Cannot process approval response: No tool call is currently awaiting approval.")
+
+
+class InvalidCallIds(InvalidArgument):
+    """The answer is not to the calls that wait."""
+
+    reason = "INVALID_CALL_IDS"
+
+    def __init__(self, expected: Sequence[str], received: Sequence[str]) -> None:
+        super().__init__(f"Invalid tool call IDs. Expected '{list(expected)}', but received '{list(received)}'.")
+
+
+class WrongRequest(InvalidArgument):
+    """The answer names another approval request than the one that waits."""
+
+    reason = "INVALID_CALL_IDS"
+
+    def __init__(self, expected: str, received: str) -> None:
+        super().__init__(f"The approval request that waits is '{expected}', not '{received}'.")
+
+
+class AlreadyAnswered(Conflict):
+    """The same calls were answered before, and the run that did it completed: its result stands."""
+
+    reason = "ALREADY_ANSWERED"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"These tool calls were answered before, by run {run_id}, which has completed.",
+            metadata={"run_id": run_id},
+            should_retry=False,
+        )
+
+
+class AttemptSuperseded(Superseded):
+    """A newer attempt of the run has the turn."""
+
+    def __init__(self, run_id: str, *, attempt: int, current: int) -> None:
+        super().__init__(
+            f"Attempt {attempt} of run {run_id} may not write: attempt {current} has the turn.",
+            metadata={"attempt": str(current)},
+        )
+
+
+class StepOutOfOrder(Conflict):
+    """The step is neither the next nor the last one."""
+
+    reason = "STEP_OUT_OF_ORDER"
+
+    def __init__(self, run_id: str, *, step: int, expected: int) -> None:
+        super().__init__(f"The next step of run {run_id} is {expected}, not {step}.")
+
+
+class TurnNotFound(NotFound):
+    """The run never began a turn."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"Run {run_id} has no turn.")
+
+
+class UnpairedReturns(InvalidArgument):
+    """The returns of a step are not those of its calls."""
+
+    reason = "UNPAIRED_RETURNS"

@@ -1,0 +1,28 @@
+"""The lock for everybody who changes a conversation outside a turn."""
+
+from sqlalchemy import select
+
+from services.agents.conversations.errors import ConversationNotFound
+from services.agents.conversations.tables import conversations
+from services.agents.turns.errors import ConversationBusy
+from services.agents.turns.tables import turns
+from services.common.database import Transaction
+
+
+async def lock_idle(tx: Transaction, organization_id: str, conversation_id: str) -> None:
+    """Locks a conversation in which no turn is active, so that none begins before the transaction ends.
+
+    Two statements: what holds a conversation is looked up once it is locked. Raises `ConversationNotFound` and
+    `ConversationBusy`.
+    """
+    found = await tx.execute(
+        select(conversations.c.id)
+        .where(conversations.c.organization_id == organization_id, conversations.c.id == conversation_id)
+        .with_for_update()
+    )
+    if found.first() is None:
+        raise ConversationNotFound(conversation_id)
+    active = select(turns.c.run_id).where(turns.c.conversation_id == conversation_id, turns.c.state == "active")
+    run_id = await tx.scalar(active)
+    if run_id is not None:
+        raise ConversationBusy(run_id)

@@ -1,0 +1,79 @@
+"""Calls of memory tools, run inside the transaction that stores their step."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn
+from services.agents.turns.pairing import failed_return
+from services.agents.turns.turn import Turn
+from services.common.database import Transaction
+from services.common.errors import PerdureError
+
+
+class MemoryTools(Protocol):
+    """The tools that work on an agent's own memory and history."""
+
+    async def run(
+        self, tx: Transaction, *, organization_id: str, agent_id: str, conversation_id: str, call: ToolCall
+    ) -> ToolReturn:
+        """What a call gives. Raises a `PerdureError` for what cannot be done; its words go to the model."""
+
+    def changes_prompt(self, name: str) -> bool:
+        """Whether calls of this tool change what the system message shows."""
+
+
+class SystemPrompts(Protocol):
+    """Compiles system messages."""
+
+    async def compile_for(self, tx: Transaction, agent_id: str, conversation_id: str) -> str:
+        """The system message of a conversation, which need not have one yet."""
+
+
+class SystemMessages(Protocol):
+    """Where the system messages of conversations are kept."""
+
+    async def rewrite_system(
+        self, tx: Transaction, organization_id: str, conversation_id: str, text: str
+    ) -> Message | None:
+        """Replaces the text of a conversation's system message, which keeps its id. None where there is none."""
+
+
+class MemoryCalls:
+    """Runs memory tools for a turn."""
+
+    def __init__(self, tools: MemoryTools, prompts: SystemPrompts, system_messages: SystemMessages) -> None:
+        self._tools = tools
+        self._prompts = prompts
+        self._system_messages = system_messages
+
+    async def run(
+        self, tx: Transaction, organization_id: str, turn: Turn, calls: Sequence[ToolCall]
+    ) -> list[ToolReturn]:
+        """The returns of the calls, in order. Each runs in a savepoint: one that fails leaves nothing behind."""
+        return [await self._run_one(tx, organization_id, turn, call) for call in calls]
+
+    async def _run_one(self, tx: Transaction, organization_id: str, turn: Turn, call: ToolCall) -> ToolReturn:
+        try:
+            async with tx.begin_nested():
+                returned = await self._tools.run(
+                    tx,
+                    organization_id=organization_id,
+                    agent_id=turn.agent_id or "",
+                    conversation_id=turn.conversation_id,
+                    call=call,
+                )
+        except PerdureError as exc:
+            returned = failed_return(call, f"Error executing function {call.name}: {exc}")
+        returned.call_id = call.id
+        returned.name = call.name
+        returned.executed = True
+        return returned
+
+    def changes_prompt(self, returns: Sequence[ToolReturn]) -> bool:
+        """Whether a step with these returns changed the system message."""
+        return any(returned.executed and self._tools.changes_prompt(returned.name) for returned in returns)
+
+    async def renew_prompt(self, tx: Transaction, organization_id: str, turn: Turn) -> Message | None:
+        """Compiles the conversation's system message anew and stores it."""
+        text = await self._prompts.compile_for(tx, turn.agent_id or "", turn.conversation_id)
+        return await self._system_messages.rewrite_system(tx, organization_id, turn.conversation_id, text)

@@ -1,0 +1,55 @@
+"""TurnService: the turn protocol as gRPC."""
+
+from typing import Any
+
+from grpc.aio import ServicerContext
+
+from perdure.agents.v1 import turn_service_pb2 as service
+from perdure.agents.v1 import turn_service_pb2_grpc as stubs
+from services.agents.turns.begin import TurnStarter
+from services.agents.turns.commit import StepCommitter
+from services.agents.turns.conversion import from_committed, from_outcome, from_snapshot, to_end, to_step
+from services.agents.turns.end import TurnEnder
+from services.agents.turns.turn import Input, Outcome
+
+Context = ServicerContext[Any, Any]  # the stubs' own parameters differ from one method to the next
+
+
+class TurnServicer(stubs.TurnServiceServicer):
+    """TurnService."""
+
+    def __init__(self, starter: TurnStarter, committer: StepCommitter, ender: TurnEnder) -> None:
+        self._starter = starter
+        self._committer = committer
+        self._ender = ender
+
+    async def BeginTurn(self, request: service.BeginTurnRequest, context: Context) -> service.BeginTurnResponse:
+        """Takes the conversation for a run."""
+        begun = await self._starter.begin(
+            request.organization_id,
+            request.run_id,
+            attempt=request.attempt,
+            conversation_id=request.conversation_id,
+            given=Input(request.input, request.approvals, request.approval_request_id),
+        )
+        if isinstance(begun, Outcome):
+            return service.BeginTurnResponse(outcome=from_outcome(begun))
+        return service.BeginTurnResponse(snapshot=from_snapshot(begun))
+
+    async def CommitStep(self, request: service.CommitStepRequest, context: Context) -> service.CommitStepResponse:
+        """Stores a step."""
+        committed = await self._committer.commit(
+            request.organization_id, request.run_id, request.attempt, to_step(request)
+        )
+        return from_committed(committed)
+
+    async def EndTurn(self, request: service.EndTurnRequest, context: Context) -> service.EndTurnResponse:
+        """Ends a turn."""
+        outcome = await self._ender.end(
+            request.organization_id,
+            request.run_id,
+            attempt=request.attempt,
+            conversation_id=request.conversation_id,
+            end=to_end(request.end),
+        )
+        return service.EndTurnResponse(outcome=from_outcome(outcome))

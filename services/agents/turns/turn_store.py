@@ -1,0 +1,111 @@
+"""What turns need of their store. Every method runs in the transaction of its caller.
+
+Who writes to a conversation locks its row first, then the turn, then the agent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from perdure.conversation.v1.message_pb2 import Message
+from services.agents.turns.opening import Opening
+from services.agents.turns.turn import Turn, TurnState
+from services.common.database import Transaction
+
+Json = dict[str, Any]  # Any: JSON
+
+
+@dataclass(frozen=True)
+class LockedConversation:
+    """A conversation, locked, with what a turn needs of its agent. Tools come as their bytes.
+
+    `own_…` is the conversation's, in place of the agent's.
+    """
+
+    id: str
+    agent_id: str
+    next_position: int
+    window_version: int
+    own_model: str | None
+    own_model_settings: Json | None
+    own_llm_config: Json | None
+    name: str
+    agent_type: str
+    model: str
+    model_settings: Json
+    llm_config: Json
+    tool_rules: list[Json]
+    tools: Sequence[bytes]
+    variables: dict[str, str] | None
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What stands between a run and its conversation: its own turn, another's, or a pending approval request."""
+
+    turn: Turn | None
+    active_run_id: str | None
+    pending_id: str | None
+    pending_call_ids: Sequence[str]
+
+
+@dataclass(frozen=True)
+class LockedTurn:
+    """A turn with its conversation's counters, both locked."""
+
+    turn: Turn
+    next_position: int
+    window_version: int
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What a step or an end changes, besides the turn itself.
+
+    `asked_call_ids` are the calls of `asking` that now wait for the client; `cancelled_request_id` the request whose
+    calls wait no more; `context_tokens` the size of the window, where the provider told it.
+    """
+
+    messages: Sequence[tuple[Message, int]] = ()  # with their positions
+    next_position: int = 0
+    window_version: int = 0
+    asking: Message | None = None
+    asked_call_ids: Sequence[str] = ()
+    cancelled_request_id: str | None = None
+    context_tokens: int | None = None
+
+
+class TurnStore(Protocol):
+    """Turns and approvals."""
+
+    async def lock_conversation(
+        self, tx: Transaction, organization_id: str, conversation_id: str
+    ) -> LockedConversation | None:
+        """Locks a conversation and reads what a turn needs of it and its agent."""
+
+    async def read_hold(self, tx: Transaction, organization_id: str, run_id: str, conversation_id: str) -> Hold:
+        """What the run meets at the locked conversation."""
+
+    async def lock_turn(self, tx: Transaction, organization_id: str, run_id: str) -> LockedTurn | None:
+        """Locks a run's turn and its conversation. None when one of the two is not there."""
+
+    async def get(self, tx: Transaction, organization_id: str, run_id: str) -> Turn | None:
+        """A run's turn."""
+
+    async def begin(self, tx: Transaction, organization_id: str, opening: Opening) -> None:
+        """Stores a new turn."""
+
+    async def take_over(self, tx: Transaction, run_id: str, attempt: int) -> None:
+        """Gives a turn to another attempt."""
+
+    async def write(self, tx: Transaction, organization_id: str, turn: Turn, writing: Writing, now: datetime) -> None:
+        """Stores a turn as it is now, with what changed in its conversation."""
+
+    async def bury(self, tx: Transaction, organization_id: str, turn: Turn) -> bool:
+        """Remembers a turn that never began as ended. False when the run has a turn."""
+
+    async def find_answers(
+        self, tx: Transaction, organization_id: str, conversation_id: str, call_ids: Sequence[str], request_id: str
+    ) -> dict[str, tuple[str, TurnState]]:
+        """By call: which run answered these calls, or those of the request, last, and where it stands."""

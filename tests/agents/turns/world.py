@@ -1,0 +1,239 @@
+"""An agents service with one agent, its turns behind a real channel, and what its neighbours would bring as fakes."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+from sqlalchemy import event, insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from perdure.agents.v1 import turn_service_pb2 as pb
+from perdure.agents.v1.turn_service_pb2_grpc import TurnServiceStub, add_TurnServiceServicer_to_server
+from perdure.conversation.v1.message_pb2 import (
+    ROLE_ASSISTANT,
+    ROLE_USER,
+    STOP_REASON_CANCELLED,
+    STOP_REASON_END_TURN,
+    STOP_REASON_REQUIRES_APPROVAL,
+    TOOL_STATUS_SUCCESS,
+    ApprovalAnswer,
+    Message,
+    Part,
+    StopReason,
+    ToolCall,
+    ToolReturn,
+)
+from services.agents.agents.tables import agents
+from services.agents.conversations.history import PostgresHistory
+from services.agents.messages.drafts import Origin
+from services.agents.messages.messages import Messages
+from services.agents.messages.store import PostgresMessages
+from services.agents.turns.begin import TurnStarter
+from services.agents.turns.commit import StepCommitter
+from services.agents.turns.end import TurnEnder
+from services.agents.turns.memory_calls import MemoryCalls
+from services.agents.turns.servicer import TurnServicer
+from services.agents.turns.store import PostgresTurns
+from services.common.caller import DEFAULT_ORGANIZATION_ID
+from services.common.database import Database, Transaction, open_engine
+from services.common.errors import InvalidArgument
+from services.common.ids import new_id
+from services.common.server import ErrorInterceptor
+from services.common.status import rpc_errors
+from services.contract.agents import AgentState
+
+ORGANIZATION = DEFAULT_ORGANIZATION_ID
+LLM_CONFIG = {"model": "m", "model_endpoint_type": "openai", "context_window": 1000, "handle": "openai/m"}
+CALL = ToolCall(id="call_1", name="roll", arguments="{}")
+
+
+class Prompts:
+    """Compiles a prompt that says what it is for."""
+
+    async def compile_for(self, tx: Transaction, agent_id: str, conversation_id: str) -> str:
+        return f"prompt of {conversation_id}"
+
+
+class Memory:
+    """Two memory tools: one that works and changes the prompt, one that always fails."""
+
+    async def run(
+        self, tx: Transaction, *, organization_id: str, agent_id: str, conversation_id: str, call: ToolCall
+    ) -> ToolReturn:
+        if call.name == "broken_memory":
+            raise InvalidArgument("no such block")
+        return ToolReturn(value="remembered", status=TOOL_STATUS_SUCCESS)
+
+    def changes_prompt(self, name: str) -> bool:
+        return name == "remember"
+
+
+@dataclass
+class World:
+    """What tests of turns work with."""
+
+    engine: AsyncEngine
+    stub: TurnServiceStub
+    history: PostgresHistory
+    database: Database
+    messages: Messages
+    statements: list[str] = field(default_factory=list)
+
+    async def create_agent(self) -> str:
+        """An agent whose own history has a system message; its id."""
+        agent_id = new_id("agent")
+        now = datetime.now(UTC)
+        async with self.database.begin() as tx:
+            await tx.execute(insert(agents).values(agent_row(agent_id, now)))
+            system = Origin(agent_id, agent_id, now).text(1, "You are an agent.")
+            agent = AgentState.model_construct(id=agent_id)  # type: ignore[call-arg]  # only the id matters here
+            await self.history.open_own(tx, agent, [system])
+        return agent_id
+
+    async def begin(self, conversation_id: str, run_id: str = "", **fields: Any) -> pb.BeginTurnResponse:
+        """BeginTurn with a user message, unless the fields say otherwise."""
+        given: dict[str, Any] = {"attempt": 1, "input": [] if "approvals" in fields else [said("hello")]}
+        request = pb.BeginTurnRequest(
+            organization_id=ORGANIZATION,
+            run_id=run_id or new_id("run"),
+            conversation_id=conversation_id,
+            **given | fields,
+        )
+        with rpc_errors():
+            return await self.stub.BeginTurn(request)
+
+    async def commit(self, run_id: str, step: int = 1, *, attempt: int = 1, **fields: Any) -> pb.CommitStepResponse:
+        """CommitStep."""
+        request = pb.CommitStepRequest(
+            organization_id=ORGANIZATION, run_id=run_id, attempt=attempt, step=step, **fields
+        )
+        with rpc_errors():
+            return await self.stub.CommitStep(request)
+
+    async def end(
+        self,
+        run_id: str,
+        state: pb.TurnState.ValueType = pb.TURN_STATE_CANCELLED,
+        *,
+        attempt: int = 0,
+        conversation_id: str = "",
+    ) -> pb.TurnOutcome:
+        """EndTurn."""
+        request = pb.EndTurnRequest(
+            organization_id=ORGANIZATION,
+            run_id=run_id,
+            attempt=attempt,
+            conversation_id=conversation_id,
+            end=pb.TurnEnd(state=state, stop_reason=STOP_REASON_CANCELLED),
+        )
+        with rpc_errors():
+            return (await self.stub.EndTurn(request)).outcome
+
+    async def talk(self, conversation_id: str, times: int = 1) -> None:
+        """Whole turns of one step."""
+        for _ in range(times):
+            run_id = new_id("run")
+            await self.begin(conversation_id, run_id)
+            await self.commit(run_id, assistant=answered("hi"), end=END_TURN)
+
+    async def request_approval(self, conversation_id: str, *calls: ToolCall) -> tuple[str, Message]:
+        """A turn that ends with an approval request; its run and the request."""
+        run_id = new_id("run")
+        await self.begin(conversation_id, run_id)
+        waiting = [ToolCall(id=c.id, name=c.name, arguments=c.arguments, needs_approval=True) for c in calls or [CALL]]
+        committed = await self.commit(run_id, assistant=calling(*waiting), end=REQUIRES_APPROVAL)
+        return run_id, committed.messages[0]
+
+    async def window(self, conversation_id: str) -> list[Message]:
+        """The stored context window."""
+        async with self.database.begin() as tx:
+            return await self.messages.read_window(tx, ORGANIZATION, conversation_id)
+
+    @contextmanager
+    def counting(self) -> Iterator[list[str]]:
+        """The statements that the block runs, besides BEGIN and COMMIT."""
+        self.statements.clear()
+        yield self.statements
+
+
+END_TURN = pb.TurnEnd(state=pb.TURN_STATE_COMPLETED, stop_reason=STOP_REASON_END_TURN)
+REQUIRES_APPROVAL = pb.TurnEnd(state=pb.TURN_STATE_COMPLETED, stop_reason=STOP_REASON_REQUIRES_APPROVAL)
+
+
+def agent_row(agent_id: str, now: datetime) -> dict[str, Any]:
+    return {
+        "id": agent_id,
+        "organization_id": ORGANIZATION,
+        "created_at": now,
+        "updated_at": now,
+        "name": "Ada",
+        "agent_type": "letta_v1_agent",
+        "system": "You are an agent.",
+        "model": "openai/m",
+        "model_settings": {"provider_type": "openai", "temperature": 0.5},
+        "llm_config": LLM_CONFIG,
+        "tool_rules": [],
+        "compaction_settings": {"model": "openai/m", "prompt": "Summarise."},
+        "message_buffer_autoclear": False,
+    }
+
+
+def said(text: str, **fields: Any) -> Message:
+    return Message(role=ROLE_USER, parts=[Part(text=text)], **fields)
+
+
+def answered(text: str) -> Message:
+    return Message(id=new_id("message"), role=ROLE_ASSISTANT, parts=[Part(text=text)])
+
+
+def calling(*calls: ToolCall) -> Message:
+    return Message(id=new_id("message"), role=ROLE_ASSISTANT, parts=[Part(tool_call=call) for call in calls])
+
+
+def returned(call: ToolCall = CALL, value: str = "6") -> ToolReturn:
+    return ToolReturn(call_id=call.id, name=call.name, value=value, status=TOOL_STATUS_SUCCESS, executed=True)
+
+
+def approved(call: ToolCall = CALL) -> ApprovalAnswer:
+    return ApprovalAnswer(call_id=call.id, approve=True)
+
+
+def texts(messages: Sequence[Message]) -> list[str]:
+    """The words of messages: text, the names of calls, the values of returns."""
+    return [
+        " ".join(part.text or part.tool_call.name or part.tool_return.value for part in message.parts)
+        for message in messages
+    ]
+
+
+@asynccontextmanager
+async def open_world(postgres_url: str, sockets: Path) -> AsyncIterator[World]:
+    """The service, for the time of a block."""
+    engine = open_engine(postgres_url)
+    database, store, messages = Database(engine), PostgresTurns(), Messages(PostgresMessages())
+    history = PostgresHistory(PostgresMessages())
+    servicer = TurnServicer(
+        TurnStarter(database, store, messages, Prompts(), decrypt=str, now=now),
+        StepCommitter(database, store, messages, MemoryCalls(Memory(), Prompts(), history), now=now),
+        TurnEnder(database, store, messages, now=now),
+    )
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+    add_TurnServiceServicer_to_server(servicer, server)
+    address = f"unix:{sockets / uuid.uuid4().hex[:8]}.sock"
+    server.add_insecure_port(address)
+    await server.start()
+    async with grpc.aio.insecure_channel(address) as channel:
+        world = World(engine, TurnServiceStub(channel), history, database, messages)
+        event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: world.statements.append(call[2]))
+        yield world
+    await server.stop(None)
+    await engine.dispose()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
