@@ -39,24 +39,18 @@ class ToolServicer(ToolServiceServicer):
         self._registry = registry
         self._execution = execution
 
-    async def UpsertTool(  # noqa: N802
-        self, request: UpsertToolRequest, context: Context
-    ) -> UpsertToolResponse:
+    async def UpsertTool(self, request: UpsertToolRequest, context: Context) -> UpsertToolResponse:
         """Creates a tool, or changes the one of the same name."""
         owner = Owner(request.organization_id, request.user_id)
         stored = await self._registry.upsert(owner, new_tool(request))
         return UpsertToolResponse(tool=tool_message(stored))
 
-    async def GetTool(  # noqa: N802
-        self, request: GetToolRequest, context: Context
-    ) -> GetToolResponse:
+    async def GetTool(self, request: GetToolRequest, context: Context) -> GetToolResponse:
         """One tool."""
         stored = await self._registry.get(request.organization_id, request.tool_id)
         return GetToolResponse(tool=tool_message(stored))
 
-    async def ListTools(  # noqa: N802
-        self, request: ListToolsRequest, context: Context
-    ) -> ListToolsResponse:
+    async def ListTools(self, request: ListToolsRequest, context: Context) -> ListToolsResponse:
         """Tools, newest first; a page token is the id of the last tool before it."""
         size = min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         page = Page(limit=size, after=request.page_token)
@@ -65,24 +59,18 @@ class ToolServicer(ToolServiceServicer):
         token = found[-1].tool.id if len(found) == size else ""
         return ListToolsResponse(tools=map(tool_message, found), next_page_token=token)
 
-    async def DeleteTool(  # noqa: N802
-        self, request: DeleteToolRequest, context: Context
-    ) -> DeleteToolResponse:
+    async def DeleteTool(self, request: DeleteToolRequest, context: Context) -> DeleteToolResponse:
         """Deletes a tool."""
         await self._registry.delete(request.organization_id, request.tool_id)
         return DeleteToolResponse()
 
-    async def DescribeTools(  # noqa: N802
-        self, request: DescribeToolsRequest, context: Context
-    ) -> DescribeToolsResponse:
+    async def DescribeTools(self, request: DescribeToolsRequest, context: Context) -> DescribeToolsResponse:
         """What the named tools are."""
         owner = Owner(request.organization_id, DEFAULT_USER_ID)
         found = await self._registry.describe(owner, request.tool_ids, request.names)
         return DescribeToolsResponse(tools=map(tool_definition, found))
 
-    async def Execute(  # noqa: N802
-        self, request: ExecuteRequest, context: Context
-    ) -> AsyncIterator[ExecuteResponse]:
+    async def Execute(self, request: ExecuteRequest, context: Context) -> AsyncIterator[ExecuteResponse]:
         """Runs one call."""
         stored = await self._registry.get(request.organization_id, request.tool_id)
         call = Call(request.arguments, dict(request.environment), request.agent_state)

@@ -47,9 +47,8 @@ def _parse(code: str) -> ast.Module:
     try:
         return ast.parse(textwrap.dedent(code))
     except SyntaxError as exc:
-        raise BadSource(
-            f"The source code is not valid Python: {exc.msg} (line {exc.lineno}, column {exc.offset})."
-        ) from exc
+        where = f" (line {exc.lineno}, column {exc.offset})" if exc.lineno else ""
+        raise BadSource(f"The source code is not valid Python: {exc.msg}{where}.") from exc
     except (ValueError, RecursionError, MemoryError) as exc:
         raise BadSource(f"The source code cannot be read: {exc or 'it is nested too deeply'}.") from exc
 

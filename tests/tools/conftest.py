@@ -1,0 +1,139 @@
+"""A tools service in this process, on the real Postgres, beside agents that remember what they were told."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import orjson
+import pytest
+from google.api.httpbody_pb2 import HttpBody
+
+from perdure.agents.v1.agent_service_pb2 import ApplyToolChangesRequest, ApplyToolChangesResponse
+from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
+from perdure.tools.v1 import rest_pb2
+from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub, add_ToolServiceServicer_to_server
+from services.common.channels import open_channel
+from services.common.database import Database, open_engine
+from services.common.rest import rest_handlers
+from services.common.server import ErrorInterceptor
+from services.common.status import rpc_errors
+from services.tools.changes import Changes
+from services.tools.clients import AgentsClient
+from services.tools.execution import Execution
+from services.tools.registry import Registry
+from services.tools.rest import ToolRest
+from services.tools.sandbox.job import Limits
+from services.tools.sandbox.sandbox import Sandbox
+from services.tools.servicer import ToolServicer
+from services.tools.store.outbox import OutboxStore
+from services.tools.store.tools import ToolStore
+
+REST = rest_pb2.DESCRIPTOR.services_by_name["ToolRest"]
+LIMITS = Limits(timeout_s=1.0, output_chars=10_000)
+
+
+class RecordingAgents(AgentServiceServicer):
+    """Agents that only remember the changes they were told of."""
+
+    def __init__(self, address: str) -> None:
+        self.told: list[ApplyToolChangesRequest] = []
+        self.was_told = asyncio.Event()
+        self.address = address
+        self._server: grpc.aio.Server | None = None
+
+    async def ApplyToolChanges(self, request: ApplyToolChangesRequest, context: Any) -> ApplyToolChangesResponse:  # noqa: N802
+        self.told.append(request)
+        self.was_told.set()
+        return ApplyToolChangesResponse()
+
+    async def start(self) -> None:
+        self._server = grpc.aio.server()
+        add_AgentServiceServicer_to_server(self, self._server)
+        self._server.add_insecure_port(self.address)
+        await self._server.start()
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop(None)
+
+
+class Api:
+    """Calls of REST operations, as the gateway makes them."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    async def call(self, method: str, body: Any = None, **query: Any) -> Any:
+        request = getattr(rest_pb2, f"{method}Query")(**query)
+        if body is not None:
+            request.body.data = orjson.dumps(body)
+        rpc = self._channel.unary_unary(
+            f"/{REST.full_name}/{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=HttpBody.FromString,
+        )
+        with rpc_errors():
+            return orjson.loads((await rpc(request, timeout=30)).data)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    box = Sandbox(LIMITS, concurrency=4, idle=1)
+    yield box
+    await box.close()
+
+
+@pytest.fixture
+async def agents(tmp_path: Path) -> AsyncIterator[RecordingAgents]:
+    service = RecordingAgents(f"unix:{tmp_path}/agents")  # type: ignore[abstract]  # tools call just the one method
+    await service.start()
+    yield service
+    await service.stop()
+
+
+@pytest.fixture
+async def database(postgres_url: str) -> AsyncIterator[Database]:
+    engine = open_engine(postgres_url)
+    yield Database(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+async def changes(database: Database, agents: RecordingAgents) -> AsyncIterator[Changes]:
+    async with open_channel(agents.address) as channel:
+        yield Changes(database, OutboxStore(), ToolStore(), AgentsClient(channel))
+
+
+@pytest.fixture
+async def channel(
+    tmp_path: Path, database: Database, changes: Changes, sandbox: Sandbox
+) -> AsyncIterator[grpc.aio.Channel]:
+    registry = Registry(database, ToolStore(), OutboxStore(), changes)
+    execution = Execution(sandbox)
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+    server.add_generic_rpc_handlers([rest_handlers(REST, ToolRest(registry, execution))])
+    add_ToolServiceServicer_to_server(ToolServicer(registry, execution), server)
+    server.add_insecure_port(f"unix:{tmp_path}/tools")
+    await server.start()
+    async with open_channel(f"unix:{tmp_path}/tools") as channel:
+        yield channel
+    await server.stop(None)
+
+
+@pytest.fixture
+def api(channel: grpc.aio.Channel) -> Api:
+    return Api(channel)
+
+
+@pytest.fixture
+def stub(channel: grpc.aio.Channel) -> ToolServiceStub:
+    return ToolServiceStub(channel)
+
+
+@pytest.fixture
+def organization_id() -> str:
+    """One that no other test uses."""
+    return f"org-{uuid.uuid4()}"

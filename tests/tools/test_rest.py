@@ -1,0 +1,223 @@
+"""The REST face of tools, through a real channel."""
+
+from typing import Any
+
+import pytest
+
+from perdure.tools.v1.tool_service_pb2 import ExecuteRequest
+from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
+from services.common.caller import DEFAULT_ORGANIZATION_ID
+from services.common.errors import PerdureError
+from tests.tools.conftest import Api
+from tests.tools.sources import roll_dice, tool_source
+
+ABSENT = "tool-00000000-0000-4000-8000-00000000dead"
+
+
+async def problem(api: Api, method: str, body: Any = None, **query: Any) -> tuple[int, str]:
+    with pytest.raises(PerdureError) as caught:
+        await api.call(method, body, **query)
+    return caught.value.http_status, str(caught.value.detail)
+
+
+async def test_a_new_tool_shows_all_its_fields(api: Api) -> None:
+    tool = await api.call("CreateTool", {"source_code": roll_dice("shown"), "tags": ["a"]})
+
+    assert list(tool) == [
+        "id", "tool_type", "description", "source_type", "name", "tags", "source_code", "json_schema",
+        "args_json_schema", "return_char_limit", "pip_requirements", "npm_requirements", "default_requires_approval",
+        "enable_parallel_execution", "created_by_id", "last_updated_by_id", "metadata_", "project_id",
+    ]  # fmt: skip
+    assert tool["tool_type"] == "custom"
+    assert tool["source_code"] == roll_dice("shown")
+    assert (tool["args_json_schema"], tool["return_char_limit"]) == ({}, 50_000)
+    assert tool["json_schema"]["parameters"]["required"] == ["num_sides"]
+    assert await api.call("GetTool", tool_id=tool["id"]) == tool
+
+
+@pytest.mark.parametrize("method", ["CreateTool", "UpsertTool"])
+async def test_the_same_name_again_changes_the_tool(api: Api, method: str) -> None:
+    name = f"again_{method.lower()}"
+    first = await api.call(method, {"source_code": roll_dice(name), "tags": ["a"], "return_char_limit": 10})
+
+    second = await api.call(method, {"source_code": roll_dice(name) + "# new\n", "return_char_limit": 20})
+
+    assert (second["id"], second["tags"], second["return_char_limit"]) == (first["id"], ["a"], 20)
+    assert second["source_code"].endswith("# new\n")
+
+
+async def test_patch_changes_what_it_names(api: Api) -> None:
+    tool = await api.call("CreateTool", {"source_code": roll_dice("patched")})
+
+    changed = await api.call(
+        "UpdateTool", {"description": "d", "tags": ["b"], "default_requires_approval": True}, tool_id=tool["id"]
+    )
+
+    assert changed == {**tool, "description": "d", "tags": ["b"], "default_requires_approval": True}
+
+
+async def test_a_new_schema_alone_renames(api: Api) -> None:
+    tool = await api.call("CreateTool", {"source_code": roll_dice("old_name")})
+    schema = {"name": "new_name", "description": "New.", "parameters": {"type": "object", "properties": {}}}
+
+    changed = await api.call("UpdateTool", {"json_schema": schema}, tool_id=tool["id"])
+
+    assert (changed["name"], changed["json_schema"], changed["description"]) == ("new_name", schema, "New.")
+    assert changed["source_code"] == roll_dice("old_name")
+
+
+async def test_new_source_brings_its_schema(api: Api) -> None:
+    tool = await api.call("CreateTool", {"source_code": roll_dice("resourced")})
+
+    changed = await api.call("UpdateTool", {"source_code": tool_source(name="resourced")}, tool_id=tool["id"])
+
+    assert changed["json_schema"]["parameters"]["properties"] == {}
+
+
+async def test_a_name_that_is_taken_is_refused(api: Api) -> None:
+    await api.call("CreateTool", {"source_code": roll_dice("taken")})
+    tool = await api.call("CreateTool", {"source_code": roll_dice("free")})
+
+    status, _ = await problem(api, "UpdateTool", {"json_schema": {"name": "taken"}}, tool_id=tool["id"])
+
+    assert status == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({}, 422, "source_code"),
+        ({"source_code": "def broken(:"}, 400, "line 1"),
+        ({"source_code": "def f(): return 1"}, 400, "needs a docstring"),
+        ({"source_code": roll_dice(), "json_schema": {"name": "other"}}, 400, "other"),
+        ({"source_code": roll_dice(), "source_type": "typescript"}, 400, "typescript"),
+        ({"source_code": tool_source(name="send_message")}, 400, "comes with the server"),
+        ({"source_code": roll_dice(), "return_char_limit": 0}, 422, "return_char_limit"),
+    ],
+)
+async def test_what_cannot_be_created_is_refused(api: Api, body: dict[str, Any], status: int, said: str) -> None:
+    await api.call("AddBaseTools")
+
+    found = await problem(api, "CreateTool", body)
+
+    assert found[0] == status
+    assert said in found[1]
+
+
+async def test_a_deleted_tool_is_gone(api: Api) -> None:
+    tool = await api.call("CreateTool", {"source_code": roll_dice("gone")})
+
+    assert await api.call("DeleteTool", tool_id=tool["id"]) is None
+
+    for method in ("GetTool", "DeleteTool"):
+        assert (await problem(api, method, tool_id=tool["id"]))[0] == 404
+    assert (await problem(api, "UpdateTool", {}, tool_id=tool["id"]))[0] == 404
+
+
+async def test_a_malformed_id_is_refused(api: Api) -> None:
+    status, said = await problem(api, "GetTool", tool_id="not-an-id")
+
+    assert status == 422
+    assert "tool_id" in said
+
+
+async def test_lists_are_newest_first_and_continue_after_a_tool(api: Api) -> None:
+    names = [f"listed_{number}" for number in range(3)]
+    for name in names:
+        await api.call("CreateTool", {"source_code": roll_dice(name)})
+
+    first = await api.call("ListTools", search="LISTED_", limit=2)
+    rest = await api.call("ListTools", search="listed_", limit=2, after=first[-1]["id"])
+    upwards = await api.call("ListTools", search="listed_", order="asc", before=first[0]["id"])
+
+    assert [tool["name"] for tool in first + rest] == names[::-1]
+    assert [tool["name"] for tool in upwards] == names[:2]
+    assert (await problem(api, "ListTools", after=ABSENT))[0] == 404
+
+
+async def test_filters(api: Api) -> None:
+    tool = await api.call("CreateTool", {"source_code": roll_dice("filtered")})
+
+    async def names(**query: Any) -> set[str]:
+        return {found["name"] for found in await api.call("ListTools", limit=1000, **query)}
+
+    assert await names(name="filtered") == {"filtered"}
+    assert await names(names=["filtered", "send_message"]) == {"filtered", "send_message"}
+    assert await names(tool_ids=[tool["id"]]) == {"filtered"}
+    assert await names(search="%") == set()
+    assert await names(tool_types=["letta_core"]) == {"send_message", "conversation_search"}
+    assert "filtered" not in await names(return_only_letta_tools=True)
+    assert "send_message" not in await names(exclude_tool_types=["letta_core"])
+    assert await api.call("CountTools", name="filtered") == 1
+    everything, own = await api.call("CountTools"), await api.call("CountTools", exclude_letta_tools=True)
+    assert everything - own == len(await names(return_only_letta_tools=True))
+
+
+async def test_listing_brings_deleted_base_tools_back(api: Api) -> None:
+    (before,) = await api.call("ListTools", name="memory_insert")
+    await api.call("DeleteTool", tool_id=before["id"])
+
+    (after,) = await api.call("ListTools", name="memory_insert")
+
+    assert after == {**before, "id": after["id"]}
+    assert len(await api.call("AddBaseTools")) == 7
+
+
+async def test_base_tools_keep_their_source_and_schema(api: Api) -> None:
+    (tool,) = await api.call("ListTools", name="memory_replace")
+
+    changed = await api.call("UpdateTool", {"default_requires_approval": True}, tool_id=tool["id"])
+    status, _ = await problem(api, "UpdateTool", {"source_code": roll_dice()}, tool_id=tool["id"])
+
+    assert changed["default_requires_approval"]
+    assert status == 400
+
+
+async def test_run_answers_a_return_that_is_not_stored(api: Api) -> None:
+    source = tool_source("import os\nprint('out')\nreturn os.environ['A']")
+
+    answer = await api.call("RunTool", {"source_code": source, "args": {}, "env_vars": {"A": "b"}})
+
+    assert answer.pop("date")
+    returned = {"tool_return": "b", "status": "success", "tool_call_id": "null", "stdout": ["out\n"], "stderr": []}
+    assert answer == {
+        "id": "null", "name": None, "message_type": "tool_return_message", "otid": None, "sender_id": None,
+        "step_id": None, "is_err": None, "seq_id": None, "run_id": None,
+        **returned, "tool_returns": [{"type": "tool", **returned}],
+    }  # fmt: skip
+
+
+async def test_run_tells_of_a_failure(api: Api) -> None:
+    answer = await api.call("RunTool", {"source_code": tool_source("1 / 0"), "args": {}})
+
+    assert answer["status"] == "error"
+    assert answer["tool_return"] == "Error executing function probe: ZeroDivisionError: division by zero"
+    assert answer["stderr"][0].startswith("Traceback (most recent call last):\n")
+
+
+async def test_run_picks_the_function_that_is_named(api: Api) -> None:
+    source = tool_source("return 1", name="one") + tool_source("return 2", name="two")
+
+    answer = await api.call("RunTool", {"source_code": source, "args": {}, "name": "one"})
+
+    assert answer["tool_return"] == "1"
+    assert (await problem(api, "RunTool", {"source_code": source, "args": {}, "name": "no"}))[0] == 400
+
+
+async def test_packages_that_are_not_installed_are_named(api: Api, stub: ToolServiceStub) -> None:
+    body = {"source_code": tool_source(name="needy"), "pip_requirements": [{"name": "numpy"}]}
+    tool = await api.call("CreateTool", body)
+
+    answer = await api.call("RunTool", {**body, "args": {}})
+    request = ExecuteRequest(organization_id=DEFAULT_ORGANIZATION_ID, tool_id=tool["id"])
+    (event,) = [event async for event in stub.Execute(request, timeout=30)]
+
+    assert "numpy" in answer["tool_return"]
+    assert "numpy" in event.tool_return.value
+
+
+async def test_generate_schema_reads_only(api: Api) -> None:
+    schema = await api.call("GenerateToolSchema", {"code": roll_dice("unstored")})
+
+    assert schema["name"] == "unstored"
+    assert await api.call("CountTools", name="unstored") == 0

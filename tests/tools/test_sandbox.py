@@ -1,0 +1,284 @@
+"""Calls in processes of their own."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from services.tools.sandbox.job import Event, Failed, Job, Printed, Returned
+from services.tools.sandbox.sandbox import Sandbox
+from tests.tools.conftest import LIMITS
+from tests.tools.processes import has_ended
+from tests.tools.sources import tool_source
+
+
+async def events_of(sandbox: Sandbox, source: str, **options: Any) -> list[Event]:
+    job = Job(source=source, arguments=options.pop("arguments", {}), **options)
+    return [event async for event in sandbox.run(job)]
+
+
+async def result_of(sandbox: Sandbox, source: str, **options: Any) -> str:
+    ended = (await events_of(sandbox, source, **options))[-1]
+    assert isinstance(ended, Returned), ended
+    return ended.value
+
+
+async def error_of(sandbox: Sandbox, source: str, **options: Any) -> str:
+    ended = (await events_of(sandbox, source, **options))[-1]
+    assert isinstance(ended, Failed), ended
+    return ended.error
+
+
+def text_of(events: list[Event], stream: str) -> str:
+    return "".join(event.text for event in events if isinstance(event, Printed) and event.stream == stream)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "seen"),
+    [
+        ("int", "3", "3"),
+        ("int", 3.0, "3"),
+        ("float", 2, "2.0"),
+        ("bool", "false", "False"),
+        ("str", 5, "'5'"),
+        ("str", "; import os", "'; import os'"),
+        ("list[int]", ["1", 2], "[1, 2]"),
+        ("dict[str, float]", {"a": 1}, "{'a': 1.0}"),
+        ("tuple[int, str]", [1, "a"], "(1, 'a')"),
+        ("int | None", None, "None"),
+        ("int | str", "x", "'x'"),
+        ("Color", "red", "<Color.RED: 'red'>"),
+        ("list[Item]", [{"sku": "a", "count": "2"}], "[Item(sku='a', count=2)]"),
+        ("Point", {"x": "1"}, "Point(x=1)"),
+        ("date", "2026-03-09", "datetime.date(2026, 3, 9)"),
+        ("Nowhere", {"a": {"b": 1}}, "{'a': {'b': 1}}"),
+    ],
+)
+async def test_arguments_arrive_as_the_annotations_want_them(
+    sandbox: Sandbox, annotation: str, value: Any, seen: str
+) -> None:
+    types = (
+        "from dataclasses import dataclass\nfrom datetime import date\nfrom enum import Enum\n"
+        "from pydantic import BaseModel\n"
+        "class Color(Enum):\n    RED = 'red'\n"
+        "class Item(BaseModel):\n    sku: str\n    count: int\n"
+        "@dataclass\nclass Point:\n    x: int\n"
+    )
+    source = types + tool_source("return repr(x)", parameters=f"x: {annotation}")
+
+    assert await result_of(sandbox, source, arguments={"x": value}, has_foreign_types=annotation == "Nowhere") == seen
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        ("return None", "None"),
+        ("return 'text'", "text"),
+        ("return {'a': [1, 'ü']}", '{"a": [1, "ü"]}'),
+        ("return [1, 'a']", "[1, 'a']"),
+        ("return object", "<class 'object'>"),
+        ("return 'a\\x00b'", "a\ufffdb"),
+        ("return '\\ud800'", "?"),
+    ],
+)
+async def test_results_come_back_as_text(sandbox: Sandbox, body: str, value: str) -> None:
+    assert await result_of(sandbox, tool_source(body)) == value
+
+
+async def test_asynchronous_functions_are_awaited(sandbox: Sandbox) -> None:
+    source = "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    return 'awaited'\n"
+
+    assert await result_of(sandbox, source) == "awaited"
+
+
+async def test_agent_state_has_attributes(sandbox: Sandbox) -> None:
+    source = "def f(agent_state):\n    return agent_state.tools[0].name\n"
+
+    assert await result_of(sandbox, source, agent_state='{"tools": [{"name": "t"}]}') == "t"
+
+
+async def test_what_may_be_none_can_be_left_out(sandbox: Sandbox) -> None:
+    assert await result_of(sandbox, "def f(x: int | None):\n    return x\n") == "None"
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "error"),
+    [
+        (tool_source("return 1 / 0"), {}, "ZeroDivisionError: division by zero"),
+        (tool_source("import sys\nsys.exit(1)"), {}, "SystemExit: 1"),
+        (tool_source(parameters="x: int"), {"x": "many"}, "ValueError: invalid literal for int() with base 10: 'many'"),
+        (tool_source(parameters="x"), {}, "TypeError: probe() missing 1 required positional argument: 'x'"),
+        (tool_source(), {"x": 1}, "TypeError: probe() got an unexpected keyword argument 'x'"),
+        (tool_source("import services"), {}, "ModuleNotFoundError: No module named 'services'"),
+        (tool_source("import sqlalchemy"), {}, "ModuleNotFoundError: No module named 'sqlalchemy'"),
+        ("import nowhere\n" + tool_source(), {}, "ModuleNotFoundError: No module named 'nowhere'"),
+        (tool_source("import os\nos._exit(3)"), {}, "ProcessEnded: it exited with code 3 before the function returned"),
+        (tool_source("return 'x' * 10**10"), {}, "MemoryError: "),
+        (tool_source("open('big', 'wb').write(b'x' * 70 * 2**20)"), {}, "OSError: [Errno 27] File too large"),
+    ],
+)
+async def test_failures_are_told(sandbox: Sandbox, source: str, arguments: dict[str, Any], error: str) -> None:
+    assert await error_of(sandbox, source, arguments=arguments) == error
+
+
+async def test_a_traceback_shows_the_code_of_the_tool_alone(sandbox: Sandbox) -> None:
+    events = await events_of(sandbox, tool_source("raise ValueError('x')"))
+
+    shown = text_of(events, "stderr")
+    assert shown.splitlines()[1:3] == ['  File "<tool>", line 4, in probe', "    raise ValueError('x')"]
+    assert "runner" not in shown
+
+
+async def test_what_is_printed_comes_while_the_tool_runs(sandbox: Sandbox) -> None:
+    job = Job(source=tool_source("print('now')\nimport time\ntime.sleep(30)"), arguments={})
+
+    async with aclosing(sandbox.run(job)) as events:
+        assert await anext(events) == Printed("stdout", "now\n")
+
+
+async def test_the_deadline_kills_the_tool_and_its_children(sandbox: Sandbox) -> None:
+    body = (
+        "import subprocess, time\nchild = subprocess.Popen(['sleep', '60'])\n"
+        "print(child.pid)\ntime.sleep(60)"
+    )  # fmt: skip
+
+    events = await events_of(sandbox, tool_source(body))
+
+    assert events[-1] == Failed("", "TimeoutError: the call took longer than 1 s")
+    assert await has_ended(int(text_of(events, "stdout")))
+
+
+async def test_children_die_when_the_tool_returns(sandbox: Sandbox) -> None:
+    pid = await result_of(sandbox, tool_source("import subprocess\nreturn subprocess.Popen(['sleep', '60']).pid"))
+
+    assert await has_ended(int(pid))
+
+
+async def test_leaving_the_loop_kills_the_tool(sandbox: Sandbox) -> None:
+    job = Job(source=tool_source("import os, time\nprint(os.getpid())\ntime.sleep(60)"), arguments={})
+
+    async with aclosing(sandbox.run(job)) as events:
+        first = await anext(events)
+
+    assert isinstance(first, Printed)
+    assert await has_ended(int(first.text))
+
+
+CALLER = """
+import asyncio
+from services.tools.sandbox.job import Job, Limits
+from services.tools.sandbox.sandbox import Sandbox
+
+SOURCE = '''def f():\n    import os, time\n    print(os.getpid())\n    time.sleep(60)\n'''
+
+async def main():
+    async for event in Sandbox(Limits(), concurrency=1, idle=0).run(Job(source=SOURCE, arguments={})):
+        print(event.text, end="", flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_the_tool_dies_with_its_caller() -> None:
+    caller = await asyncio.create_subprocess_exec(sys.executable, "-c", CALLER, stdout=asyncio.subprocess.PIPE)
+    assert caller.stdout is not None
+    tool = int(await caller.stdout.readline())
+
+    caller.kill()
+    await caller.wait()
+
+    assert await has_ended(tool)
+
+
+async def test_endless_output_is_cut_and_ended(sandbox: Sandbox) -> None:
+    started = time.monotonic()
+
+    events = await events_of(sandbox, tool_source("while True: print('y' * 1000)"))
+
+    assert len(text_of(events, "stdout")) == LIMITS.output_chars
+    assert isinstance(events[-1], Failed)
+    assert time.monotonic() - started < 5
+
+
+async def test_a_long_result_is_cut(sandbox: Sandbox) -> None:
+    events = await events_of(sandbox, tool_source("return 'x' * 10**7"), return_char_limit=100)
+
+    assert events[-1] == Returned("probe", "x" * 100, 10**7)
+
+
+async def test_the_environment_is_the_tools_own(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER_SECRET", "s")
+
+    names = await result_of(
+        sandbox, tool_source("import os\nreturn ' '.join(sorted(os.environ))"), environment={"MINE": "m"}
+    )
+
+    assert names == "HOME LANG MINE PATH TMPDIR"
+
+
+async def test_the_folder_is_private_and_goes_with_the_call(sandbox: Sandbox) -> None:
+    body = "import os\nopen('mine', 'w').close()\nreturn f'{os.getcwd()} {os.environ[\"HOME\"]} {os.listdir()}'"
+
+    folder, home, files = (await result_of(sandbox, tool_source(body))).split(" ")
+
+    assert (folder, files) == (home, "['mine']")
+    assert not os.path.exists(folder)  # noqa: ASYNC240
+
+
+async def test_no_descriptor_of_the_server_is_open(sandbox: Sandbox) -> None:
+    reading, writing = os.pipe()
+    os.set_inheritable(reading, True)
+    body = (
+        "import os, stat\npipes = 0\nfor fd in range(256):\n"
+        "    try: pipes += stat.S_ISFIFO(os.fstat(fd).st_mode)\n    except OSError: pass\n"
+        "return pipes"
+    )
+
+    try:
+        pipes = await result_of(sandbox, tool_source(body))
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+    assert pipes == "4"  # stdout, stderr, the job, the result
+
+
+async def test_standard_input_is_empty(sandbox: Sandbox) -> None:
+    assert await result_of(sandbox, tool_source("import sys\nreturn repr(sys.stdin.read())")) == "''"
+
+
+async def test_a_forged_result_is_checked(sandbox: Sandbox) -> None:
+    def forging(frame: bytes) -> str:
+        return tool_source(
+            "import os\nfor fd in range(3, 64):\n    try: os.write(fd, " + repr(frame) + ")\n    except OSError: pass\n"
+            "import time\ntime.sleep(60)"
+        )
+
+    assert "at most" in await error_of(sandbox, forging(b"\xff\xff\xff\xff"))
+    assert (await error_of(sandbox, forging(b"\0\0\0\x02[]"))) == "BadResult: it is not an object"
+    assert (await error_of(sandbox, forging(b"\0\0\0\x02{["))).startswith("BadResult: ")
+
+
+async def test_calls_wait_for_a_free_place() -> None:
+    sandbox = Sandbox(LIMITS, concurrency=1, idle=0)
+    source = tool_source("import time\nt = time.time()\ntime.sleep(0.1)\nreturn f'{t} {time.time()}'")
+
+    first, second = await asyncio.gather(result_of(sandbox, source), result_of(sandbox, source))
+    await sandbox.close()
+
+    times = sorted([first.split(), second.split()])
+    assert float(times[0][1]) <= float(times[1][0])
+
+
+async def test_a_waiting_process_that_died_is_replaced(sandbox: Sandbox) -> None:
+    await result_of(sandbox, tool_source())
+    await asyncio.gather(*sandbox._starts)
+    os.kill(sandbox._idle[0]._process.pid, signal.SIGKILL)
+    await sandbox._idle[0]._process.wait()
+
+    assert await result_of(sandbox, tool_source("return 1")) == "1"

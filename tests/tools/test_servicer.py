@@ -1,0 +1,197 @@
+"""The typed face of tools, through a real channel."""
+
+import asyncio
+
+import grpc
+import orjson
+import pytest
+from grpc.aio import AioRpcError
+
+from perdure.conversation.v1.message_pb2 import ToolReturn, ToolStatus
+from perdure.conversation.v1.model_pb2 import ToolKind
+from perdure.tools.v1.tool_pb2 import Tool
+from perdure.tools.v1.tool_service_pb2 import (
+    DeleteToolRequest,
+    DescribeToolsRequest,
+    ExecuteRequest,
+    GetToolRequest,
+    ListToolsRequest,
+    UpsertToolRequest,
+)
+from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
+from services.common.ids import new_id
+from tests.tools.processes import has_ended
+from tests.tools.sources import roll_dice, tool_source
+
+TIMEOUT_S = 30
+
+
+async def upsert(stub: ToolServiceStub, organization_id: str, source: str, return_char_limit: int = 0) -> Tool:
+    request = UpsertToolRequest(
+        organization_id=organization_id, user_id="user-1", source_code=source, return_char_limit=return_char_limit
+    )
+    return (await stub.UpsertTool(request, timeout=TIMEOUT_S)).tool
+
+
+async def execute(stub: ToolServiceStub, organization_id: str, tool: Tool, arguments: str = "{}") -> ToolReturn:
+    request = ExecuteRequest(
+        organization_id=organization_id, tool_id=tool.definition.id, call_id="call_1", arguments=arguments
+    )
+    return [event async for event in stub.Execute(request, timeout=TIMEOUT_S)][-1].tool_return
+
+
+async def test_versions_grow_with_each_change(stub: ToolServiceStub, organization_id: str) -> None:
+    first = await upsert(stub, organization_id, roll_dice())
+    same = await upsert(stub, organization_id, roll_dice())
+    changed = await upsert(stub, organization_id, roll_dice() + "# changed\n")
+
+    assert [tool.definition.version for tool in (first, same, changed)] == [1, 1, 2]
+    assert {tool.definition.id for tool in (first, same, changed)} == {first.definition.id}
+    assert orjson.loads(changed.json)["source_code"].endswith("# changed\n")
+
+
+async def test_tools_are_their_organisations_own(stub: ToolServiceStub, organization_id: str) -> None:
+    tool = await upsert(stub, organization_id, roll_dice())
+
+    with pytest.raises(AioRpcError) as caught:
+        await stub.GetTool(GetToolRequest(organization_id=new_id("org"), tool_id=tool.definition.id))
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_describe_gives_ids_before_names_and_none_twice(stub: ToolServiceStub, organization_id: str) -> None:
+    one = await upsert(stub, organization_id, roll_dice("one"))
+    two = await upsert(stub, organization_id, roll_dice("two"))
+
+    names = ["memory_insert", "one", "two", "send_message"]
+    request = DescribeToolsRequest(organization_id=organization_id, tool_ids=[two.definition.id], names=names)
+    found = (await stub.DescribeTools(request, timeout=TIMEOUT_S)).tools
+
+    assert [tool.name for tool in found] == ["two", "memory_insert", "one", "send_message"]
+    assert found[2] == one.definition
+    server, memory = ToolKind.TOOL_KIND_SERVER, ToolKind.TOOL_KIND_MEMORY
+    assert [tool.kind for tool in found] == [server, memory, server, server]
+    assert orjson.loads(found[2].parameters)["required"] == ["num_sides"]
+
+
+async def test_describe_names_what_does_not_exist(stub: ToolServiceStub, organization_id: str) -> None:
+    request = DescribeToolsRequest(organization_id=organization_id, names=["send_message", "no_such_tool"])
+
+    with pytest.raises(AioRpcError) as caught:
+        await stub.DescribeTools(request, timeout=TIMEOUT_S)
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert "no_such_tool" in (caught.value.details() or "")
+
+
+async def test_lists_go_on_where_a_page_ends(stub: ToolServiceStub, organization_id: str) -> None:
+    await upsert(stub, organization_id, roll_dice())
+    names: list[str] = []
+    token = ""
+
+    while not names or token:
+        request = ListToolsRequest(organization_id=organization_id, page_size=3, page_token=token)
+        page = await stub.ListTools(request, timeout=TIMEOUT_S)
+        names += [tool.definition.name for tool in page.tools]
+        token = page.next_page_token
+
+    assert len(names) == len(set(names)) == 8
+    assert "roll_dice" in names
+
+
+async def test_execute_streams_and_ends_with_the_return(stub: ToolServiceStub, organization_id: str) -> None:
+    body = "import sys\nprint('out', x)\nprint('err', file=sys.stderr)\nreturn x"
+    tool = await upsert(stub, organization_id, tool_source(body, parameters="x: int", documented="x: The x."))
+    request = ExecuteRequest(
+        organization_id=organization_id, tool_id=tool.definition.id, call_id="call_1", arguments='{"x": 1}'
+    )
+
+    events = [event async for event in stub.Execute(request, timeout=TIMEOUT_S)]
+
+    assert "".join(event.stdout for event in events) == "out 1\n"
+    assert "".join(event.stderr for event in events) == "err\n"
+    returned = events[-1].tool_return
+    assert (returned.call_id, returned.name, returned.value) == ("call_1", "probe", "1")
+    assert returned.status == ToolStatus.TOOL_STATUS_SUCCESS
+    assert (list(returned.stdout), list(returned.stderr)) == (["out 1\n"], ["err\n"])
+    assert returned.executed
+
+
+async def test_a_long_result_says_that_it_was_cut(stub: ToolServiceStub, organization_id: str) -> None:
+    tool = await upsert(stub, organization_id, tool_source("return 'x' * 1000"), return_char_limit=100)
+
+    returned = await execute(stub, organization_id, tool)
+
+    assert returned.value.startswith("x" * 100)
+    assert "function output was truncated" in returned.value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ('{"num_sides": ', "the arguments are not valid JSON"),
+        ("[1]", "the arguments are not a JSON object"),
+        ("", "missing 1 required positional argument: 'num_sides'"),
+        ('{"num_sides": "many"}', "invalid literal for int() with base 10: 'many'"),
+    ],
+)
+async def test_wrong_arguments_are_the_models_to_correct(
+    stub: ToolServiceStub, organization_id: str, arguments: str, said: str
+) -> None:
+    tool = await upsert(stub, organization_id, roll_dice())
+
+    returned = await execute(stub, organization_id, tool, arguments)
+
+    assert returned.status == ToolStatus.TOOL_STATUS_ERROR
+    assert returned.value.startswith("Error executing function roll_dice: ")
+    assert said in returned.value
+
+
+async def test_a_renamed_tool_still_runs(stub: ToolServiceStub, organization_id: str) -> None:
+    schema = '{"name": "probe", "description": "d", "parameters": {"type": "object", "properties": {}}}'
+    request = UpsertToolRequest(
+        organization_id=organization_id, source_code="def probe(): return 5", json_schema=schema
+    )
+    tool = (await stub.UpsertTool(request, timeout=TIMEOUT_S)).tool
+
+    assert (await execute(stub, organization_id, tool)).value == "5"
+
+
+async def test_a_deleted_tool_cannot_be_executed(stub: ToolServiceStub, organization_id: str) -> None:
+    tool = await upsert(stub, organization_id, roll_dice())
+    await stub.DeleteTool(DeleteToolRequest(organization_id=organization_id, tool_id=tool.definition.id))
+
+    with pytest.raises(AioRpcError) as caught:
+        await execute(stub, organization_id, tool)
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_memory_tools_run_elsewhere(stub: ToolServiceStub, organization_id: str) -> None:
+    request = ListToolsRequest(organization_id=organization_id, page_size=100)
+    tools = {tool.definition.name: tool for tool in (await stub.ListTools(request, timeout=TIMEOUT_S)).tools}
+
+    with pytest.raises(AioRpcError) as caught:
+        await execute(stub, organization_id, tools["memory_insert"])
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert (await execute(stub, organization_id, tools["send_message"], '{"message": "hi"}')).value
+
+
+async def test_calls_run_side_by_side(stub: ToolServiceStub, organization_id: str) -> None:
+    tool = await upsert(stub, organization_id, tool_source("import time\ntime.sleep(0.5)\nreturn time.time()"))
+
+    returned = await asyncio.gather(*(execute(stub, organization_id, tool) for _ in range(3)))
+
+    ends = [float(one.value) for one in returned]
+    assert max(ends) - min(ends) < 0.5
+
+
+async def test_cancelling_kills_the_tool(stub: ToolServiceStub, organization_id: str) -> None:
+    tool = await upsert(stub, organization_id, tool_source("import os, time\nprint(os.getpid())\ntime.sleep(60)"))
+    call = stub.Execute(ExecuteRequest(organization_id=organization_id, tool_id=tool.definition.id))
+    printed = await anext(aiter(call))
+
+    call.cancel()
+
+    assert await has_ended(int(printed.stdout))
