@@ -1,5 +1,8 @@
 """The tools of one agent: listed, given, taken."""
 
+from collections.abc import Sequence
+
+from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.agents.agents import relations
 from services.agents.agents.agents import Agents, Stores
 from services.agents.agents.catalogs import Tools
@@ -29,6 +32,18 @@ class Equipment:
         tool_ids = cut_list([tool.id for tool in tools], page)
         shown = await self._tools.show(caller.organization_id, tool_ids) if tool_ids else {}
         return [shown[tool_id] for tool_id in tool_ids if tool_id in shown]
+
+    async def definitions(self, agent_ids: Sequence[str]) -> dict[str, list[ToolDefinition]]:
+        """Each agent's tools as its model sees them."""
+        async with self._database.begin() as tx:
+            return await self._stores.tools.of_agents(tx, agent_ids)
+
+    async def apply_changes(
+        self, organization_id: str, changed: Sequence[ToolDefinition], deleted: Sequence[str]
+    ) -> None:
+        """Takes newer definitions over into every agent that has the tools, and deleted tools away."""
+        async with self._database.begin() as tx:
+            await self._stores.tools.apply_changes(tx, organization_id, changed, deleted)
 
     async def attach(self, caller: Caller, agent_id: str, tool_id: str) -> AgentState:
         """Gives the agent a tool; one that it has stays. Raises `AgentNotFound`, `ToolsNotFound`."""

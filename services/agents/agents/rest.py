@@ -2,18 +2,26 @@
 
 from perdure.agents.v1 import rest_pb2 as rest
 from services.agents.agents.agents import Agents
+from services.agents.agents.changes import AgentChanges
+from services.agents.agents.context import ContextOverview
+from services.agents.agents.equipment import Equipment
 from services.agents.agents.filter import AgentFilter
 from services.agents.agents.relations import wanted_relations
 from services.agents.paging import Page
 from services.common.caller import Caller
-from services.contract.agents import AgentState, CreateAgent, DeletedAgent
+from services.contract.agents import AgentState, CreateAgent, DeletedAgent, UpdateAgent
+from services.contract.context_window import ContextWindow
+from services.contract.tools import Tool
 
 
 class AgentOperations:
     """What `/v1/agents` does."""
 
-    def __init__(self, agents: Agents) -> None:
+    def __init__(self, agents: Agents, changes: AgentChanges, equipment: Equipment, overview: ContextOverview) -> None:
         self._agents = agents
+        self._changes = changes
+        self._equipment = equipment
+        self._overview = overview
 
     async def create_agent(self, caller: Caller, _: rest.CreateAgentQuery, body: CreateAgent) -> AgentState:
         """Makes an agent."""
@@ -39,10 +47,39 @@ class AgentOperations:
         wanted = wanted_relations(caller, query.include, query.include_relationships)
         return await self._agents.get(caller, query.agent_id, wanted)
 
+    async def update_agent(self, caller: Caller, query: rest.UpdateAgentQuery, body: UpdateAgent) -> AgentState:
+        """Changes an agent."""
+        return await self._changes.update(caller, query.agent_id, body)
+
     async def delete_agent(self, caller: Caller, query: rest.DeleteAgentQuery, _: None) -> DeletedAgent:
         """Deletes an agent with its history."""
         await self._agents.delete(caller, query.agent_id)
         return DeletedAgent(message=f"Agent {query.agent_id} was deleted.")
+
+    async def get_context_window(self, caller: Caller, query: rest.GetContextWindowQuery, _: None) -> ContextWindow:
+        """What fills the context window."""
+        given = query.conversation_id
+        conversation_id = query.agent_id if given in ("", "default") else given
+        return await self._overview.measure(caller, query.agent_id, conversation_id)
+
+    async def recompile_agent(self, caller: Caller, query: rest.RecompileAgentQuery, _: None) -> str:
+        """Compiles the system message anew."""
+        return await self._overview.recompile(caller, query.agent_id, dry_run=query.dry_run)
+
+    async def list_agent_tools(self, caller: Caller, query: rest.ListAgentToolsQuery, _: None) -> list[Tool]:
+        """A page of an agent's tools."""
+        page = Page(query.limit, query.before, query.after, descending=query.order == "desc")
+        return await self._equipment.list_page(caller, query.agent_id, page)
+
+    async def attach_tool(self, caller: Caller, query: rest.AttachToolQuery, _: None) -> AgentState | None:
+        """Gives an agent a tool. Callers of the 1.x SDK get no agent back."""
+        agent = await self._equipment.attach(caller, query.agent_id, query.tool_id)
+        return None if caller.is_v1_sdk else agent
+
+    async def detach_tool(self, caller: Caller, query: rest.DetachToolQuery, _: None) -> AgentState | None:
+        """Takes a tool from an agent. Callers of the 1.x SDK get no agent back."""
+        agent = await self._equipment.detach(caller, query.agent_id, query.tool_id)
+        return None if caller.is_v1_sdk else agent
 
 
 def _filter(query: rest.ListAgentsQuery | rest.CountAgentsQuery) -> AgentFilter:

@@ -1,0 +1,94 @@
+"""What fills the context window of an agent."""
+
+import orjson
+
+from perdure.conversation.v1.message_pb2 import ROLE_SUMMARY, ROLE_SYSTEM
+from perdure.conversation.v1.model_pb2 import ToolDefinition
+from services.agents.agents.agents import Agents, Stores
+from services.agents.agents.history import MessageCounts
+from services.agents.agents.stored_form import show_stored
+from services.agents.memory.system_prompts import SystemPrompts
+from services.common.caller import Caller
+from services.common.database import Database
+from services.contract.context_window import ContextWindow, FunctionDefinition, FunctionTool
+from services.contract.stored_messages import StoredMessage
+
+CHARS_PER_TOKEN = 4  # a rule of thumb for English: https://platform.openai.com/tokenizer
+
+
+class ContextOverview:
+    """Measures contexts and compiles prompts anew."""
+
+    def __init__(self, database: Database, stores: Stores, agents: Agents, prompts: SystemPrompts) -> None:
+        self._database = database
+        self._stores = stores
+        self._agents = agents
+        self._prompts = prompts
+
+    async def measure(self, caller: Caller, agent_id: str, conversation_id: str) -> ContextWindow:
+        """The parts of a conversation's context, sizes estimated from their characters. Raises `AgentNotFound`.
+
+        `conversation_id` is "conv-<uuid4>", or the agent's id for its own history.
+        """
+        history = self._stores.history
+        async with self._database.begin() as tx:
+            agent = await self._agents.find(tx, caller.organization_id, agent_id)
+            prompt = await self._prompts.compile_parts(tx, agent_id, conversation_id)
+            tools = (await self._stores.tools.of_agents(tx, [agent_id]))[agent_id]
+            window = await history.read_window(tx, caller.organization_id, conversation_id)
+            counts = (await history.count_messages(tx, [conversation_id])).get(conversation_id, MessageCounts(0, 0))
+        functions = [_function(tool) for tool in tools]
+        spoken = [show_stored(one) for one in window if one.role not in (ROLE_SYSTEM, ROLE_SUMMARY)]
+        summary = "\n\n".join(part.text for one in window if one.role == ROLE_SUMMARY for part in one.parts)
+        tokens = {
+            "num_tokens_system": estimate(prompt.system),
+            "num_tokens_core_memory": estimate(prompt.memory_blocks),
+            "num_tokens_tool_usage_rules": estimate(prompt.tool_usage_rules),
+            "num_tokens_external_memory_summary": estimate(prompt.memory_metadata),
+            "num_tokens_summary_memory": estimate(summary),
+            "num_tokens_functions_definitions": sum(estimate(one.model_dump_json()) for one in functions),
+            "num_tokens_messages": sum(_size(one) for one in spoken),
+        }
+        return ContextWindow(
+            **tokens,
+            context_window_size_max=agent.llm_config.context_window,
+            context_window_size_current=sum(tokens.values()),
+            num_messages=counts.in_window,
+            num_archival_memory=0,
+            num_recall_memory=counts.stored,
+            external_memory_summary=prompt.memory_metadata,
+            system_prompt=prompt.system,
+            core_memory=prompt.memory_blocks,
+            tool_usage_rules=prompt.tool_usage_rules or None,
+            summary_memory=summary or None,
+            functions_definitions=functions,
+            messages=[show_stored(one) for one in window],
+        )
+
+    async def recompile(self, caller: Caller, agent_id: str, *, dry_run: bool) -> str:
+        """The system message of the agent's own history as it would be now, stored unless `dry_run`.
+
+        Raises `AgentNotFound`.
+        """
+        async with self._database.begin() as tx:
+            await self._agents.find(tx, caller.organization_id, agent_id)
+            text = await self._prompts.compile_for(tx, agent_id, agent_id)
+            if not dry_run:
+                await self._stores.history.rewrite_own_system(tx, agent_id, text)
+        return text
+
+
+def estimate(text: str) -> int:
+    """About how many tokens a text has."""
+    return -(-len(text) // CHARS_PER_TOKEN)
+
+
+def _size(message: StoredMessage) -> int:
+    return estimate(message.model_dump_json(include={"content", "tool_calls", "name"}))
+
+
+def _function(tool: ToolDefinition) -> FunctionTool:
+    parameters = orjson.loads(tool.parameters) if tool.parameters else None
+    return FunctionTool(
+        function=FunctionDefinition(name=tool.name, description=tool.description or None, parameters=parameters)
+    )

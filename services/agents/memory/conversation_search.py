@@ -1,0 +1,104 @@
+"""The agent's search in its own past messages."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_TOOL, ROLE_USER, Message
+from services.agents.agents.history import History
+from services.common.database import Transaction
+from services.common.errors import InvalidArgument
+
+DEFAULT_RESULTS = 10
+MAX_RESULTS = 100
+RESULT_CHARS = 2000  # characters of one found message; longer ones are cut, the agent's context is limited
+_ROLES = {"assistant": ROLE_ASSISTANT, "user": ROLE_USER, "tool": ROLE_TOOL}
+_ROLE_NAMES = {number: name for name, number in _ROLES.items()}
+
+
+class SearchArguments(BaseModel):
+    """Of conversation_search. Dates are days or times in ISO 8601, in UTC where they name no zone; both ends count."""
+
+    query: str | None = None
+    roles: list[Literal["assistant", "user", "tool"]] | None = None
+    limit: int | None = Field(default=None, ge=1, le=MAX_RESULTS)
+    start_date: str | None = None
+    end_date: str | None = None
+
+
+class ConversationSearch:
+    """Finds messages by words, roles and dates."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    async def run(self, tx: Transaction, organization_id: str, agent_id: str, sent: SearchArguments) -> str:
+        """The found messages, the newest first, as the text of a Python literal. One statement."""
+        found = await self._history.search(
+            tx,
+            organization_id=organization_id,
+            agent_id=agent_id,
+            words=sent.query or "",
+            roles=[_ROLES[name] for name in sent.roles or _ROLES],
+            since=_moment(sent.start_date, end_of_day=False),
+            until=_moment(sent.end_date, end_of_day=True),
+            limit=sent.limit or DEFAULT_RESULTS,
+        )
+        return str(_show(found, datetime.now(UTC)))
+
+
+def _moment(date: str | None, *, end_of_day: bool) -> datetime | None:
+    if not date:
+        return None
+    try:
+        moment = datetime.fromisoformat(date)
+    except ValueError as exc:
+        raise InvalidArgument(f"{date!r} is no date. Write it as '2026-01-31' or '2026-01-31T14:30'.") from exc
+    if end_of_day and len(date) == len("2026-01-31"):
+        moment = datetime.combine(moment.date(), time.max)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _show(found: Sequence[Message], now: datetime) -> dict[str, object]:
+    results = [_result(message, now, rank) for rank, message in enumerate(found, 1)]
+    return {"message": f"Showing {len(results)} results:", "results": results}
+
+
+def _result(message: Message, now: datetime, rank: int) -> dict[str, object]:
+    made_at = message.created_at.ToDatetime(tzinfo=UTC)
+    return {
+        "timestamp": made_at.isoformat(timespec="seconds"),
+        "time_ago": time_ago(now - made_at),
+        "role": _ROLE_NAMES[message.role],
+        "relevance": {"rank": rank},
+        "content": _words(message)[:RESULT_CHARS],
+    }
+
+
+def _words(message: Message) -> str:
+    """The text of a message: what was said, thought or returned."""
+    texts = []
+    for part in message.parts:
+        match part.WhichOneof("kind"):
+            case "text":
+                texts.append(part.text)
+            case "reasoning":
+                texts.append(part.reasoning.text)
+            case "tool_call":
+                texts.append(f"{part.tool_call.name}({part.tool_call.arguments})")
+            case "tool_return":
+                texts.append(part.tool_return.value)
+            case _:
+                continue
+    return "\n".join(text for text in texts if text)
+
+
+def time_ago(passed: timedelta) -> str:
+    """How long ago, in the largest unit that fits: "3d ago", "2h ago", "5m ago", "10s ago"."""
+    seconds = max(int(passed.total_seconds()), 0)
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit} ago"
+    return f"{seconds}s ago"
