@@ -65,15 +65,12 @@ class PostgresHistory:
         parameters = {"organization_id": organization_id, "agent_id": agent.id, "conversation_id": agent.id, "now": now}
         await tx.execute(_OPEN, parameters | message_arrays(placed) | {"next_position": len(placed)})
 
-    async def own_windows(
-        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
-    ) -> dict[str, list[str]]:
+    async def own_windows(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[str]]:
         """The message ids in the context window of each agent's own history, oldest first."""
         in_order = func.array_agg(aggregate_order_by(links.c.message_id, links.c.window_rank))
         query = (
             select(links.c.conversation_id, in_order)
             .where(
-                links.c.organization_id == organization_id,
                 links.c.conversation_id.in_(agent_ids),
                 links.c.window_rank.is_not(None),
             )
@@ -82,16 +79,13 @@ class PostgresHistory:
         windows = {agent_id: ids for agent_id, ids in await tx.execute(query)}  # noqa: C416  # typed rows
         return {agent_id: windows.get(agent_id, []) for agent_id in agent_ids}
 
-    async def set_own_window(
-        self, tx: Transaction, organization_id: str, agent_id: str, message_ids: Sequence[str]
-    ) -> None:
+    async def set_own_window(self, tx: Transaction, agent_id: str, message_ids: Sequence[str]) -> None:
         """Puts exactly these messages of the agent's own history into its context window. Four statements.
 
         Raises `MessageNotFound` for one that is not there, and `ConversationBusy`.
         """
-        await lock_idle(tx, organization_id, agent_id)
+        await lock_idle(tx, agent_id)
         known = select(links.c.message_id).where(
-            links.c.organization_id == organization_id,
             links.c.conversation_id == agent_id,
             links.c.message_id.in_(message_ids),
         )
@@ -100,13 +94,11 @@ class PostgresHistory:
             raise MessageNotFound(min(missing))
         await tx.execute(_SET_WINDOW, {"conversation_id": agent_id, "message_ids": list(message_ids)})
 
-    async def rewrite_own_system(self, tx: Transaction, organization_id: str, agent_id: str, text: str) -> None:
+    async def rewrite_own_system(self, tx: Transaction, agent_id: str, text: str) -> None:
         """Replaces the text of the system message of the agent's own history. Two statements."""
-        await self.rewrite_system(tx, organization_id, agent_id, text)
+        await self.rewrite_system(tx, agent_id, text)
 
-    async def rewrite_system(
-        self, tx: Transaction, organization_id: str, conversation_id: str, text: str
-    ) -> Message | None:
+    async def rewrite_system(self, tx: Transaction, conversation_id: str, text: str) -> Message | None:
         """Replaces the text of a conversation's system message, which keeps its id. Two statements.
 
         None where the conversation has none yet. Takes no lock on the conversation: its turns go on as they are.
@@ -115,7 +107,6 @@ class PostgresHistory:
             select(messages.c.body)
             .join(links, links.c.message_id == messages.c.id)
             .where(
-                links.c.organization_id == organization_id,
                 links.c.conversation_id == conversation_id,
                 links.c.window_rank.is_not(None),
             )
@@ -132,15 +123,12 @@ class PostgresHistory:
         await tx.execute(update(messages).where(messages.c.id == system.id).values(values))
         return system
 
-    async def pending_approvals(
-        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
-    ) -> dict[str, ApprovalRequestMessage]:
+    async def pending_approvals(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, ApprovalRequestMessage]:
         """The unanswered approval request in each agent's own history; agents without one are left out."""
         query = (
             select(messages.c.body)
             .join(approvals, approvals.c.message_id == messages.c.id)
             .where(
-                approvals.c.organization_id == organization_id,
                 approvals.c.conversation_id.in_(agent_ids),
                 approvals.c.state == "pending",
             )
@@ -176,13 +164,11 @@ class PostgresHistory:
             limit=limit,
         )
 
-    async def count_messages(
-        self, tx: Transaction, organization_id: str, conversation_ids: Sequence[str]
-    ) -> dict[str, MessageCounts]:
+    async def count_messages(self, tx: Transaction, conversation_ids: Sequence[str]) -> dict[str, MessageCounts]:
         """How many messages each conversation has; conversations without messages are left out."""
         query = (
             select(links.c.conversation_id, func.count(), func.count(links.c.window_rank))
-            .where(links.c.organization_id == organization_id, links.c.conversation_id.in_(conversation_ids))
+            .where(links.c.conversation_id.in_(conversation_ids))
             .group_by(links.c.conversation_id)
         )
         return {
@@ -190,11 +176,9 @@ class PostgresHistory:
             for conversation_id, stored, in_window in await tx.execute(query)
         }
 
-    async def isolated_block_ids(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[str]:
+    async def isolated_block_ids(self, tx: Transaction, conversation_id: str) -> list[str]:
         """The conversation's own copies of blocks; none in an agent's own history."""
-        query = select(conversations.c.isolated_block_ids).where(
-            conversations.c.organization_id == organization_id, conversations.c.id == conversation_id
-        )
+        query = select(conversations.c.isolated_block_ids).where(conversations.c.id == conversation_id)
         return list(await tx.scalar(query) or ())
 
     async def delete_of_agent(self, tx: Transaction, organization_id: str, agent_id: str) -> None:

@@ -9,18 +9,14 @@ from services.agents.turns.tables import turns
 from services.common.database import Transaction
 
 
-async def lock_idle(tx: Transaction, organization_id: str, conversation_id: str) -> None:
+async def lock_idle(tx: Transaction, conversation_id: str) -> None:
     """Locks a conversation in which no turn is active, so that none begins before the transaction ends.
 
     Two statements: what holds a conversation is looked up once it is locked. Raises `ConversationNotFound` and
     `ConversationBusy`.
     """
-    found = await tx.execute(
-        select(conversations.c.id)
-        .where(conversations.c.organization_id == organization_id, conversations.c.id == conversation_id)
-        .with_for_update()
-    )
-    if found.first() is None:
+    locked = select(conversations.c.id).where(conversations.c.id == conversation_id).with_for_update()
+    if await tx.scalar(locked) is None:
         raise ConversationNotFound(conversation_id)
     active = select(turns.c.run_id).where(turns.c.conversation_id == conversation_id, turns.c.state == "active")
     run_id = await tx.scalar(active)

@@ -32,9 +32,7 @@ class SystemPrompts(Protocol):
 class SystemMessages(Protocol):
     """Where the system messages of conversations are kept."""
 
-    async def rewrite_system(
-        self, tx: Transaction, organization_id: str, conversation_id: str, text: str
-    ) -> Message | None:
+    async def rewrite_system(self, tx: Transaction, conversation_id: str, text: str) -> Message | None:
         """Replaces the text of a conversation's system message, which keeps its id. None where there is none."""
 
 
@@ -73,7 +71,7 @@ class MemoryCalls:
         """Whether a step with these returns changed the system message."""
         return any(returned.executed and self._tools.changes_prompt(returned.name) for returned in returns)
 
-    async def renew_prompt(self, tx: Transaction, organization_id: str, turn: Turn) -> Message | None:
+    async def renew_prompt(self, tx: Transaction, turn: Turn) -> Message | None:
         """Compiles the conversation's system message anew and stores it."""
         text = await self._prompts.compile_for(tx, turn.agent_id or "", turn.conversation_id)
-        return await self._system_messages.rewrite_system(tx, organization_id, turn.conversation_id, text)
+        return await self._system_messages.rewrite_system(tx, turn.conversation_id, text)

@@ -1,7 +1,6 @@
 """The world of the tests of turns."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 

@@ -16,6 +16,7 @@ from perdure.agents.v1 import turn_service_pb2 as pb
 from perdure.agents.v1.turn_service_pb2_grpc import TurnServiceStub, add_TurnServiceServicer_to_server
 from perdure.conversation.v1.message_pb2 import (
     ROLE_ASSISTANT,
+    ROLE_SYSTEM,
     ROLE_USER,
     STOP_REASON_CANCELLED,
     STOP_REASON_END_TURN,
@@ -24,7 +25,6 @@ from perdure.conversation.v1.message_pb2 import (
     ApprovalAnswer,
     Message,
     Part,
-    StopReason,
     ToolCall,
     ToolReturn,
 )
@@ -90,7 +90,7 @@ class World:
         now = datetime.now(UTC)
         async with self.database.begin() as tx:
             await tx.execute(insert(agents).values(agent_row(agent_id, now)))
-            system = Origin(agent_id, agent_id, now).text(1, "You are an agent.")
+            system = Origin(agent_id, agent_id, now).text(ROLE_SYSTEM, "You are an agent.")
             agent = AgentState.model_construct(id=agent_id)  # type: ignore[call-arg]  # only the id matters here
             await self.history.open_own(tx, agent, [system])
         return agent_id
