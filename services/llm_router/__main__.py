@@ -13,7 +13,7 @@ from services.common.rest import rest_handlers
 from services.common.server import run, serve
 from services.llm_router.catalog import Catalog
 from services.llm_router.config import RouterConfig
-from services.llm_router.opening import open_providers
+from services.llm_router.providers.opening import open_providers
 from services.llm_router.rest import LlmRouterOperations
 from services.llm_router.router import Router
 from services.llm_router.servicer import LlmRouterServicer

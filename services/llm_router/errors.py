@@ -51,6 +51,10 @@ class RequestRefused(ModelFailure, InvalidArgument):
     reason = "LLM_BAD_REQUEST"
 
 
+class ThoughtsRefused(RequestRefused):
+    """The provider does not take back its model's earlier thoughts: its key or its signatures have changed."""
+
+
 class KeyRefused(ModelFailure, Unauthenticated):
     """The provider does not take our key."""
 

@@ -38,7 +38,7 @@ class EmbeddingModel:
     endpoint: str
     dimensions: int
     chunk_size: int = 300  # tokens; the public API's default
-    batch_size: int = 128  # texts per request; providers take from 100 (Gemini) to 2048 (OpenAI)
+    batch_size: int = 100  # texts per request: the least that a vendor takes (Gemini)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,10 @@ _NO_RETURN = "The call has no result: it was interrupted, and whether it took ef
 
 @dataclass(frozen=True)
 class Prompt:
-    """A conversation, oldest message first, and how to ask. `cache_key` names the conversation to prompt caches."""
+    """A conversation, oldest message first, and how to ask.
+
+    `cache_key` names the conversation to prompt caches. Without `recalls`, opaque provider data stays out.
+    """
 
     model: Model
     messages: Sequence[Message]
@@ -28,10 +31,11 @@ class Prompt:
     settings: ModelSettings
     tool_choice: str = "auto"
     cache_key: str = ""
+    recalls: bool = True
 
     def is_own(self, message: Message) -> bool:
         """Whether the message was written by a model of the same provider, which may have its opaque data back."""
-        return message.model.partition("/")[0] == self.model.provider_name
+        return self.recalls and message.model.partition("/")[0] == self.model.provider_name
 
 
 def tidy_messages(messages: Iterable[Message]) -> list[Message]:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perdure.conversation.v1.message_pb2 import Message
 from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
@@ -10,7 +10,7 @@ from services.llm_router.batching import Pace, batch_events
 from services.llm_router.catalog import Catalog
 from services.llm_router.completion import Event, Vector
 from services.llm_router.deadlines import Deadlines, bound_time
-from services.llm_router.errors import ModelFailure
+from services.llm_router.errors import ModelFailure, ThoughtsRefused
 from services.llm_router.model import EmbeddingModel, Model
 from services.llm_router.prompt import Prompt, tidy_messages
 from services.llm_router.provider import Provider
@@ -53,6 +53,19 @@ class Router:
                 yield events
 
     async def _ask(self, provider: Provider, prompt: Prompt) -> AsyncGenerator[Sequence[Event], None]:
+        """Asks with the model's earlier thoughts, and without them when the provider does not take them back."""
+        try:
+            async with aclosing(self._call(provider, prompt)) as batches:
+                async for events in batches:
+                    yield events
+        except ThoughtsRefused:
+            if not prompt.recalls:
+                raise
+            async with aclosing(self._ask(provider, replace(prompt, recalls=False))) as batches:
+                async for events in batches:
+                    yield events
+
+    async def _call(self, provider: Provider, prompt: Prompt) -> AsyncGenerator[Sequence[Event], None]:
         def call() -> AsyncGenerator[Sequence[Event], None]:
             return bound_time(provider.adapter.complete(prompt), self._deadlines)
 

@@ -11,7 +11,7 @@ from perdure.conversation.v1.message_pb2 import Usage
 from perdure.llm_router.v1 import llm_router_service_pb2 as service
 from perdure.llm_router.v1 import llm_router_service_pb2_grpc as stubs
 from services.llm_router.catalog import Catalog
-from services.llm_router.conversion import to_embedding_model, to_model, to_response, to_vectors
+from services.llm_router.conversions import to_embedding_model, to_model, to_response, to_vectors
 from services.llm_router.router import Question, Router
 
 Context = ServicerContext[Any, Any]  # the stubs' own parameters differ from one method to the next
@@ -24,7 +24,7 @@ class LlmRouterServicer(stubs.LlmRouterServiceServicer):
         self._router = router
         self._catalog = catalog
 
-    async def Complete(  # noqa: N802  # the RPC's name
+    async def Complete(  # the RPC's name
         self,
         request: service.CompleteRequest,
         context: Context,
@@ -43,16 +43,14 @@ class LlmRouterServicer(stubs.LlmRouterServiceServicer):
             async for events in batches:
                 yield to_response(events, shown)
 
-    async def Embed(  # noqa: N802
-        self, request: service.EmbedRequest, context: Context
-    ) -> service.EmbedResponse:
+    async def Embed(self, request: service.EmbedRequest, context: Context) -> service.EmbedResponse:
         """Turns texts into vectors."""
         model = await self._catalog.resolve_embedding(request.model)
         vectors, tokens = await self._router.embed(model, request.texts)
         usage = Usage(prompt_tokens=tokens, total_tokens=tokens)
         return service.EmbedResponse(vectors=to_vectors(vectors), usage=usage)
 
-    async def ResolveModel(  # noqa: N802
+    async def ResolveModel(
         self,
         request: service.ResolveModelRequest,
         context: Context,
@@ -60,7 +58,7 @@ class LlmRouterServicer(stubs.LlmRouterServiceServicer):
         """Says which model a handle means."""
         return service.ResolveModelResponse(model=to_model(await self._catalog.resolve(request.handle)))
 
-    async def ResolveEmbeddingModel(  # noqa: N802
+    async def ResolveEmbeddingModel(
         self,
         request: service.ResolveEmbeddingModelRequest,
         context: Context,
@@ -69,7 +67,7 @@ class LlmRouterServicer(stubs.LlmRouterServiceServicer):
         model = await self._catalog.resolve_embedding(request.handle)
         return service.ResolveEmbeddingModelResponse(model=to_embedding_model(model))
 
-    async def ListModels(  # noqa: N802
+    async def ListModels(
         self,
         request: service.ListModelsRequest,
         context: Context,

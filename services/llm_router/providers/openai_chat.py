@@ -15,9 +15,10 @@ from services.llm_router.errors import ProviderFailed, ProviderUnavailable
 from services.llm_router.model import EmbeddingModel, ListedModel
 from services.llm_router.prompt import Prompt
 from services.llm_router.providers.answer import Answer, Growing, total_usage
-from services.llm_router.providers.openai_client import OpenAiClient, read_listed, read_stream_error
+from services.llm_router.providers.openai_client import OpenAiClient, read_listed
 from services.llm_router.providers.openai_messages import build_messages
-from services.llm_router.providers.spoken import Json
+from services.llm_router.providers.sdk_errors import read_chunk, read_stream_error
+from services.llm_router.providers.spoken import Json, bounded_output, json_order
 from services.llm_router.providers.strict_schema import read_schema, read_strict_schema
 from services.llm_router.vendors import ChatDialect
 
@@ -29,7 +30,6 @@ _FINISH = {
     "content_filter": Finish.CONTENT_FILTER,
     "sensitive": Finish.CONTENT_FILTER,  # Z.ai
 }
-_JSON_ORDER = "Answer with one JSON object and nothing else."
 
 
 class OpenAiChatAdapter:
@@ -44,7 +44,7 @@ class OpenAiChatAdapter:
         reader = ChatReader(prompt)
         async with aclosing(self._client.stream("/chat/completions", build_body(prompt, self._dialect))) as chunks:
             async for chunk in chunks:
-                yield [delta for data in chunk for delta in reader.read(data)]
+                yield read_chunk(reader.read, chunk)
         yield list(reader.complete())
 
     async def list_models(self) -> list[ListedModel]:
@@ -84,12 +84,6 @@ def build_body(prompt: Prompt, dialect: ChatDialect) -> Json:
     _offer_tools(body, prompt, dialect)
     _ask_format(body, prompt, dialect)
     return body
-
-
-def bounded_output(prompt: Prompt) -> int:
-    """The bound on the answer that the settings ask for, within what the model can do."""
-    asked = prompt.settings.max_output_tokens
-    return min(asked, prompt.model.output_limit or asked)
 
 
 def _ask_reasoning(body: Json, prompt: Prompt, dialect: ChatDialect) -> None:
@@ -133,12 +127,6 @@ def _ask_format(body: Json, prompt: Prompt, dialect: ChatDialect) -> None:
     elif asked.type in ("json_schema", "json_object"):
         body["response_format"] = {"type": "json_object"}  # refused when no message speaks of JSON
         body["messages"] = [{"role": "system", "content": json_order(asked.json_schema)}, *body["messages"]]
-
-
-def json_order(json_schema: str) -> str:
-    """The wish for a JSON answer, in words, for providers that cannot be held to it or want it said besides."""
-    schema = orjson.loads(json_schema).get("schema") if json_schema else None
-    return f"{_JSON_ORDER} It must fit this JSON schema: {orjson.dumps(schema).decode()}" if schema else _JSON_ORDER
 
 
 class ChatReader:

@@ -1,47 +1,40 @@
 """Talking to OpenAI and what is compatible with it: requests, errors, lists of models, embeddings."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, cast
 
 import httpx2
-import openai
 import orjson
 from openai import AsyncOpenAI, AsyncStream
 
 from services.llm_router.completion import Vector
 from services.llm_router.deadlines import Deadlines
-from services.llm_router.errors import ModelFailure, ProviderFailed, ProviderUnavailable, TimedOut
+from services.llm_router.errors import ProviderFailed
 from services.llm_router.model import ListedModel
-from services.llm_router.providers.raw_stream import read_events
-from services.llm_router.providers.refusal import Refusal, read_codes, read_retry_after
+from services.llm_router.providers.raw_stream import read_events, request_timeout
+from services.llm_router.providers.sdk_errors import decode_events, sdk_errors
 from services.llm_router.providers.spoken import Json
-
-WRITE_TIMEOUT_S = 60.0  # seconds for one piece of a request body
 
 
 class OpenAiClient:
     """The vendor's client, asked for raw answers."""
 
     def __init__(self, base_url: str, api_key: str, deadlines: Deadlines) -> None:
-        # Reading has no bound here: the router bounds the wait for each event.
-        timeout = openai.Timeout(
-            connect=deadlines.connect_s, read=None, write=WRITE_TIMEOUT_S, pool=deadlines.connect_s
-        )
+        timeout = request_timeout(deadlines)
         self.sdk = AsyncOpenAI(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=timeout)
 
     async def stream(self, path: str, body: Json) -> AsyncGenerator[list[Json], None]:
         """The events in each chunk of the answer. Raises `ModelFailure`."""
-        with openai_errors():
+        with sdk_errors():
             response = await self.sdk.post(
                 path, cast_to=httpx2.Response, content=orjson.dumps(body), stream=True, stream_cls=AsyncStream[object]
             )
             async for chunk in read_events(cast(httpx2.Response, response)):
-                yield [orjson.loads(data) for data in chunk if data != b"[DONE]"]
+                yield decode_events(chunk)
 
     async def list_models(self) -> list[Json]:
         """The provider's list as it prints it."""
-        with openai_errors():
+        with sdk_errors():
             answer = await self.sdk.get("/models", cast_to=httpx2.Response)
             listed = orjson.loads(answer.content)
         return list(listed["data"] if isinstance(listed, dict) else listed)  # Together sends a bare list
@@ -49,7 +42,7 @@ class OpenAiClient:
     async def has_model(self, name: str) -> bool:
         """Whether the provider knows the model."""
         try:
-            with openai_errors():
+            with sdk_errors():
                 await self.sdk.get(f"/models/{name}", cast_to=httpx2.Response)
         except ProviderFailed:
             return False
@@ -57,44 +50,10 @@ class OpenAiClient:
 
     async def embed(self, name: str, texts: Sequence[str]) -> tuple[list[Vector], int]:
         """A vector for each text, and the tokens used."""
-        with openai_errors():
+        with sdk_errors():
             answer = await self.sdk.embeddings.create(model=name, input=list(texts), encoding_format="float")
         tokens = answer.usage.prompt_tokens if answer.usage else 0
         return [item.embedding for item in sorted(answer.data, key=lambda item: item.index)], tokens
-
-
-@contextmanager
-def openai_errors() -> Iterator[None]:
-    """The SDK's errors, and those of reading what it gives, as ours."""
-    try:
-        yield
-    except openai.APIStatusError as exc:
-        raise _read_status_error(exc) from exc
-    except (openai.APITimeoutError, httpx2.TimeoutException) as exc:
-        raise TimedOut("The provider did not take the request in time.") from exc
-    except (openai.APIConnectionError, httpx2.TransportError) as exc:
-        raise ProviderUnavailable(f"The connection to the provider failed: {exc}") from exc
-    except (openai.OpenAIError, orjson.JSONDecodeError) as exc:
-        raise ProviderFailed(f"The provider's answer cannot be read: {exc}") from exc
-
-
-def _read_status_error(exc: openai.APIStatusError) -> ModelFailure:
-    error = exc.body if isinstance(exc.body, dict) else {}
-    return Refusal(
-        message=str(error.get("message") or exc.message),
-        status=exc.status_code,
-        codes=read_codes(error),
-        retry_after_s=read_retry_after(exc.response.headers),
-    ).to_failure()
-
-
-def read_stream_error(error: object) -> ModelFailure:
-    """The failure that an error object in the middle of a stream stands for."""
-    if not isinstance(error, Mapping):
-        return Refusal(str(error)).to_failure()
-    code = error.get("code")
-    status = code if isinstance(code, int) and 400 <= code < 600 else 0
-    return Refusal(str(error.get("message", "")), status=status, codes=read_codes(error)).to_failure()
 
 
 # A list says little of a model's kind; these words in a name tell that it does not hold a conversation.

@@ -7,6 +7,15 @@ from collections.abc import AsyncGenerator
 
 import httpx2
 
+from services.llm_router.deadlines import Deadlines
+
+_WRITE_TIMEOUT_S = 60.0  # seconds for one piece of a request body
+
+
+def request_timeout(deadlines: Deadlines) -> httpx2.Timeout:
+    """The bounds that an HTTP client keeps itself; the router bounds the wait for each event."""
+    return httpx2.Timeout(connect=deadlines.connect_s, read=None, write=_WRITE_TIMEOUT_S, pool=deadlines.connect_s)
+
 
 class EventDecoder:
     """Splits a stream of bytes into the data of its events. Every vendor sends the data of an event in one line."""

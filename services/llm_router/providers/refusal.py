@@ -23,6 +23,8 @@ _TOO_LONG_CODES = {"context_length_exceeded", "1261"}  # the number is Z.ai's
 _CREDIT_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_error", "1113"}
 _CREDITS = re.compile(r"credit balance is too low|insufficient (balance|credits)", re.IGNORECASE)
 _FILTER_CODES = {"content_filter", "content_policy_violation", "1301"}
+_KEY = re.compile(r"api key not valid|invalid api key", re.IGNORECASE)  # Gemini calls it an invalid argument
+_THOUGHTS = re.compile(r"invalid_encrypted_content|encrypted content|thought.?signature|.signature. in .thinking", re.I)
 _OVERLOAD_CODES = {"overloaded_error", "overloaded"}
 _RATE_CODES = {"rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"}
 _SERVER_CODES = {"api_error", "server_error", "INTERNAL", "UNAVAILABLE"}
@@ -61,6 +63,10 @@ class Refusal:
             return errors.ContextWindowExceeded
         if self.codes & _CREDIT_CODES or _CREDITS.search(self.message):
             return errors.CreditsExhausted
+        if self.status == 400 and _KEY.search(self.message):
+            return errors.KeyRefused
+        if self.status == 400 and (_THOUGHTS.search(self.message) or "invalid_encrypted_content" in self.codes):
+            return errors.ThoughtsRefused
         if self.codes & _FILTER_CODES:
             return errors.ContentFiltered
         if self.codes & _OVERLOAD_CODES:

@@ -1,14 +1,25 @@
 """Parts of messages in words and values, as more than one wire protocol needs them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
 
-from perdure.conversation.v1.message_pb2 import TOOL_STATUS_ERROR, Image, Message, Part, ToolCall, ToolReturn
+from perdure.conversation.v1.message_pb2 import (
+    ROLE_SYSTEM,
+    TOOL_STATUS_ERROR,
+    Image,
+    Message,
+    Part,
+    ToolCall,
+    ToolReturn,
+)
+from services.llm_router.prompt import Prompt
 
 Json = dict[str, Any]  # a JSON object of a vendor's wire format
+CONTINUE = "Continue."  # stands in where a provider wants the user to speak first, or last
 UNSEEN_IMAGE = "[An image was here, which this model cannot see.]"
+_JSON_ORDER = "Answer with one JSON object and nothing else."
 _MEDIA_TYPE = "image/png"  # of bytes whose type nobody named
 
 
@@ -43,11 +54,30 @@ def text_of(parts: Iterable[Part]) -> str:
     return "".join(part.text for part in parts if part.HasField("text"))
 
 
-def system_text(messages: Iterable[Message]) -> str:
-    """The texts of system messages as one."""
-    return "\n\n".join(filter(None, (text_of(message.parts) for message in messages)))
+def split_system(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
+    """The text of the system messages at the beginning, and the rest."""
+    count = next((i for i, message in enumerate(messages) if message.role != ROLE_SYSTEM), len(messages))
+    texts = (text_of(message.parts) for message in messages[:count])
+    return "\n\n".join(filter(None, texts)), messages[count:]
 
 
 def media_type(image: Image) -> str:
     """The media type of an image given by value."""
     return image.media_type or _MEDIA_TYPE
+
+
+def system_aside(message: Message) -> str:
+    """A system message in mid-conversation, for providers where only the user and the model speak."""
+    return f"<system>{text_of(message.parts)}</system>"
+
+
+def json_order(json_schema: str) -> str:
+    """The wish for a JSON answer, in words, for providers that cannot be held to it or want it said besides."""
+    schema = orjson.loads(json_schema).get("schema") if json_schema else None
+    return f"{_JSON_ORDER} It must fit this JSON schema: {orjson.dumps(schema).decode()}" if schema else _JSON_ORDER
+
+
+def bounded_output(prompt: Prompt) -> int:
+    """The bound on the answer that the settings ask for, within what the model can do."""
+    asked = prompt.settings.max_output_tokens
+    return min(asked, prompt.model.output_limit or asked)

@@ -4,7 +4,10 @@ from services.llm_router.adapter import Adapter
 from services.llm_router.config import BUILT_IN, ProviderConfig, RouterConfig
 from services.llm_router.deadlines import Deadlines
 from services.llm_router.provider import Provider
+from services.llm_router.providers.anthropic import AnthropicAdapter
 from services.llm_router.providers.echo import EchoAdapter
+from services.llm_router.providers.gemini import GeminiAdapter
+from services.llm_router.providers.openai import OpenAiAdapter
 from services.llm_router.providers.openai_chat import OpenAiChatAdapter
 from services.llm_router.providers.openai_client import OpenAiClient
 
@@ -26,4 +29,12 @@ def _open(config: ProviderConfig, deadlines: Deadlines) -> Provider:
 
 
 def _open_adapter(config: ProviderConfig, deadlines: Deadlines) -> Adapter:
-    return OpenAiChatAdapter(OpenAiClient(config.base_url, config.api_key, deadlines), config.vendor.dialect)
+    vendor = config.vendor
+    if vendor.protocol == "anthropic":
+        return AnthropicAdapter(config.base_url, config.api_key, deadlines)
+    if vendor.protocol == "gemini":
+        return GeminiAdapter(config.base_url, config.api_key, deadlines)
+    client = OpenAiClient(config.base_url, config.api_key, deadlines)
+    if config.name == "openai":
+        return OpenAiAdapter(client, vendor.dialect)
+    return OpenAiChatAdapter(client, vendor.dialect)

@@ -1,0 +1,118 @@
+"""Conversations as messages of Anthropic."""
+
+import base64
+import re
+from collections.abc import Iterator, Sequence
+
+import orjson
+
+from perdure.conversation.v1.message_pb2 import (
+    ROLE_ASSISTANT,
+    ROLE_SYSTEM,
+    ROLE_TOOL,
+    TOOL_STATUS_ERROR,
+    Image,
+    Message,
+    Part,
+)
+from services.llm_router.prompt import Prompt
+from services.llm_router.providers.spoken import (
+    CONTINUE,
+    UNSEEN_IMAGE,
+    Json,
+    media_type,
+    print_return,
+    read_arguments,
+    system_aside,
+)
+
+CACHED = {"type": "ephemeral"}  # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+_THINKING = ("thinking", "redacted_thinking")
+_NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def build_messages(prompt: Prompt, messages: Sequence[Message]) -> list[Json]:
+    """The conversation without its system prompt; the last block is marked for the prompt cache."""
+    built = [_build(prompt, message) for message in messages]
+    turns = [turn for turn in built if turn["content"]]
+    if not turns or turns[0]["role"] != "user":
+        turns.insert(0, _nudge())
+    if turns[-1]["role"] != "user":
+        turns.append(_nudge())
+    turns[-1]["content"][-1]["cache_control"] = CACHED
+    return turns
+
+
+def can_think(turns: Sequence[Json]) -> bool:
+    """Whether thinking may be on: not while tools are called in a turn that began without it.
+
+    https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks
+    """
+    for turn in reversed(turns):
+        if turn["role"] == "user" and turn["content"][0]["type"] != "tool_result":
+            return True
+        if turn["role"] == "assistant" and turn["content"][0]["type"] not in _THINKING:
+            return False
+    return True
+
+
+def _nudge() -> Json:
+    return {"role": "user", "content": [{"type": "text", "text": CONTINUE}]}
+
+
+def _build(prompt: Prompt, message: Message) -> Json:
+    if message.role == ROLE_ASSISTANT:
+        return {"role": "assistant", "content": list(_assistant(message, is_own=prompt.is_own(message)))}
+    if message.role == ROLE_TOOL:
+        return {"role": "user", "content": [_return(part, sees=prompt.model.vision) for part in message.parts]}
+    if message.role == ROLE_SYSTEM:
+        return {"role": "user", "content": [{"type": "text", "text": system_aside(message)}]}
+    return {"role": "user", "content": list(_pieces(message.parts, sees=prompt.model.vision))}
+
+
+def _assistant(message: Message, *, is_own: bool) -> Iterator[Json]:
+    for part in message.parts:
+        if part.HasField("reasoning"):
+            if is_own and part.provider_data:
+                yield _thought(part)
+        elif part.HasField("tool_call"):
+            call = part.tool_call
+            yield {"type": "tool_use", "id": _id(call.id), "name": call.name, "input": read_arguments(call)}
+        elif part.text.strip():
+            yield {"type": "text", "text": part.text}
+
+
+def _thought(part: Part) -> Json:
+    data: Json = orjson.loads(part.provider_data)
+    if "signature" in data:
+        return {"type": "thinking", "thinking": part.reasoning.text, **data}
+    return {"type": "redacted_thinking", **data}
+
+
+def _return(part: Part, *, sees: bool) -> Json:
+    result = part.tool_return
+    text = print_return(result, sees=sees)
+    block: Json = {"type": "tool_result", "tool_use_id": _id(result.call_id), "content": text}
+    if sees and result.images:
+        block["content"] = [{"type": "text", "text": text}, *map(_image, result.images)]
+    return block | ({"is_error": True} if result.status == TOOL_STATUS_ERROR else {})
+
+
+def _pieces(parts: Sequence[Part], *, sees: bool) -> Iterator[Json]:
+    for part in parts:
+        if part.HasField("image"):
+            yield _image(part.image) if sees else {"type": "text", "text": UNSEEN_IMAGE}
+        elif part.text.strip():
+            yield {"type": "text", "text": part.text}
+
+
+def _image(image: Image) -> Json:
+    if image.url:
+        return {"type": "image", "source": {"type": "url", "url": image.url}}
+    data = base64.b64encode(image.data).decode()
+    return {"type": "image", "source": {"type": "base64", "media_type": media_type(image), "data": data}}
+
+
+def _id(call_id: str) -> str:
+    """The id of a call in the characters that are allowed; those of other providers may have more."""
+    return _NOT_IN_IDS.sub("_", call_id)
