@@ -23,7 +23,9 @@ _SORTS: dict[str, ColumnElement[Any]] = {  # Any: of whatever type
     "updated_at": agents.c.updated_at,
     "last_run_completion": func.coalesce(agents.c.last_run_completion, _NEVER),
 }
-_prompted = select(agents.c.id, agents.c.system, agents.c.model, agents.c.timezone, agents.c.tool_rules)
+_prompted = select(
+    agents.c.id, agents.c.organization_id, agents.c.system, agents.c.model, agents.c.timezone, agents.c.tool_rules
+)
 
 
 class PostgresAgents:

@@ -17,6 +17,8 @@ from services.contract.agents import AgentState, CreateAgent, UpdateAgent
 from services.contract.blocks import DEFAULT_BLOCK_LIMIT, Block, CreateBlock
 from services.contract.model_settings import ModelSettings
 
+_UPDATED = ("name", "model", "system", "description")
+
 
 def type_agent(agent: AgentState, tools: Sequence[ToolDefinition]) -> agent_pb2.Agent:
     """The typed form of an agent with these tools."""
@@ -86,8 +88,7 @@ def _create_block(block: agent_pb2.Block) -> CreateBlock:
 
 def read_update(request: agent_service_pb2.UpdateAgentRequest, model: str) -> UpdateAgent:
     """The public form of a request to change an agent whose model is `model`. Raises `InvalidArgument`."""
-    same = ("name", "model", "system", "description")
-    sent: dict[str, Any] = {name: getattr(request, name) for name in same if request.HasField(name)}
+    sent: dict[str, Any] = {field.name: value for field, value in request.ListFields() if field.name in _UPDATED}
     with _problems_named():
         if request.HasField("model_settings"):
             sent["model_settings"] = _settings(sent.get("model", model), request.model_settings)
