@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from services.llm_router.errors import MalformedHandle, ModelFailure, ModelNotFound
-from services.llm_router.known_models import EMBEDDING_DIMENSIONS, KnownModel, find_known, is_known, known_names
+from services.llm_router.known_models import EMBEDDING_DIMENSIONS, KnownModel, find_known, is_known
 from services.llm_router.model import EmbeddingModel, ListedModel, Model
 from services.llm_router.provider import Provider
 
@@ -68,7 +68,7 @@ class Catalog:
         provider, name = self._split(handle)
         listing = await self._listing(provider)
         listed = (listing or {}).get(name)
-        if listed is None and listing and provider.is_closed and not is_known(provider.type, name):
+        if listed is None and listing and provider.is_closed and not is_known(provider.name, name):
             await self._confirm(provider, handle, name)
         return _describe(provider, name, listed)
 
@@ -84,15 +84,13 @@ class Catalog:
         return replace(model, dimensions=self._dimensions[handle])
 
     async def models(self) -> list[Model]:
-        """The language models of all providers: those listed; those known where there is no list."""
-        found: list[Model] = []
-        for provider in self._providers.values():
-            listing = await self._listing(provider)
-            if listing is None:
-                found += [_describe(provider, name, None) for name in known_names(provider.type)]
-            else:
-                found += [_describe(provider, name, listed) for name, listed in listing.items() if not listed.embeds]
-        return found
+        """The language models that the providers list."""
+        return [
+            _describe(provider, name, listed)
+            for provider in self._providers.values()
+            for name, listed in (await self._listing(provider) or {}).items()
+            if not listed.embeds
+        ]
 
     async def embedding_models(self) -> list[EmbeddingModel]:
         """The embedding models that the providers list and whose dimensions are known."""
@@ -148,7 +146,7 @@ def _describe(provider: Provider, name: str, listed: ListedModel | None) -> Mode
     listed = listed or ListedModel(name)
     window = _CLOSED_WINDOW if provider.is_closed else _OPEN_WINDOW
     default = KnownModel(name, window, 0, vision=provider.is_closed or _SEES.search(name) is not None)
-    known = find_known(provider.type, name) or default
+    known = find_known(provider.name, name) or default
     limit = listed.output_limit or known.output_limit
     bound = _GEMINI_OUTPUT_TOKENS if provider.type == "google_ai" else DEFAULT_OUTPUT_TOKENS
     return Model(

@@ -25,7 +25,6 @@ class KnownModel:
 
 _MODELS: dict[str, tuple[KnownModel, ...]] = {
     "openai": (
-        KnownModel("gpt", 272_000, 128_000, reasoning=True),
         KnownModel("gpt-3.5", 16_385, 4_096, vision=False),
         KnownModel("gpt-4", 8_192, 8_192, vision=False),
         KnownModel("gpt-4-turbo", 128_000, 4_096),
@@ -39,7 +38,6 @@ _MODELS: dict[str, tuple[KnownModel, ...]] = {
         KnownModel("o4", 200_000, 100_000, reasoning=True),
     ),
     "anthropic": (
-        KnownModel("claude", 200_000, 64_000, reasoning=True, chooses_thinking=True),
         KnownModel("claude-3-haiku", 200_000, 4_096),
         KnownModel("claude-3-5-haiku", 200_000, 8_192),
         KnownModel("claude-3-5-sonnet", 200_000, 8_192),
@@ -53,21 +51,33 @@ _MODELS: dict[str, tuple[KnownModel, ...]] = {
         KnownModel("claude-opus-4-8", 1_000_000, 128_000, reasoning=True, chooses_thinking=True),
     ),
     "google_ai": (
-        KnownModel("gemini", 1_048_576, 65_536, reasoning=True),
         KnownModel("gemini-2.0-flash", 1_048_576, 8_192),
         KnownModel("gemini-2.5-pro", 1_048_576, 65_536, reasoning=True),
         KnownModel("gemini-2.5-flash", 1_048_576, 65_536, reasoning=True),
+        KnownModel("gemini-3-pro", 1_048_576, 65_536, reasoning=True),
+        KnownModel("gemini-3-flash", 1_048_576, 65_536, reasoning=True),
+        KnownModel("gemini-3.1-pro", 1_048_576, 65_536, reasoning=True),
     ),
     "zai": (
-        KnownModel("glm", 200_000, 131_072, reasoning=True, vision=False),
         KnownModel("glm-4.5", 128_000, 98_304, reasoning=True, vision=False),
         KnownModel("glm-4.5v", 64_000, 16_384, reasoning=True),
+        KnownModel("glm-4.6", 200_000, 131_072, reasoning=True, vision=False),
+        KnownModel("glm-4.7", 200_000, 131_072, reasoning=True, vision=False),
+        KnownModel("glm-5", 200_000, 131_072, reasoning=True, vision=False),
         KnownModel("glm-4.6v", 128_000, 32_768, reasoning=True),
     ),
     "deepseek": (
         KnownModel("deepseek-chat", 128_000, 8_192, vision=False),
         KnownModel("deepseek-reasoner", 128_000, 65_536, reasoning=True, vision=False),
     ),
+}
+
+# What a vendor's newer models are taken for until its list or this table says more.
+_NEWER = {
+    "openai": KnownModel("gpt", 272_000, 128_000, reasoning=True),
+    "anthropic": KnownModel("claude", 200_000, 64_000, reasoning=True, chooses_thinking=True),
+    "google_ai": KnownModel("gemini", 1_048_576, 65_536, reasoning=True),
+    "zai": KnownModel("glm", 200_000, 131_072, reasoning=True, vision=False),
 }
 
 # https://platform.openai.com/docs/guides/embeddings, https://ai.google.dev/gemini-api/docs/embeddings
@@ -84,18 +94,15 @@ EMBEDDING_DIMENSIONS = {
 }
 
 
-def find_known(provider_type: str, name: str) -> KnownModel | None:
-    """The most specific row whose name the model's begins with."""
-    rows = [row for row in _MODELS.get(provider_type, ()) if name.startswith(row.name)]
-    return max(rows, key=lambda row: len(row.name), default=None)
+def find_known(provider_name: str, name: str) -> KnownModel | None:
+    """The most specific row whose name the model's begins with; that of the vendor's newer models comes last."""
+    newer = _NEWER.get(provider_name)
+    rows = [*_MODELS.get(provider_name, ()), *([newer] if newer else [])]
+    fitting = [row for row in rows if name.startswith(row.name)]
+    return max(fitting, key=lambda row: len(row.name), default=None)
 
 
-def is_known(provider_type: str, name: str) -> bool:
+def is_known(provider_name: str, name: str) -> bool:
     """Whether the model is in the table, or a variant of one that is."""
-    row = find_known(provider_type, name)
-    return row is not None and _VARIANT.fullmatch(name, len(row.name)) is not None
-
-
-def known_names(provider_type: str) -> list[str]:
-    """The names in the table."""
-    return [row.name for row in _MODELS.get(provider_type, ())]
+    rows = _MODELS.get(provider_name, ())
+    return any(name.startswith(row.name) and _VARIANT.fullmatch(name, len(row.name)) for row in rows)

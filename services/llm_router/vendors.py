@@ -42,9 +42,7 @@ class Vendor:
     dialect: ChatDialect = field(default_factory=ChatDialect)
 
 
-_OPENAI = ChatDialect(
-    max_tokens_field="max_completion_tokens", has_strict_tools=True, has_cache_key=True, has_reasoning_effort=True
-)
+_OPENAI = ChatDialect(max_tokens_field="max_completion_tokens", has_strict_tools=True, has_cache_key=True)
 _ZAI = ChatDialect(
     reasoning_field="reasoning_content", has_json_schema=False, has_thinking_switch=True
 )  # https://docs.z.ai/guides/capabilities/thinking-mode

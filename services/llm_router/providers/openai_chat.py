@@ -72,7 +72,7 @@ def build_body(prompt: Prompt, dialect: ChatDialect) -> Json:
     body: Json = {"model": prompt.model.name, "messages": messages, "stream": True}
     if dialect.has_stream_options:
         body["stream_options"] = {"include_usage": True}
-    if settings.HasField("temperature") and not (prompt.model.provider_type == "openai" and prompt.model.reasoning):
+    if settings.HasField("temperature"):
         body["temperature"] = settings.temperature
     if settings.HasField("max_output_tokens"):
         body[dialect.max_tokens_field] = bounded_output(prompt)

@@ -39,6 +39,17 @@ class OpenAiClient:
             listed = orjson.loads(answer.content)
         return list(listed["data"] if isinstance(listed, dict) else listed)  # Together sends a bare list
 
+    async def fetch_beside(self, path: str, body: Json | None = None) -> Json:
+        """What a route beside the compatible ones answers, asked with a body if there is one."""
+        root = str(self.sdk.base_url).rstrip("/").removesuffix("/v1")
+        with sdk_errors():
+            if body is None:
+                answer = await self.sdk.get(root + path, cast_to=httpx2.Response)
+            else:
+                answer = await self.sdk.post(root + path, cast_to=httpx2.Response, body=body)
+            fetched: Json = orjson.loads(answer.content)
+        return fetched
+
     async def has_model(self, name: str) -> bool:
         """Whether the provider knows the model."""
         try:
@@ -89,7 +100,7 @@ def read_listed(item: Json) -> ListedModel | None:
         context_window=_first_number(item, _WINDOW_KEYS),
         output_limit=_first_number({**item, **(item.get("top_provider") or {})}, _OUTPUT_KEYS),
         reasoning="reasoning" in item["supported_parameters"] if "supported_parameters" in item else None,
-        vision="image" in modalities if modalities else None,
+        vision="image" in modalities if modalities else item.get("type") == "vlm" or None,
         embeds=embeds,
     )
 

@@ -1,5 +1,7 @@
 """Opening the configured providers, each with the adapter of its wire protocol."""
 
+from collections.abc import Callable
+
 from services.llm_router.adapter import Adapter
 from services.llm_router.config import BUILT_IN, ProviderConfig, RouterConfig
 from services.llm_router.deadlines import Deadlines
@@ -7,9 +9,18 @@ from services.llm_router.provider import Provider
 from services.llm_router.providers.anthropic import AnthropicAdapter
 from services.llm_router.providers.echo import EchoAdapter
 from services.llm_router.providers.gemini import GeminiAdapter
+from services.llm_router.providers.local_servers import LmStudioAdapter, OllamaAdapter
 from services.llm_router.providers.openai import OpenAiAdapter
 from services.llm_router.providers.openai_chat import OpenAiChatAdapter
 from services.llm_router.providers.openai_client import OpenAiClient
+from services.llm_router.vendors import ChatDialect
+
+# By name: what speaks OpenAI's protocol and has something of its own besides.
+_COMPATIBLE: dict[str, Callable[[OpenAiClient, ChatDialect], Adapter]] = {
+    "openai": OpenAiAdapter,
+    "ollama": OllamaAdapter,
+    "lmstudio": LmStudioAdapter,
+}
 
 
 def open_providers(config: RouterConfig) -> list[Provider]:
@@ -35,6 +46,4 @@ def _open_adapter(config: ProviderConfig, deadlines: Deadlines) -> Adapter:
     if vendor.protocol == "gemini":
         return GeminiAdapter(config.base_url, config.api_key, deadlines)
     client = OpenAiClient(config.base_url, config.api_key, deadlines)
-    if config.name == "openai":
-        return OpenAiAdapter(client, vendor.dialect)
-    return OpenAiChatAdapter(client, vendor.dialect)
+    return _COMPATIBLE.get(config.name, OpenAiChatAdapter)(client, vendor.dialect)
