@@ -19,3 +19,14 @@ class Page:
     before: str = ""
     after: str = ""
     descending: bool = True
+
+
+def cut_list(ids: list[str], page: Page) -> list[str]:
+    """The page of a short list of ids that is oldest first. Raises `CursorNotFound`."""
+    ordered = ids[::-1] if page.descending else ids
+    for cursor in filter(None, (page.after, page.before)):
+        if cursor not in ordered:
+            raise CursorNotFound(f"There is no {cursor} to page from.")
+    start = ordered.index(page.after) + 1 if page.after else 0
+    end = ordered.index(page.before) if page.before else len(ordered)
+    return ordered[start:end][: page.limit]

@@ -4,9 +4,9 @@ from perdure.agents.v1 import rest_pb2 as rest
 from services.agents.agents.agents import Agents
 from services.agents.agents.changes import AgentChanges
 from services.agents.agents.context import ContextOverview
-from services.agents.agents.equipment import Equipment
 from services.agents.agents.filter import AgentFilter
 from services.agents.agents.relations import wanted_relations
+from services.agents.equipment.equipment import Equipment
 from services.agents.paging import Page
 from services.common.caller import Caller
 from services.contract.agents import AgentState, CreateAgent, DeletedAgent, UpdateAgent

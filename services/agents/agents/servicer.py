@@ -8,9 +8,9 @@ from perdure.agents.v1 import agent_pb2
 from perdure.agents.v1 import agent_service_pb2 as service
 from services.agents.agents.agents import Agents
 from services.agents.agents.changes import AgentChanges
-from services.agents.agents.equipment import Equipment
+from services.agents.agents.conversions import read_create, read_update, type_agent
 from services.agents.agents.filter import AgentFilter
-from services.agents.agents.typed import read_create, read_update, type_agent
+from services.agents.equipment.equipment import Equipment
 from services.agents.paging import Page
 from services.common.caller import Caller
 from services.contract.agents import AgentState

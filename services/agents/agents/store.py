@@ -7,10 +7,10 @@ from sqlalchemy import ColumnElement, Row, delete, false, func, insert, select, 
 
 from services.agents.agents.filter import AgentFilter
 from services.agents.agents.tables import agents
-from services.agents.keyset import cut
 from services.agents.memory.system_prompts import PromptedAgent
 from services.agents.memory.tables import agent_blocks
 from services.agents.paging import Page
+from services.agents.store.keyset import cut
 from services.agents.tags.tables import agent_tags
 from services.common.database import Transaction
 from services.contract.agents import AgentState

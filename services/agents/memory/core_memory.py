@@ -2,10 +2,9 @@
 
 from services.agents.agents import relations
 from services.agents.agents.agents import Agents
-from services.agents.agents.equipment import cut_list
 from services.agents.memory.blocks import Blocks, Store, find_block
 from services.agents.memory.system_prompts import SystemPrompts
-from services.agents.paging import Page
+from services.agents.paging import Page, cut_list
 from services.common.caller import Caller
 from services.common.database import Database, Transaction
 from services.common.errors import NotFound

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, false, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
-from services.agents.keyset import cut
 from services.agents.memory.blocks import BlockChange, BlockChanged, BlockFilter, DuplicateLabel, StoredBlock
 from services.agents.memory.tables import agent_blocks, block_history, blocks
 from services.agents.paging import Page
+from services.agents.store.keyset import cut
 from services.common.database import Transaction
 from services.contract.blocks import Block
 

@@ -7,7 +7,7 @@ from services.agents.agents import relations
 from services.agents.agents.agents import Agents, Stores
 from services.agents.agents.catalogs import Tools
 from services.agents.agents.relations import Relations
-from services.agents.paging import CursorNotFound, Page
+from services.agents.paging import Page, cut_list
 from services.common.caller import Caller
 from services.common.database import Database
 from services.contract.agents import AgentState
@@ -59,14 +59,3 @@ class Equipment:
             await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
             await self._stores.tools.detach(tx, agent_id, [tool_id])
         return await self._agents.get(caller, agent_id, relations.ALL)
-
-
-def cut_list(ids: list[str], page: Page) -> list[str]:
-    """The page of a short list of ids that is oldest first. Raises `CursorNotFound`."""
-    ordered = ids[::-1] if page.descending else ids
-    for cursor in filter(None, (page.after, page.before)):
-        if cursor not in ordered:
-            raise CursorNotFound(f"There is no {cursor} to page from.")
-    start = ordered.index(page.after) + 1 if page.after else 0
-    end = ordered.index(page.before) if page.before else len(ordered)
-    return ordered[start:end][: page.limit]
