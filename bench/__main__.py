@@ -5,12 +5,8 @@ Everything, this program and the fake included, shares the machine. The floor is
 
 import asyncio
 import os
-import sys
 import tempfile
 import time
-from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.figures import Row, print_rows
@@ -18,28 +14,16 @@ from bench.resources import measure_memory, measure_operations
 from bench.streams import measure_streams
 from bench.turns import measure_turns
 from services.cli.stack import Stack, StackOptions
+from tests.fakes.process import fake_provider
 
 PORT = 18383
-
-
-@asynccontextmanager
-async def fake_provider() -> AsyncIterator[str]:
-    """The fake in a process of its own."""
-    command = [sys.executable, "-m", "tests.fakes.provider", "--port", "0", "--keep", "1"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
-    try:
-        assert process.stdout is not None
-        yield (await process.stdout.readline()).decode().strip()
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def main() -> None:
     """Starts the stack twice (the second time as a user would the day after) and prints the figures."""
     with tempfile.TemporaryDirectory(prefix="perdure-bench-") as folder:
         os.chmod(folder, 0o711)  # Postgres may run as another user
-        async with fake_provider() as fake:
+        async with fake_provider(kept=1) as fake:
             environment = {**os.environ, "OPENAI_API_KEY": "bench", "OPENAI_BASE_URL": f"{fake}/openai/v1"}
             options = StackOptions(Path(folder) / "data", PORT, environment)
             starts = []
