@@ -22,20 +22,21 @@ _REST = rest_pb2.DESCRIPTOR.services_by_name["LlmRouterRest"]
 _TYPED = service.DESCRIPTOR.services_by_name["LlmRouterService"]
 
 
+def add_services(server: grpc.aio.Server, router: Router, catalog: Catalog) -> Iterable[str]:
+    """Registers both faces of the service and answers their names."""
+    stubs.add_LlmRouterServiceServicer_to_server(LlmRouterServicer(router, catalog), server)
+    server.add_generic_rpc_handlers((rest_handlers(_REST, LlmRouterOperations(catalog)),))
+    return _TYPED.full_name, _REST.full_name
+
+
 async def main() -> None:
     """Wires the service and serves it until it is told to stop."""
     config = RouterConfig.read(Environment.current())
     providers = open_providers(config)
     catalog = Catalog(providers)
     router = Router(catalog, config.deadlines, config.retries)
-
-    def add_services(server: grpc.aio.Server) -> Iterable[str]:
-        stubs.add_LlmRouterServiceServicer_to_server(LlmRouterServicer(router, catalog), server)
-        server.add_generic_rpc_handlers((rest_handlers(_REST, LlmRouterOperations(catalog)),))
-        return _TYPED.full_name, _REST.full_name
-
     freshness = asyncio.create_task(catalog.keep_fresh())
-    await serve(config.addresses.listen, add_services)
+    await serve(config.addresses.listen, lambda server: add_services(server, router, catalog))
     freshness.cancel()
     for provider in providers:
         await provider.adapter.close()
