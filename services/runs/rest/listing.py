@@ -1,5 +1,6 @@
 """The REST operations that read runs and steps, or delete a run."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -36,8 +37,8 @@ class Messages(Protocol):
         after: str = "",
         limit: int = 100,
         descending: bool = False,
-    ) -> list[Message]:
-        """Messages in the order asked for, with one statement."""
+    ) -> Sequence[Message]:
+        """Messages in the order asked for. A cursor that does not exist raises `NotFound`."""
 
 
 class ListOperations:
@@ -169,5 +170,5 @@ def read_time(text: str, name: str) -> datetime | None:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
-def _pieces(messages: list[Message], shown: Shown) -> list[Piece]:
+def _pieces(messages: Sequence[Message], shown: Shown) -> list[Piece]:
     return [piece for message in messages for piece in render_pieces(message, shown)]

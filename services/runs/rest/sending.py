@@ -1,6 +1,6 @@
 """The REST operations that send to an agent, follow the answer, and cancel it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import orjson
 
@@ -156,7 +156,7 @@ def shown_for(run: Run) -> Shown:
     )
 
 
-def _cancelled(run_ids: list[str], where: str) -> dict[str, str]:
+def _cancelled(run_ids: Sequence[str], where: str) -> dict[str, str]:
     if not run_ids:
         raise NothingToCancel(f"CONFLICT: No active runs to cancel for {where}", should_retry=False)
     return dict.fromkeys(run_ids, "cancelled")

@@ -1,0 +1,123 @@
+"""The runs service: `python -m services.runs`."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+
+import grpc
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from perdure.runs.v1 import rest_pb2, run_service_pb2
+from perdure.runs.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
+from services.common.channels import open_channel
+from services.common.config import Environment
+from services.common.database import Database, open_engine
+from services.common.redis import connect
+from services.common.rest import rest_handlers
+from services.common.server import run, serve
+from services.runs.clients import AgentsClient, RouterClient, ToolsClient
+from services.runs.config import Config
+from services.runs.events.log import EventLog, MemoryEventLog
+from services.runs.recovery.active_turns import ActiveTurns
+from services.runs.recovery.bell import Bell, SilentBell
+from services.runs.recovery.heartbeat import Heartbeat
+from services.runs.rest.operations import RunRest
+from services.runs.runs import Runs
+from services.runs.servicer import RunServicer
+from services.runs.store.bell import RedisBell
+from services.runs.store.redis_log import RedisEventLog
+from services.runs.store.replicas import ReplicaStore
+from services.runs.store.runs import RunStore
+from services.runs.store.steps import StepStore
+from services.runs.turns.services import Services
+from services.runs.watching import Watching
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Channels to the other services."""
+
+    agents: grpc.aio.Channel
+    llm_router: grpc.aio.Channel
+    tools: grpc.aio.Channel
+
+
+class Process:
+    """Runs and all that carries them out. Its owner id is made anew with each start.
+
+    `agents` and `runs` are what the faces need; `start` and `drain` frame their time.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, channels: Channels, *, redis: "Redis | None", address: str, slots: int
+    ) -> None:
+        database, owner = Database(engine), str(uuid.uuid4())
+        store, steps = RunStore(database), StepStore(database)
+        self.agents = AgentsClient(channels.agents)
+        self._redis_log = RedisEventLog(redis) if redis else None
+        event_log: EventLog = self._redis_log or MemoryEventLog()
+        bell: Bell = RedisBell(redis) if redis else SilentBell()
+        services = Services(self.agents, RouterClient(channels.llm_router), ToolsClient(channels.tools), steps, store)
+        self._turns = ActiveTurns(services, event_log, bell, slots)
+        self._heartbeat = Heartbeat(ReplicaStore(engine, store, owner, address), self._turns, bell)
+        watching = Watching(store, steps, self.agents, event_log, self._turns.feed)
+        self.runs = Runs(store, steps, self.agents, self._turns, self._heartbeat, watching, bell, owner)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """From here on it stamps, takes lost runs, and may accept new ones."""
+        await self._heartbeat.first()
+        self._tasks.append(asyncio.create_task(self._heartbeat.run(), name="heartbeat"))
+        if self._redis_log is not None:
+            self._tasks.append(asyncio.create_task(self._redis_log.run(), name="event log"))
+
+    async def drain(self, timeout_s: float) -> None:
+        """Lets turns end or reach a step's end, hands the rest over, and leaves."""
+        await self._turns.drain(timeout_s)
+        await self._stop_tasks()
+        await self._heartbeat.leave()
+
+    async def abandon(self) -> None:
+        """Stops at once, without a word to anybody: others will find the runs."""
+        await self._stop_tasks()
+        await self._turns.abandon()
+
+    async def _stop_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def main() -> None:
+    """Serves until told to stop."""
+    config = Config.read(Environment.current())
+    async with AsyncExitStack() as stack:
+        engine = open_engine(config.database_url)
+        stack.push_async_callback(engine.dispose)
+        redis = connect(config.redis_url) if config.redis_url else None
+        if redis is not None:
+            stack.push_async_callback(redis.aclose)
+        addresses = config.addresses
+        channels = Channels(*map(open_channel, (addresses.agents, addresses.llm_router, addresses.tools)))
+        for channel in (channels.agents, channels.llm_router, channels.tools):
+            stack.push_async_callback(channel.close)
+        process = Process(engine, channels, redis=redis, address=addresses.listen, slots=config.slots)
+        await process.start()
+        await serve(addresses.listen, partial(_add_services, process), drain=partial(process.drain, config.drain_s))
+
+
+def _add_services(process: Process, server: grpc.aio.Server) -> Iterator[str]:
+    add_RunServiceServicer_to_server(RunServicer(process.runs), server)
+    yield run_service_pb2.DESCRIPTOR.services_by_name["RunService"].full_name
+    rest = rest_pb2.DESCRIPTOR.services_by_name["RunRest"]
+    server.add_generic_rpc_handlers([rest_handlers(rest, RunRest(process.runs, process.agents))])
+    yield rest.full_name
+
+
+if __name__ == "__main__":
+    run(main())
