@@ -1,0 +1,121 @@
+"""The router and the tools service as their typed RPCs show them: they know all but what is named "absent" or "no…"."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+import orjson
+
+from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY, ToolDefinition
+from perdure.llm_router.v1 import llm_router_service_pb2 as router
+from perdure.llm_router.v1.llm_router_service_pb2_grpc import LlmRouterServiceServicer
+from perdure.llm_router.v1.model_pb2 import EmbeddingModel, Model
+from perdure.tools.v1 import tool_service_pb2 as tools
+from perdure.tools.v1.tool_pb2 import Tool
+from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceServicer
+from services.common.errors import InvalidArgument, NotFound
+from services.common.server import ErrorInterceptor
+from services.contract.tools import Tool as PublicTool
+
+ENDPOINT = "http://models.test"
+_REASONING = ("gpt-5", "claude-sonnet-4-5-20250929", "gemini-2.5-pro", "glm-4.6")
+_OUTPUT = {"google_ai": 65_536}  # tokens
+
+
+class Router(LlmRouterServiceServicer):
+    """Knows every handle whose name does not begin with "no"."""
+
+    async def ResolveModel(self, request: router.ResolveModelRequest, context: Any) -> router.ResolveModelResponse:  # noqa: N802
+        provider, name = _split(request.handle)
+        return router.ResolveModelResponse(
+            model=Model(
+                handle=request.handle,
+                name=name,
+                provider_name=provider,
+                provider_type=provider,
+                provider_category="base",
+                endpoint=ENDPOINT,
+                context_window=200_000,
+                max_output_tokens=_OUTPUT.get(provider, 16_384),
+                reasoning=name in _REASONING,
+            )
+        )
+
+    async def ResolveEmbeddingModel(  # noqa: N802
+        self, request: router.ResolveEmbeddingModelRequest, context: Any
+    ) -> router.ResolveEmbeddingModelResponse:
+        provider, name = _split(request.handle)
+        return router.ResolveEmbeddingModelResponse(
+            model=EmbeddingModel(
+                handle=request.handle,
+                name=name,
+                provider_name=provider,
+                provider_type=provider,
+                endpoint=ENDPOINT,
+                dimensions=1536,
+                chunk_size=300,
+                batch_size=32,
+            )
+        )
+
+
+def _split(handle: str) -> tuple[str, str]:
+    provider, slash, name = handle.partition("/")
+    if not slash:
+        raise InvalidArgument(f"{handle} has no slash")
+    if name.startswith("no"):
+        raise NotFound(f"{handle} was not found")
+    return provider, name
+
+
+class Tools(ToolServiceServicer):
+    """Has every tool whose name or id does not contain "absent" or "dead"."""
+
+    async def DescribeTools(self, request: tools.DescribeToolsRequest, context: Any) -> tools.DescribeToolsResponse:  # noqa: N802
+        missing = [word for word in (*request.tool_ids, *request.names) if "absent" in word or "dead" in word]
+        if missing:
+            raise NotFound(f"There is no {missing[0]}")
+        return tools.DescribeToolsResponse(tools=_definitions(request.tool_ids, request.names))
+
+    async def ListTools(self, request: tools.ListToolsRequest, context: Any) -> tools.ListToolsResponse:  # noqa: N802
+        shown = [Tool(definition=one, json=_public(one)) for one in _definitions(request.tool_ids, [])]
+        return tools.ListToolsResponse(tools=shown)
+
+
+_names: dict[str, str] = {}  # of tools, by id
+
+
+def tool_id(name: str) -> str:
+    """The id of the tool of this name."""
+    made = f"tool-{uuid.UUID(int=uuid.uuid5(uuid.NAMESPACE_OID, name).int, version=4)}"
+    _names[made] = name
+    return made
+
+
+def _definitions(tool_ids: Sequence[str], names: Sequence[str]) -> list[ToolDefinition]:
+    wanted = dict.fromkeys([*tool_ids, *map(tool_id, names)])
+    return [
+        ToolDefinition(
+            id=one,
+            version=1,
+            name=_names.get(one, one),
+            description=f"what {_names.get(one, one)} does",
+            parameters=orjson.dumps({"type": "object", "properties": {}}).decode(),
+            kind=TOOL_KIND_MEMORY,
+        )
+        for one in wanted
+    ]
+
+
+def _public(definition: ToolDefinition) -> str:
+    return PublicTool(id=definition.id, name=definition.name).model_dump_json()
+
+
+async def serve(address: str, add_services: Any) -> grpc.aio.Server:
+    """A started server at a unix socket."""
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+    add_services(server)
+    server.add_insecure_port(address)
+    await server.start()
+    return server

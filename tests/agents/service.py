@@ -1,0 +1,97 @@
+"""The whole agents service in this process, behind a real channel."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import orjson
+import pytest
+from google.api.httpbody_pb2 import HttpBody
+
+from perdure.agents.v1 import rest_pb2
+from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceStub
+from perdure.agents.v1.turn_service_pb2_grpc import TurnServiceStub
+from perdure.llm_router.v1.llm_router_service_pb2_grpc import add_LlmRouterServiceServicer_to_server
+from perdure.tools.v1.tool_service_pb2_grpc import add_ToolServiceServicer_to_server
+from services.agents.__main__ import wire
+from services.agents.clients import RegisteredTools, RouterModels
+from services.common.channels import open_channel
+from services.common.database import Database, open_engine
+from services.common.errors import PerdureError
+from services.common.secrets import SecretBox
+from services.common.status import rpc_errors
+from tests.agents.neighbours import Router, Tools, serve
+
+REST = rest_pb2.DESCRIPTOR.services_by_name["AgentRest"]
+MODEL = {"model": "openai/gpt-4o-mini"}
+ABSENT = "00000000-0000-4000-8000-00000000dead"
+
+
+class Api:
+    """Calls of REST operations, as the gateway makes them."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    async def call(self, method: str, body: Any = None, **query: Any) -> Any:
+        """The answer's JSON."""
+        request = getattr(rest_pb2, f"{method}Query")(**query)
+        if body is not None:
+            request.body.data = orjson.dumps(body)
+        rpc = self._channel.unary_unary(
+            f"/{REST.full_name}/{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=HttpBody.FromString,
+        )
+        with rpc_errors():
+            return orjson.loads((await rpc(request, timeout=30)).data)
+
+    async def problem(self, method: str, body: Any = None, **query: Any) -> tuple[int, str]:
+        """The status and the detail of an error."""
+        with pytest.raises(PerdureError) as caught:
+            await self.call(method, body, **query)
+        return caught.value.http_status, str(caught.value.detail)
+
+    async def create(self, **body: Any) -> Any:
+        """A new agent."""
+        return await self.call("CreateAgent", MODEL | body)
+
+    async def system_message(self, agent_id: str) -> str:
+        """The text of the system message of an agent's own history."""
+        messages = await self.call("ListAgentMessages", agent_id=agent_id, order="asc", limit=1)
+        return str(messages[0]["content"])
+
+
+@dataclass(frozen=True)
+class Service:
+    """What tests talk to: `api` as the 1.x SDK, `older` as any other client."""
+
+    api: Api
+    older: Api
+    agents: AgentServiceStub
+    turns: TurnServiceStub
+    database: Database
+
+
+@asynccontextmanager
+async def running(postgres_url: str, folder: Path) -> AsyncIterator[Service]:
+    """The service with its neighbours."""
+    here = folder / uuid.uuid4().hex[:8]
+    router = await serve(f"unix:{here}.llm", lambda server: add_LlmRouterServiceServicer_to_server(Router(), server))
+    tools = await serve(f"unix:{here}.tools", lambda server: add_ToolServiceServicer_to_server(Tools(), server))
+    channels = [open_channel(f"unix:{here}.{name}") for name in ("llm", "tools", "agents")]
+    older = grpc.aio.insecure_channel(f"unix:{here}.agents", options=[("grpc.primary_user_agent", "curl/8")])
+    engine = open_engine(postgres_url)
+    models, registered = RouterModels(channels[0]), RegisteredTools(channels[1])
+    agents = await serve(f"unix:{here}.agents", wire(Database(engine), SecretBox({}), models, registered))
+    stubs = AgentServiceStub(channels[2]), TurnServiceStub(channels[2])
+    yield Service(Api(channels[2]), Api(older), *stubs, Database(engine))
+    for channel in (*channels, older):
+        await channel.close()
+    for server in (agents, router, tools):
+        await server.stop(None)
+    await engine.dispose()
