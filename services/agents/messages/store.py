@@ -50,7 +50,7 @@ class PostgresMessages:
         query = select(messages.c.id, messages.c.sequence).where(
             *_owned(organization_id, owner), messages.c.id.in_(ids)
         )
-        return dict((await tx.execute(query)).tuples().all())
+        return dict((await tx.execute(query)).all())
 
     async def list_of(
         self, tx: Transaction, organization_id: str, owner: Mapping[str, str], bounds: Bounds
@@ -68,7 +68,7 @@ class PostgresMessages:
             links.c.conversation_id == conversation_id,
             links.c.message_id.in_(ids),
         )
-        return dict((await tx.execute(query)).tuples().all())
+        return dict((await tx.execute(query)).all())
 
     async def list_of_conversation(
         self, tx: Transaction, organization_id: str, conversation_id: str, group_id: str, bounds: Bounds

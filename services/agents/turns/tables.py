@@ -29,6 +29,7 @@ turns = Table(
     Column("begun_at", DateTime(timezone=True)),
     Column("ended_at", DateTime(timezone=True)),
     Index("turns_active", "conversation_id", unique=True, postgresql_where=sql("state = 'active'")),
+    Index("turns_of_conversation", "conversation_id", "ended_at"),
     Index("turns_of_agent", "agent_id", postgresql_where=sql("state = 'active'")),
 )
 

@@ -104,6 +104,7 @@ INDEXES = (
     " WHERE window_rank IS NOT NULL",
     "CREATE INDEX conversation_messages_by_message ON agents.conversation_messages (message_id)",
     "CREATE UNIQUE INDEX turns_active ON agents.turns (conversation_id) WHERE state = 'active'",
+    "CREATE INDEX turns_of_conversation ON agents.turns (conversation_id, ended_at)",
     "CREATE INDEX turns_of_agent ON agents.turns (agent_id) WHERE state = 'active'",
     "CREATE INDEX approvals_pending ON agents.approvals (conversation_id) WHERE state = 'pending'",
     "CREATE INDEX approvals_by_call ON agents.approvals (conversation_id, call_id)",
