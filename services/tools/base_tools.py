@@ -141,6 +141,56 @@ _CORE_MEMORY_REPLACE = BaseTool(
         "new_content": _text("The text to put in its place."),
     },
 )
+_MEMORY = BaseTool(
+    name="memory",
+    tool_type="letta_memory_core",
+    description=(
+        "Works on your memory blocks as if they were files: the block notes is the path /memories/notes. Commands: "
+        "create (path, file_text, description), str_replace (path, old_string, new_string), insert (path, insert_line, "
+        "insert_text), delete (path), rename (old_path, new_path; or path and description)."
+    ),
+    parameters={
+        "command": _text("One of create, str_replace, insert, delete, rename."),
+        "path": _text("The block to work on."),
+        "file_text": _text("The text of the new block, with create."),
+        "description": _text("What the block is for, with create and rename."),
+        "old_string": _text("The text to replace, exactly as in the block, with str_replace."),
+        "new_string": _text("The text to put in its place, with str_replace."),
+        "insert_line": _whole_number("The line after which to add, 0 for the beginning, with insert."),
+        "insert_text": _text("The text to add, with insert."),
+        "old_path": _text("The block to rename, with rename."),
+        "new_path": _text("Its new name, with rename."),
+    },
+    optional=(
+        "path",
+        "file_text",
+        "description",
+        "old_string",
+        "new_string",
+        "insert_line",
+        "insert_text",
+        "old_path",
+        "new_path",
+    ),
+)
+_MEMORY_APPLY_PATCH = BaseTool(
+    name="memory_apply_patch",
+    tool_type="letta_memory_core",
+    description=(
+        "Changes memory blocks by a patch. For the one block that label names, the patch is a simplified unified diff: "
+        "lines begin with a space (kept), - (removed) or + (added), and @@ parts places.\n\n"
+        "For several blocks, leave label empty and begin a section for each with *** Add Block: LABEL (then, if you "
+        "like, Description: TEXT, and its text in + lines), *** Update Block: LABEL (then a diff) or *** Delete Block: "
+        "LABEL. *** Move to: LABEL in a section renames its block. Leave line numbers out."
+    ),
+    parameters={"label": _text("The block to change; empty for a patch of several."), "patch": _text("The patch.")},
+)
+_MEMORY_FINISH_EDITS = BaseTool(
+    name="memory_finish_edits",
+    tool_type="letta_sleeptime_core",
+    description="Says that memory is in order and you are done with it.",
+    parameters={},
+)
 _SEND_MESSAGE = BaseTool(
     name=SEND_MESSAGE,
     tool_type="letta_core",
@@ -155,6 +205,9 @@ _IN_AGENTS = (
     _MEMORY_RETHINK,
     _CORE_MEMORY_APPEND,
     _CORE_MEMORY_REPLACE,
+    _MEMORY,
+    _MEMORY_APPLY_PATCH,
+    _MEMORY_FINISH_EDITS,
 )
 BASE_TOOLS = {tool.name: tool for tool in (_SEND_MESSAGE, *_IN_AGENTS)}
 MEMORY_TOOLS = frozenset(tool.name for tool in _IN_AGENTS)  # they run in the agents service, as part of the step

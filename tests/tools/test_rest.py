@@ -160,7 +160,7 @@ async def test_listing_brings_deleted_base_tools_back(api: Api) -> None:
     (after,) = await api.call("ListTools", name="memory_insert")
 
     assert after == {**before, "id": after["id"]}
-    assert len(await api.call("AddBaseTools")) == 7
+    assert len(await api.call("AddBaseTools")) == 10
 
 
 async def test_base_tools_keep_their_source_and_schema(api: Api) -> None:
