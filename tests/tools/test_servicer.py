@@ -95,7 +95,7 @@ async def test_lists_go_on_where_a_page_ends(stub: ToolServiceStub, organization
         names += [tool.definition.name for tool in page.tools]
         token = page.next_page_token
 
-    assert len(names) == len(set(names)) == 8
+    assert len(names) == len(set(names)) == 11
     assert "roll_dice" in names
 
 
