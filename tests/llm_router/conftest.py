@@ -11,7 +11,7 @@ import pytest
 
 from perdure.llm_router.v1.llm_router_service_pb2_grpc import LlmRouterServiceStub
 from services.common.config import Environment
-from services.common.server import ErrorInterceptor
+from services.common.server import OPTIONS, ErrorInterceptor
 from services.llm_router.__main__ import add_services
 from services.llm_router.catalog import Catalog
 from services.llm_router.config import RouterConfig
@@ -50,7 +50,7 @@ async def serving(variables: dict[str, str]) -> AsyncIterator[grpc.aio.Channel]:
     providers = open_providers(config)
     catalog = Catalog(providers)
     freshness = asyncio.create_task(catalog.keep_fresh())
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=OPTIONS)
     add_services(server, Router(catalog, config.deadlines, config.retries), catalog)
     with TemporaryDirectory() as folder:
         target = f"unix:{Path(folder) / 'router.sock'}"

@@ -50,7 +50,7 @@ class EchoAdapter:
 
     async def list_models(self) -> list[ListedModel]:
         """The echo and the hash."""
-        echo = ListedModel("echo", context_window=CONTEXT_WINDOW, output_limit=CONTEXT_WINDOW)
+        echo = ListedModel("echo", CONTEXT_WINDOW, output_limit=CONTEXT_WINDOW, reasoning=False, vision=False)
         return [echo, ListedModel("hash", embeds=True, dimensions=DIMENSIONS)]
 
     async def has_model(self, name: str) -> bool:

@@ -1,0 +1,61 @@
+"""Conversations that providers would refuse are set right before they are sent."""
+
+from perdure.conversation.v1.message_pb2 import (
+    ROLE_APPROVAL,
+    ROLE_ASSISTANT,
+    ROLE_TOOL,
+    ROLE_USER,
+    TOOL_STATUS_ERROR,
+    Message,
+    Part,
+    Reasoning,
+    ToolCall,
+    ToolReturn,
+)
+from services.llm_router.prompt import tidy_messages
+from tests.llm_router.asking import say
+
+
+def calling(*ids: str) -> Message:
+    return Message(role=ROLE_ASSISTANT, parts=[Part(tool_call=ToolCall(id=one, name="look")) for one in ids])
+
+
+def returning(*ids: str) -> Message:
+    return Message(role=ROLE_TOOL, parts=[Part(tool_return=ToolReturn(call_id=one, value=one)) for one in ids])
+
+
+def returned_ids(messages: list[Message]) -> list[list[str]]:
+    return [[part.tool_return.call_id for part in message.parts] for message in messages if message.role == ROLE_TOOL]
+
+
+def test_returns_stand_right_after_their_calls() -> None:
+    tidied = tidy_messages([say("go"), calling("a", "b"), say("wait"), returning("b"), returning("a")])
+
+    assert [message.role for message in tidied] == [ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL, ROLE_USER]
+    assert returned_ids(tidied) == [["a", "b"]]
+
+
+def test_a_call_without_a_return_gets_one_that_says_so() -> None:
+    tidied = tidy_messages([say("go"), calling("a"), say("and?")])
+
+    result = tidied[2].parts[0].tool_return
+    assert (result.call_id, result.name, result.status) == ("a", "look", TOOL_STATUS_ERROR)
+
+
+def test_a_return_without_a_call_is_left_out() -> None:
+    assert returned_ids(tidy_messages([say("go"), returning("a")])) == []
+
+
+def test_answers_to_approval_requests_are_left_out() -> None:
+    assert tidy_messages([say("yes", ROLE_APPROVAL)]) == []
+
+
+def test_thoughts_that_led_to_nothing_are_left_out() -> None:
+    thought = Part(reasoning=Reasoning(text="hm"))
+    only_thought = Message(role=ROLE_ASSISTANT, parts=[thought])
+    thought_last = Message(role=ROLE_ASSISTANT, model="openai/gpt-5", parts=[thought, Part(text="a"), thought])
+
+    tidied = tidy_messages([only_thought, thought_last])
+
+    assert [message.model for message in tidied] == ["openai/gpt-5"]
+    assert [part.WhichOneof("kind") for part in tidied[0].parts] == ["reasoning", "text"]

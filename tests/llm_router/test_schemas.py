@@ -1,0 +1,87 @@
+"""Schemas of tools in the forms that providers take."""
+
+import json
+from typing import Any
+
+import pytest
+
+from services.llm_router.providers.gemini_schema import NotInSubset, convert_parameters, convert_schema
+from services.llm_router.providers.strict_schema import read_schema, read_strict_schema
+
+NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
+
+
+def object_of(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def test_a_schema_with_all_properties_required_becomes_strict() -> None:
+    schema = object_of(inner=object_of(n={"type": "integer"}))
+
+    strict = read_strict_schema(json.dumps(schema))
+
+    assert strict is not None
+    assert strict["additionalProperties"] is False
+    assert strict["properties"]["inner"]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"n": {"type": "integer"}}},
+        object_of(any={"type": "object"}),
+        object_of(n={"type": "integer", "default": 3}),
+    ],
+)
+def test_a_schema_that_strictness_would_change_stays_as_it_is(schema: dict[str, Any]) -> None:
+    assert read_strict_schema(json.dumps(schema)) is None
+
+
+def test_a_tool_without_parameters_takes_an_empty_object() -> None:
+    assert read_schema("") == {"type": "object", "properties": {}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "integer"}, {"type": "INTEGER"}),
+        ({"type": ["string", "null"]}, {"type": "STRING", "nullable": True}),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, {"type": "INTEGER", "nullable": True}),
+        (
+            {"oneOf": [{"type": "integer"}, {"type": "string"}], "description": "d"},
+            {"anyOf": [{"type": "INTEGER"}, {"type": "STRING"}], "description": "d"},
+        ),
+        ({"enum": ["a", "b"]}, {"type": "STRING", "enum": ["a", "b"]}),
+        ({"const": "a"}, {"type": "STRING", "enum": ["a"]}),
+        ({"type": "array"}, {"type": "ARRAY", "items": {"type": "STRING"}}),
+        ({"type": "string", "format": "uri", "examples": ["x"]}, {"type": "STRING"}),
+        ({"allOf": [{"type": "integer"}], "description": "d"}, {"type": "INTEGER", "description": "d"}),
+    ],
+)
+def test_a_schema_is_put_into_geminis_words(schema: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert convert_schema(schema) == expected
+
+
+def test_references_are_put_in_place() -> None:
+    schema = {**object_of(who={"$ref": "#/$defs/Person"}), "$defs": {"Person": object_of(name={"type": "string"})}}
+
+    converted = convert_schema(schema)
+
+    assert converted["properties"]["who"]["properties"] == {"name": {"type": "STRING"}}
+    assert "$defs" not in converted
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"type": "object"}, {"enum": [1, 2]}, {"$ref": "#/$defs/Node", "$defs": {"Node": NODE}}],
+)
+def test_what_geminis_words_cannot_say_is_told_apart(schema: dict[str, Any]) -> None:
+    with pytest.raises(NotInSubset):
+        convert_schema(schema)
+
+
+def test_a_tool_that_does_not_fit_the_subset_is_declared_with_its_own_schema() -> None:
+    schema = object_of(any={"type": "object"})
+
+    assert convert_parameters(json.dumps(schema)) == {"parametersJsonSchema": schema}
+    assert convert_parameters("") == {}
