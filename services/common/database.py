@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-SERVICES = ("agents", "runs", "llm_router", "tools")
+SERVICES = ("agents", "runs", "tools")  # those with a schema
 POOL_SIZE = 10  # connections per process
 POOL_OVERFLOW = 10  # more of them in a burst
 STATEMENT_TIMEOUT_MS = 60_000  # no statement of ours takes longer; a stuck one must not hold its locks for ever
