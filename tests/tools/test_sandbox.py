@@ -278,7 +278,7 @@ async def test_calls_wait_for_a_free_place() -> None:
 async def test_a_waiting_process_that_died_is_replaced(sandbox: Sandbox) -> None:
     await result_of(sandbox, tool_source())
     await asyncio.gather(*sandbox._starts)
-    os.kill(sandbox._idle[0]._process.pid, signal.SIGKILL)
-    await sandbox._idle[0]._process.wait()
+    os.kill(sandbox._idle[0]._child._process.pid, signal.SIGKILL)
+    await sandbox._idle[0]._child.wait()
 
     assert await result_of(sandbox, tool_source("return 1")) == "1"

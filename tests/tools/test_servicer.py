@@ -20,6 +20,7 @@ from perdure.tools.v1.tool_service_pb2 import (
 )
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.ids import new_id
+from services.tools.base_tools import BASE_TOOLS
 from tests.tools.processes import has_ended
 from tests.tools.sources import roll_dice, tool_source
 

@@ -7,31 +7,28 @@ import shutil
 import signal
 import sys
 import tempfile
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 import orjson
 
+from services.tools.sandbox.child import READ_BYTES, Child
 from services.tools.sandbox.job import Event, Failed, Job, Limits, Printed, Returned
 
 RUNNER = Path(__file__).with_name("runner.py")
 PYTHON = (sys.executable, "-I", "-S", "-B", "-X", "utf8")  # no user's settings, no site-packages, no .pyc files
 HEADER_BYTES = 4
 RESULT_LIMIT_BYTES = 16 * 1024 * 1024  # bytes; the longest value allowed, in the longest form JSON has for it
-READ_BYTES = 65_536
 LAST_WORDS_S = 0.5  # seconds for what is still in the pipes when a process has ended
 
 
 class ToolProcess:
-    """A process that waits for its job, in a session and a private folder of its own."""
+    """A process that waits for its job, in a private folder."""
 
-    def __init__(self, process: Process, results: asyncio.StreamReader, folder: Path, limits: Limits) -> None:
-        self._process = process
-        self._results = results
+    def __init__(self, child: Child, folder: Path, limits: Limits) -> None:
+        self._child = child
         self._folder = folder
         self._limits = limits
 
@@ -39,30 +36,13 @@ class ToolProcess:
     async def start(cls, root: Path, packages: Path, limits: Limits, rlimits: str) -> "ToolProcess":
         """Starts one below `root`. Its environment has nothing of the service's."""
         folder = Path(tempfile.mkdtemp(prefix="call-", dir=root))
-        reading, writing = os.pipe()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *PYTHON,
-                RUNNER,
-                str(writing),
-                packages,
-                rlimits,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=PIPE,
-                cwd=folder,
-                env=_environment(folder),
-                pass_fds=(writing,),
-                start_new_session=True,
-            )
-        finally:
-            os.close(writing)
-        return cls(process, await _open_reader(reading), folder, limits)
+        child = await Child.start([*PYTHON, str(RUNNER), str(packages), rlimits], folder, _environment(folder))
+        return cls(child, folder, limits)
 
     @property
     def is_alive(self) -> bool:
         """Whether it has not ended."""
-        return self._process.returncode is None
+        return self._child.is_alive
 
     async def run(self, job: Job) -> AsyncGenerator[Event, None]:
         """Runs the job: what it prints as it prints it, and last how it ended. Leaving the loop kills the process."""
@@ -79,27 +59,19 @@ class ToolProcess:
 
     async def close(self) -> None:
         """Kills the process with all that it started, and removes its folder."""
-        self._kill()
-        await self._process.wait()
+        await self._child.close()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
     async def _work(self, job: Job, events: asyncio.Queue[Event | None]) -> Event:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
         frame = orjson.dumps(asdict(job))
-        self._process.stdin.write(len(frame).to_bytes(HEADER_BYTES, "big") + frame)
+        self._child.write(len(frame).to_bytes(HEADER_BYTES, "big") + frame)
         printed = [
-            asyncio.create_task(self._follow(self._process.stdout, "stdout", events)),
-            asyncio.create_task(self._follow(self._process.stderr, "stderr", events)),
+            asyncio.create_task(self._follow(self._child.stdout, "stdout", events)),
+            asyncio.create_task(self._follow(self._child.stderr, "stderr", events)),
         ]
         try:
             ended = await self._result(job.function)
-            self._kill()  # a child that still holds the pipes must not keep us
+            self._child.kill()  # another process that still holds the pipes must not keep us
             await asyncio.wait(printed, timeout=LAST_WORDS_S)
             return ended
         finally:
@@ -119,7 +91,7 @@ class ToolProcess:
 
     async def _result(self, function: str) -> Event:
         frame = asyncio.create_task(self._read_frame())
-        ending = asyncio.create_task(self._process.wait())
+        ending = asyncio.create_task(self._child.wait())
         try:
             await asyncio.wait({frame, ending}, timeout=self._limits.timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if not frame.done() and not ending.done():
@@ -135,27 +107,19 @@ class ToolProcess:
             ending.cancel()
 
     async def _read_frame(self) -> bytes:
-        length = int.from_bytes(await self._results.readexactly(HEADER_BYTES), "big")
+        length = int.from_bytes(await self._child.result.readexactly(HEADER_BYTES), "big")
         if length > RESULT_LIMIT_BYTES:
             raise ValueError(f"the result takes {length} bytes; at most {RESULT_LIMIT_BYTES} are allowed")
-        return await self._results.readexactly(length)
+        return await self._child.result.readexactly(length)
 
     async def _ending(self) -> str:
-        self._kill()
-        code = await self._process.wait()
+        self._child.kill()
+        code = await self._child.wait()
         return f"the process was killed by {signal.Signals(-code).name}" if code < 0 else f"it exited with code {code}"
 
 
 def _environment(folder: Path) -> Mapping[str, str]:
     return {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(folder), "TMPDIR": str(folder)}
-
-
-async def _open_reader(fd: int) -> asyncio.StreamReader:
-    reader = asyncio.StreamReader(limit=READ_BYTES)
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
-    )
-    return reader
 
 
 def _read_answer(frame: bytes) -> Event:

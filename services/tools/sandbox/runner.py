@@ -1,6 +1,6 @@
 """Runs one call of a tool: the program of a sandboxed process, and the only file of ours in it.
 
-Started ahead of need as `python -I -S runner.py RESULT_FD PACKAGES LIMITS`, in the call's private folder. It reads a
+Started ahead of need as `python -I -S runner.py PACKAGES LIMITS RESULT_FD`, in the call's private folder. It reads a
 frame from stdin (four bytes of length, then the JSON of a `Job`) and writes one to RESULT_FD:
 `{"function", "value", "length"}`, or `{"function", "error"}` where the tool failed.
 Standard input stays open for as long as somebody waits for the result; when it closes, the process group dies.
@@ -45,7 +45,7 @@ class Record(dict[str, Any]):
             raise AttributeError(name) from None
 
 
-def main(result_fd: int, packages: str, limits: dict[str, int]) -> None:
+def main(packages: str, limits: dict[str, int], result_fd: int) -> None:
     """Waits for the job, runs it, sends what came out."""
     os.set_inheritable(result_fd, False)  # noqa: FBT003  # its only form
     os.closerange(3, result_fd)
@@ -258,4 +258,4 @@ def print_traceback(exc: BaseException) -> None:
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that what is printed can be followed
-    main(int(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))
+    main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]))

@@ -36,9 +36,12 @@ class Sandbox:
         """What the job prints, as it prints it, and last a `Returned` or `Failed`. Leaving the loop kills the job."""
         async with self._slots:
             process = await self._take()
-            async with aclosing(process.run(job)) as events:
-                async for event in events:
-                    yield event
+            try:
+                async with aclosing(process.run(job)) as events:
+                    async for event in events:
+                        yield event
+            finally:
+                self.start_ahead()  # not before, as starting takes the processor from the call
 
     def start_ahead(self) -> None:
         """Starts processes until enough wait."""
@@ -55,15 +58,12 @@ class Sandbox:
         await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
 
     async def _take(self) -> ToolProcess:
-        try:
-            while self._idle:
-                process = self._idle.popleft()
-                if process.is_alive:
-                    return process
-                await process.close()
-            return await self._start()
-        finally:
-            self.start_ahead()
+        while self._idle:
+            process = self._idle.popleft()
+            if process.is_alive:
+                return process
+            await process.close()
+        return await self._start()
 
     async def _start_idle(self) -> None:
         self._idle.append(await self._start())
