@@ -1,6 +1,7 @@
 """The agents service: `python -m services.agents`."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
@@ -10,7 +11,6 @@ from perdure.agents.v1 import agent_service_pb2, rest_pb2, turn_service_pb2
 from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
 from perdure.agents.v1.turn_service_pb2_grpc import add_TurnServiceServicer_to_server
 from services.agents.agents.agents import Agents, Stores
-from services.agents.agents.catalogs import Models, Tools
 from services.agents.agents.changes import AgentChanges
 from services.agents.agents.context import ContextOverview
 from services.agents.agents.creation import Creation
@@ -45,10 +45,13 @@ from services.agents.tags.store import PostgresTags
 from services.agents.tags.tags import Tags
 from services.agents.turns.begin import TurnStarter
 from services.agents.turns.commit import StepCommitter
+from services.agents.turns.compact import TurnCompactor
 from services.agents.turns.end import TurnEnder
 from services.agents.turns.memory_calls import MemoryCalls
 from services.agents.turns.servicer import TurnServicer
 from services.agents.turns.store import PostgresTurns
+from services.agents.turns.summaries import Summaries
+from services.agents.turns.summarizer import RouterSummarizer
 from services.agents.variables.store import PostgresVariables
 from services.common import server
 from services.common.channels import open_channel
@@ -65,7 +68,7 @@ async def main() -> None:
     config = Config.read(Environment.current())
     engine = open_engine(config.database_url)
     router, tools = open_channel(config.addresses.llm_router), open_channel(config.addresses.tools)
-    add_services = wire(Database(engine), config.secrets, RouterModels(router), RegisteredTools(tools))
+    add_services = wire(Database(engine), config.secrets, router, tools)
     try:
         await server.serve(config.addresses.listen, add_services)
     finally:
@@ -74,8 +77,27 @@ async def main() -> None:
         await engine.dispose()
 
 
-def wire(database: Database, secrets: SecretBox, models: Models, tools: Tools) -> AddServices:
+@dataclass(frozen=True)
+class Subjects:
+    """What this service knows how to do, subject by subject."""
+
+    database: Database
+    agents: Agents
+    changes: AgentChanges
+    equipment: Equipment
+    overview: ContextOverview
+    core_memory: CoreMemory
+    blocks: Blocks
+    tags: Tags
+    conversations: Conversations
+    messages: Messages
+
+
+def wire(
+    database: Database, secrets: SecretBox, router: grpc.aio.Channel, tools_channel: grpc.aio.Channel
+) -> AddServices:
     """What adds everything that this service serves to a server."""
+    models, tools = RouterModels(router), RegisteredTools(tools_channel)
     stored_messages, stored_agents, blocks, tags = (
         PostgresMessages(),
         PostgresAgents(),
@@ -93,58 +115,68 @@ def wire(database: Database, secrets: SecretBox, models: Models, tools: Tools) -
     )
     prompts = SystemPrompts(stored_agents, blocks, history)
     relations, creation = Relations(stores, tools), Creation(models, tools)
-    agents = Agents(database, stores, relations, creation, prompts)
-    changes = AgentChanges(database, stores, agents, relations, creation, prompts)
-    equipment = Equipment(database, stores, agents, relations, tools)
-    own_blocks = Blocks(database, blocks, prompts)
-    messages, conversations = (
-        Messages(stored_messages),
-        Conversations(database, PostgresConversations(), blocks, models),
-    )
-    rest = Combined(
-        HealthOperations(database),
-        AgentOperations(agents, changes, equipment, ContextOverview(database, stores, agents, prompts)),
-        CoreMemoryOperations(CoreMemory(database, blocks, agents, own_blocks, prompts)),
-        BlockOperations(own_blocks, agents),
-        TagOperations(Tags(database, tags)),
-        ConversationOperations(conversations),
-        MessageOperations(database, messages, conversations, agents),
-    )
-    typed = Combined(
-        AgentServicer(agents, changes, equipment),
-        ConversationServicer(conversations),
-        MessageServicer(database, messages),
+    agents, own_blocks = Agents(database, stores, relations, creation, prompts), Blocks(database, blocks, prompts)
+    subjects = Subjects(
+        database=database,
+        agents=agents,
+        changes=AgentChanges(database, stores, agents, relations, creation, prompts),
+        equipment=Equipment(database, stores, agents, relations, tools),
+        overview=ContextOverview(database, stores, agents, prompts),
+        core_memory=CoreMemory(database, blocks, agents, own_blocks, prompts),
+        blocks=own_blocks,
+        tags=Tags(database, tags),
+        conversations=Conversations(database, PostgresConversations(), blocks, models),
+        messages=Messages(stored_messages),
     )
     memory = MemoryCalls(MemoryTools(blocks, prompts, ConversationSearch(history)), prompts, history)
-    return _adding(rest, typed, _turns(database, secrets, messages, prompts, memory))
+    starter = TurnStarter(database, PostgresTurns(), subjects.messages, prompts, decrypt=secrets.decrypt, now=_now)
+    return _adding(subjects, _turns(subjects, starter, memory, Summaries(RouterSummarizer(router))))
 
 
-def _turns(
-    database: Database, secrets: SecretBox, messages: Messages, prompts: SystemPrompts, memory: MemoryCalls
-) -> TurnServicer:
-    store = PostgresTurns()
+def _turns(subjects: Subjects, starter: TurnStarter, memory: MemoryCalls, summaries: Summaries) -> TurnServicer:
+    database, messages, store = subjects.database, subjects.messages, PostgresTurns()
     return TurnServicer(
-        TurnStarter(database, store, messages, prompts, decrypt=secrets.decrypt, now=_now),
+        starter,
         StepCommitter(database, store, messages, memory, now=_now),
         TurnEnder(database, store, messages, now=_now),
+        TurnCompactor(database, store, messages, summaries, now=_now),
     )
+
+
+def _rest(subjects: Subjects) -> Combined:
+    return Combined(
+        HealthOperations(subjects.database),
+        AgentOperations(subjects.agents, subjects.changes, subjects.equipment, subjects.overview),
+        CoreMemoryOperations(subjects.core_memory),
+        BlockOperations(subjects.blocks, subjects.agents),
+        TagOperations(subjects.tags),
+        ConversationOperations(subjects.conversations),
+        MessageOperations(subjects.database, subjects.messages, subjects.conversations, subjects.agents),
+    )
+
+
+def _typed(subjects: Subjects) -> AgentServiceServicer:
+    servicer = Combined(
+        AgentServicer(subjects.agents, subjects.changes, subjects.equipment),
+        ConversationServicer(subjects.conversations),
+        MessageServicer(subjects.database, subjects.messages),
+    )
+    return cast(AgentServiceServicer, servicer)  # its parts have its methods
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _adding(rest: Combined, typed: Combined, turns: TurnServicer) -> AddServices:
+def _adding(subjects: Subjects, turns: TurnServicer) -> AddServices:
     def add_services(grpc_server: grpc.aio.Server) -> Iterable[str]:
-        services = [
-            rest_pb2.DESCRIPTOR.services_by_name["AgentRest"],
-            agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"],
-            turn_service_pb2.DESCRIPTOR.services_by_name["TurnService"],
-        ]
-        grpc_server.add_generic_rpc_handlers([rest_handlers(services[0], rest)])
-        add_AgentServiceServicer_to_server(cast(AgentServiceServicer, typed), grpc_server)  # its parts have its methods
+        rest = rest_pb2.DESCRIPTOR.services_by_name["AgentRest"]
+        typed = agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]
+        protocol = turn_service_pb2.DESCRIPTOR.services_by_name["TurnService"]
+        grpc_server.add_generic_rpc_handlers([rest_handlers(rest, _rest(subjects))])
+        add_AgentServiceServicer_to_server(_typed(subjects), grpc_server)
         add_TurnServiceServicer_to_server(turns, grpc_server)
-        return [service.full_name for service in services]
+        return [rest.full_name, typed.full_name, protocol.full_name]
 
     return add_services
 

@@ -18,7 +18,6 @@ from perdure.agents.v1.turn_service_pb2_grpc import TurnServiceStub
 from perdure.llm_router.v1.llm_router_service_pb2_grpc import add_LlmRouterServiceServicer_to_server
 from perdure.tools.v1.tool_service_pb2_grpc import add_ToolServiceServicer_to_server
 from services.agents.__main__ import wire
-from services.agents.clients import RegisteredTools, RouterModels
 from services.common.channels import open_channel
 from services.common.database import Database, open_engine
 from services.common.errors import PerdureError
@@ -86,8 +85,7 @@ async def running(postgres_url: str, folder: Path) -> AsyncIterator[Service]:
     channels = [open_channel(f"unix:{here}.{name}") for name in ("llm", "tools", "agents")]
     older = grpc.aio.insecure_channel(f"unix:{here}.agents", options=[("grpc.primary_user_agent", "curl/8")])
     engine = open_engine(postgres_url)
-    models, registered = RouterModels(channels[0]), RegisteredTools(channels[1])
-    agents = await serve(f"unix:{here}.agents", wire(Database(engine), SecretBox({}), models, registered))
+    agents = await serve(f"unix:{here}.agents", wire(Database(engine), SecretBox({}), channels[0], channels[1]))
     stubs = AgentServiceStub(channels[2]), TurnServiceStub(channels[2])
     yield Service(Api(channels[2]), Api(older), *stubs, Database(engine))
     for channel in (*channels, older):
