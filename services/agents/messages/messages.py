@@ -19,6 +19,15 @@ class MessageNotFound(NotFound):
 
 
 @dataclass(frozen=True)
+class InWindow:
+    """A message in a context window: at which rank, and to how many characters its tool returns are clipped."""
+
+    message: Message
+    rank: int
+    clipped_to: int | None
+
+
+@dataclass(frozen=True)
 class Bounds:
     """Which part of a list, by the numbers that order it; both ends are left out."""
 
@@ -34,10 +43,8 @@ class MessageStore(Protocol):
     async def get(self, tx: Transaction, organization_id: str, ids: Sequence[str]) -> dict[str, Message]:
         """The messages with these ids; those that do not exist are left out."""
 
-    async def read_window(
-        self, tx: Transaction, organization_id: str, conversation_id: str
-    ) -> list[tuple[Message, int | None]]:
-        """The context window, oldest first, each message with the length that its tool returns are clipped to."""
+    async def read_window(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[InWindow]:
+        """The context window, oldest first."""
 
     async def sequences(
         self, tx: Transaction, organization_id: str, ids: Sequence[str], owner: Mapping[str, str]
@@ -103,8 +110,17 @@ class Messages:
 
     async def read_window(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[Message]:
         """The context window of a conversation as the model sees it, oldest first. One statement."""
-        placed = await self._store.read_window(tx, organization_id, conversation_id)
-        return [message if chars is None else clip_returns(message, chars) for message, chars in placed]
+        return [message for message, _ in await self.read_ranked_window(tx, organization_id, conversation_id)]
+
+    async def read_ranked_window(
+        self, tx: Transaction, organization_id: str, conversation_id: str
+    ) -> list[tuple[Message, int]]:
+        """As `read_window`, with the rank of each message."""
+        shown = await self._store.read_window(tx, organization_id, conversation_id)
+        return [
+            (one.message if one.clipped_to is None else clip_returns(one.message, one.clipped_to), one.rank)
+            for one in shown
+        ]
 
 
 def _cursors(page: Page) -> list[str]:

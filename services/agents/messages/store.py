@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, select, text
 
 from perdure.conversation.v1.message_pb2 import Message, Role
 from services.agents.conversations.tables import conversation_messages as links
-from services.agents.messages.messages import Bounds
+from services.agents.messages.messages import Bounds, InWindow
 from services.agents.messages.stored_rows import role_name
 from services.agents.messages.tables import messages
 from services.common.database import Transaction
@@ -19,7 +19,7 @@ _BY_ID = select(messages.c.body).where(
 
 _WINDOW = text(
     """
-    SELECT message.body, link.clipped_to
+    SELECT message.body, link.window_rank, link.clipped_to
     FROM agents.conversation_messages link JOIN agents.messages message ON message.id = link.message_id
     WHERE link.conversation_id = :conversation_id AND link.organization_id = :organization_id
         AND link.window_rank IS NOT NULL
@@ -36,12 +36,10 @@ class PostgresMessages:
         rows = await tx.execute(_BY_ID, {"organization_id": organization_id, "ids": list(ids)})
         return {message.id: message for message in map(Message.FromString, rows.scalars())}
 
-    async def read_window(
-        self, tx: Transaction, organization_id: str, conversation_id: str
-    ) -> list[tuple[Message, int | None]]:
-        """The context window, oldest first, each message with the length that its tool returns are clipped to."""
+    async def read_window(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[InWindow]:
+        """The context window, oldest first."""
         rows = await tx.execute(_WINDOW, {"organization_id": organization_id, "conversation_id": conversation_id})
-        return [(Message.FromString(body), clipped_to) for body, clipped_to in rows]
+        return [InWindow(Message.FromString(body), rank, clipped_to) for body, rank, clipped_to in rows]
 
     async def sequences(
         self, tx: Transaction, organization_id: str, ids: Sequence[str], owner: Mapping[str, str]

@@ -15,8 +15,8 @@ new_messages AS (
     SELECT * FROM unnest(
         CAST(:ids AS text[]), CAST(:roles AS text[]), CAST(:bodies AS bytea[]), CAST(:texts AS text[]),
         CAST(:run_ids AS text[]), CAST(:step_ids AS text[]), CAST(:group_ids AS text[]),
-        CAST(:created_ats AS timestamptz[]), CAST(:positions AS integer[])
-    ) AS new (id, role, body, text, run_id, step_id, group_id, created_at, position)
+        CAST(:created_ats AS timestamptz[]), CAST(:positions AS integer[]), CAST(:ranks AS integer[])
+    ) AS new (id, role, body, text, run_id, step_id, group_id, created_at, position, rank)
 ), stored AS (
     INSERT INTO agents.messages
         (id, organization_id, agent_id, conversation_id, role, body, text, run_id, step_id, group_id, created_at)
@@ -24,14 +24,18 @@ new_messages AS (
     FROM new_messages ORDER BY position
 ), linked AS (
     INSERT INTO agents.conversation_messages (conversation_id, position, organization_id, message_id, window_rank)
-    SELECT :conversation_id, position, :organization_id, id, position FROM new_messages
+    SELECT :conversation_id, position, :organization_id, id, rank FROM new_messages
 )
 """
 
 
-def message_arrays(placed: Sequence[tuple[Message, int]]) -> dict[str, list[Any]]:
-    """Messages with their positions, as the parameters of `STORE_MESSAGES`."""
+def message_arrays(placed: Sequence[tuple[Message, int]], ranks: Sequence[int] | None = None) -> dict[str, list[Any]]:
+    """Messages with their positions, as the parameters of `STORE_MESSAGES`.
+
+    `ranks` are their places in the context window, where those differ from the positions.
+    """
     stored = [message for message, _ in placed]
+    positions = [position for _, position in placed]
     return {
         "ids": [message.id for message in stored],
         "roles": [role_name(message.role) for message in stored],
@@ -41,7 +45,8 @@ def message_arrays(placed: Sequence[tuple[Message, int]]) -> dict[str, list[Any]
         "step_ids": [message.step_id or None for message in stored],
         "group_ids": [message.group_id or None for message in stored],
         "created_ats": [message.created_at.ToDatetime(UTC) for message in stored],
-        "positions": [position for _, position in placed],
+        "positions": positions,
+        "ranks": positions if ranks is None else list(ranks),
     }
 
 

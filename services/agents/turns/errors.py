@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.common.errors import Conflict, InvalidArgument, NotFound, Superseded
+from services.common.errors import Conflict, InvalidArgument, NotFound, OutOfRange, Superseded
 
 
 class ConversationBusy(Conflict):
@@ -108,3 +108,23 @@ class UnpairedReturns(InvalidArgument):
     """The returns of a step are not those of its calls."""
 
     reason = "UNPAIRED_RETURNS"
+
+
+class TurnEnded(Superseded):
+    """The turn has ended, so its window stays as it is."""
+
+    reason = "TURN_ENDED"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"The turn of run {run_id} has ended.")
+
+
+class NothingToRemove(OutOfRange):
+    """What is left in a context window is the system message and what is being answered."""
+
+    reason = "NOTHING_TO_REMOVE"
+
+    def __init__(self, conversation_id: str) -> None:
+        super().__init__(
+            f"The context window of {conversation_id} is too small for the system message and the latest message alone."
+        )

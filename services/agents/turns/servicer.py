@@ -8,6 +8,7 @@ from perdure.agents.v1 import turn_service_pb2 as service
 from perdure.agents.v1 import turn_service_pb2_grpc as stubs
 from services.agents.turns.begin import TurnStarter
 from services.agents.turns.commit import StepCommitter
+from services.agents.turns.compact import TurnCompactor
 from services.agents.turns.conversion import from_committed, from_outcome, from_snapshot, to_end, to_step
 from services.agents.turns.end import TurnEnder
 from services.agents.turns.turn import Input, Outcome
@@ -18,10 +19,13 @@ Context = ServicerContext[Any, Any]  # the stubs' own parameters differ from one
 class TurnServicer(stubs.TurnServiceServicer):
     """TurnService."""
 
-    def __init__(self, starter: TurnStarter, committer: StepCommitter, ender: TurnEnder) -> None:
+    def __init__(
+        self, starter: TurnStarter, committer: StepCommitter, ender: TurnEnder, compactor: TurnCompactor
+    ) -> None:
         self._starter = starter
         self._committer = committer
         self._ender = ender
+        self._compactor = compactor
 
     async def BeginTurn(self, request: service.BeginTurnRequest, context: Context) -> service.BeginTurnResponse:
         """Takes the conversation for a run."""
@@ -53,3 +57,16 @@ class TurnServicer(stubs.TurnServiceServicer):
             end=to_end(request.end),
         )
         return service.EndTurnResponse(outcome=from_outcome(outcome))
+
+    async def CompactTurn(self, request: service.CompactTurnRequest, context: Context) -> service.CompactTurnResponse:
+        """Makes room in the context window."""
+        compacted = await self._compactor.compact(
+            request.organization_id,
+            request.run_id,
+            attempt=request.attempt,
+            window_version=request.window_version,
+            target_tokens=request.target_tokens,
+        )
+        return service.CompactTurnResponse(
+            window=compacted.window, window_version=compacted.window_version, summary=compacted.summary
+        )

@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping, text
 from services.agents.messages.stored_rows import STORE_MESSAGES, message_arrays
 from services.agents.turns.opening import Opening
 from services.agents.turns.turn import Turn, TurnState
-from services.agents.turns.turn_store import Hold, LockedConversation, LockedTurn, Writing
+from services.agents.turns.turn_store import Compaction, CompactionTerms, Hold, LockedConversation, LockedTurn, Writing
 from services.common.database import Transaction
 
 _TURN_COLUMNS = [field.name for field in fields(Turn)]
@@ -135,6 +135,29 @@ _BURY = text(
     """
 )
 
+_COMPACTION_TERMS = text(
+    """
+    SELECT agent.compaction_settings, conversation.context_tokens
+    FROM agents.conversations conversation JOIN agents.agents agent ON agent.id = conversation.agent_id
+    WHERE conversation.id = :conversation_id
+    """
+)
+
+_COMPACT = text(
+    f"""
+    WITH {STORE_MESSAGES}, changed AS (
+        UPDATE agents.conversation_messages
+        SET window_rank = CASE WHEN window_rank = ANY (:evicted_ranks) THEN NULL ELSE window_rank END,
+            clipped_to = coalesce(:clipped_to, clipped_to)
+        WHERE conversation_id = :conversation_id AND window_rank IS NOT NULL
+    )
+    UPDATE agents.conversations
+    SET next_position = next_position + cardinality(:positions), window_version = window_version + 1,
+        context_tokens = NULL
+    WHERE id = :conversation_id
+    """  # noqa: S608  # fixed parts of one statement
+)
+
 _FIND_ANSWERS = text(
     """
     SELECT approval.call_id, turn.run_id, turn.state
@@ -229,6 +252,23 @@ class PostgresTurns:
             },
         )
         return {call_id: (run_id, TurnState(state)) for call_id, run_id, state in rows}
+
+    async def compaction_terms(self, tx: Transaction, conversation_id: str) -> CompactionTerms:
+        """How the conversation's window is to be compacted."""
+        row = (await tx.execute(_COMPACTION_TERMS, {"conversation_id": conversation_id})).one()
+        return CompactionTerms(row.compaction_settings, row.context_tokens)
+
+    async def compact(self, tx: Transaction, organization_id: str, locked: LockedTurn, change: Compaction) -> None:
+        """Changes the context window of a locked conversation."""
+        placed = [(change.summary, locked.next_position)] if change.summary else []
+        parameters = {
+            "organization_id": organization_id,
+            "agent_id": locked.turn.agent_id,
+            "conversation_id": locked.turn.conversation_id,
+            "evicted_ranks": list(change.evicted_ranks),
+            "clipped_to": change.clipped_to,
+        }
+        await tx.execute(_COMPACT, parameters | message_arrays(placed, [change.summary_rank] * len(placed)))
 
 
 def _turn(row: RowMapping) -> Turn:

@@ -76,6 +76,24 @@ class Writing:
     context_tokens: int | None = None
 
 
+@dataclass(frozen=True)
+class Compaction:
+    """What a compaction changes: ranks that leave the window, what remains clipped, and the summary with its rank."""
+
+    evicted_ranks: Sequence[int]
+    clipped_to: int | None = None
+    summary: Message | None = None
+    summary_rank: int = 0
+
+
+@dataclass(frozen=True)
+class CompactionTerms:
+    """How an agent wants its windows compacted, and how many tokens the provider counted in this one last."""
+
+    settings: Json
+    context_tokens: int | None
+
+
 class TurnStore(Protocol):
     """Turns and approvals."""
 
@@ -109,3 +127,9 @@ class TurnStore(Protocol):
         self, tx: Transaction, organization_id: str, conversation_id: str, call_ids: Sequence[str], request_id: str
     ) -> dict[str, tuple[str, TurnState]]:
         """By call: which run answered these calls, or those of the request, last, and where it stands."""
+
+    async def compaction_terms(self, tx: Transaction, conversation_id: str) -> CompactionTerms:
+        """How the conversation's window is to be compacted."""
+
+    async def compact(self, tx: Transaction, organization_id: str, locked: LockedTurn, change: Compaction) -> None:
+        """Changes the context window of a locked conversation."""

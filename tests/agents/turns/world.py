@@ -28,6 +28,11 @@ from perdure.conversation.v1.message_pb2 import (
     ToolCall,
     ToolReturn,
 )
+from perdure.llm_router.v1 import llm_router_service_pb2 as router_pb
+from perdure.llm_router.v1.llm_router_service_pb2_grpc import (
+    LlmRouterServiceServicer,
+    add_LlmRouterServiceServicer_to_server,
+)
 from services.agents.agents.tables import agents
 from services.agents.conversations.history import PostgresHistory
 from services.agents.messages.drafts import Origin
@@ -35,13 +40,16 @@ from services.agents.messages.messages import Messages
 from services.agents.messages.store import PostgresMessages
 from services.agents.turns.begin import TurnStarter
 from services.agents.turns.commit import StepCommitter
+from services.agents.turns.compact import TurnCompactor
 from services.agents.turns.end import TurnEnder
 from services.agents.turns.memory_calls import MemoryCalls
 from services.agents.turns.servicer import TurnServicer
 from services.agents.turns.store import PostgresTurns
+from services.agents.turns.summaries import Summaries
+from services.agents.turns.summarizer import RouterSummarizer
 from services.common.caller import DEFAULT_ORGANIZATION_ID
 from services.common.database import Database, Transaction, open_engine
-from services.common.errors import InvalidArgument
+from services.common.errors import InvalidArgument, Unavailable
 from services.common.ids import new_id
 from services.common.server import ErrorInterceptor
 from services.common.status import rpc_errors
@@ -73,6 +81,26 @@ class Memory:
         return name == "remember"
 
 
+class Router(LlmRouterServiceServicer):
+    """Writes numbered summaries; models that a test names as broken fail."""
+
+    def __init__(self) -> None:
+        self.asked: list[router_pb.CompleteRequest] = []
+        self.broken: set[str] = set()
+        self.answer = "summary {number}"
+
+    async def Complete(  # noqa: N802  # the name of the RPC
+        self, request: router_pb.CompleteRequest, context: Any
+    ) -> AsyncIterator[router_pb.CompleteResponse]:
+        self.asked.append(request)
+        if request.model in self.broken:
+            raise Unavailable("overloaded")
+        text = self.answer.format(number=len(self.asked))
+        completion = router_pb.Completion(parts=[Part(text=text)])
+        yield router_pb.CompleteResponse(events=[router_pb.CompletionEvent(text=text)])
+        yield router_pb.CompleteResponse(events=[router_pb.CompletionEvent(completion=completion)])
+
+
 @dataclass
 class World:
     """What tests of turns work with."""
@@ -82,14 +110,15 @@ class World:
     history: PostgresHistory
     database: Database
     messages: Messages
+    router: "Router"
     statements: list[str] = field(default_factory=list)
 
-    async def create_agent(self) -> str:
+    async def create_agent(self, **columns: Any) -> str:
         """An agent whose own history has a system message; its id."""
         agent_id = new_id("agent")
         now = datetime.now(UTC)
         async with self.database.begin() as tx:
-            await tx.execute(insert(agents).values(agent_row(agent_id, now)))
+            await tx.execute(insert(agents).values(agent_row(agent_id, now) | columns))
             system = Origin(agent_id, agent_id, now).text(ROLE_SYSTEM, "You are an agent.")
             agent = AgentState.model_construct(id=agent_id)  # type: ignore[call-arg]  # only the id matters here
             await self.history.open_own(tx, agent, [system])
@@ -133,6 +162,20 @@ class World:
         )
         with rpc_errors():
             return (await self.stub.EndTurn(request)).outcome
+
+    async def compact(
+        self, run_id: str, window_version: int, *, attempt: int = 1, target_tokens: int = 0
+    ) -> pb.CompactTurnResponse:
+        """CompactTurn."""
+        request = pb.CompactTurnRequest(
+            organization_id=ORGANIZATION,
+            run_id=run_id,
+            attempt=attempt,
+            window_version=window_version,
+            target_tokens=target_tokens,
+        )
+        with rpc_errors():
+            return await self.stub.CompactTurn(request)
 
     async def talk(self, conversation_id: str, times: int = 1) -> None:
         """Whole turns of one step."""
@@ -216,19 +259,21 @@ async def open_world(postgres_url: str, sockets: Path) -> AsyncIterator[World]:
     """The service, for the time of a block."""
     engine = open_engine(postgres_url)
     database, store, messages = Database(engine), PostgresTurns(), Messages(PostgresMessages())
-    history = PostgresHistory(PostgresMessages())
+    history, router = PostgresHistory(PostgresMessages()), Router()  # type: ignore[abstract]  # only Complete is called
+    address = f"unix:{sockets / uuid.uuid4().hex[:8]}.sock"
+    server, channel = grpc.aio.server(interceptors=[ErrorInterceptor()]), grpc.aio.insecure_channel(address)
     servicer = TurnServicer(
         TurnStarter(database, store, messages, Prompts(), decrypt=str, now=now),
         StepCommitter(database, store, messages, MemoryCalls(Memory(), Prompts(), history), now=now),
         TurnEnder(database, store, messages, now=now),
+        TurnCompactor(database, store, messages, Summaries(RouterSummarizer(channel)), now=now),
     )
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
     add_TurnServiceServicer_to_server(servicer, server)
-    address = f"unix:{sockets / uuid.uuid4().hex[:8]}.sock"
+    add_LlmRouterServiceServicer_to_server(router, server)
     server.add_insecure_port(address)
     await server.start()
-    async with grpc.aio.insecure_channel(address) as channel:
-        world = World(engine, TurnServiceStub(channel), history, database, messages)
+    async with channel:
+        world = World(engine, TurnServiceStub(channel), history, database, messages, router)
         event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: world.statements.append(call[2]))
         yield world
     await server.stop(None)
