@@ -2,14 +2,17 @@
 
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import ValidationError
 
 from perdure.conversation.v1.message_pb2 import ToolReturn, ToolStatus
 from perdure.conversation.v1.model_pb2 import ToolDefinition, ToolKind
 from perdure.tools.v1.tool_pb2 import Tool
 from perdure.tools.v1.tool_service_pb2 import ExecuteResponse, UpsertToolRequest
+from services.contract.json_object import JsonObject
 from services.contract.tools import CreateTool
 from services.tools.base_tools import SEND_MESSAGE
 from services.tools.execution import Outcome
+from services.tools.registry import UnusableTool
 from services.tools.sandbox.job import Printed
 from services.tools.stored_tool import StoredTool
 
@@ -45,16 +48,27 @@ def tool_message(stored: StoredTool) -> Tool:
 
 
 def new_tool(request: UpsertToolRequest) -> CreateTool:
-    """The body of the REST operation that does the same; what is empty counts as not sent."""
-    sent = {
+    """The body of the REST operation that does the same; what is empty counts as not sent. Raises `UnusableTool`."""
+    sent: JsonObject = {
         "source_code": request.source_code,
         "description": request.description,
         "tags": list(request.tags),
-        "json_schema": orjson.loads(request.json_schema) if request.json_schema else None,
+        "json_schema": _json_schema(request.json_schema),
         "return_char_limit": request.return_char_limit,
         "default_requires_approval": request.default_requires_approval,
     }
-    return CreateTool.model_validate({name: value for name, value in sent.items() if value})
+    try:
+        return CreateTool.model_validate({name: value for name, value in sent.items() if value})
+    except ValidationError as exc:
+        raise UnusableTool(f"The tool cannot be used: {exc}") from exc
+
+
+def _json_schema(text: str) -> JsonObject | None:
+    try:
+        schema: JsonObject | None = orjson.loads(text) if text else None
+    except orjson.JSONDecodeError as exc:
+        raise UnusableTool(f"json_schema is not valid JSON: {exc}") from exc
+    return schema
 
 
 def execute_response(event: Printed | Outcome, *, call_id: str, name: str) -> ExecuteResponse:

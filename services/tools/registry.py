@@ -13,7 +13,7 @@ from services.contract.json_object import JsonObject
 from services.contract.tools import CreateTool, Tool, UpdateTool
 from services.tools.base_tools import BASE_TOOLS
 from services.tools.changes import Changes
-from services.tools.schemas.function import tool_schema
+from services.tools.schemas.function import tool_schema, usable
 from services.tools.storage import Outbox, Page, ToolFilter, ToolNotFound, Tools
 from services.tools.stored_tool import StoredTool
 
@@ -61,7 +61,7 @@ class Registry:
         new = await asyncio.to_thread(_new_tool, owner, body)
         created = StoredTool(owner.organization_id, 1, new)
         async with self._database.begin() as transaction:
-            if await self._tools.insert(transaction, [created]):
+            if created.name in await self._tools.insert(transaction, [*_base_tools(owner), created]):
                 return created
             current = await self._tools.lock_named(transaction, owner.organization_id, created.name)
             if current is None or current.is_base:
@@ -95,7 +95,8 @@ class Registry:
     async def list_tools(self, owner: Owner, wanted: ToolFilter, page: Page) -> list[StoredTool]:
         """A page of tools; base tools that were deleted are back."""
         async with self._database.begin() as transaction:
-            await self._restore(transaction, owner)
+            if not wanted.tool_ids:
+                await self._restore(transaction, owner)
             return await self._tools.list(transaction, owner.organization_id, wanted, page)
 
     async def count(self, owner: Owner, wanted: ToolFilter) -> int:
@@ -122,8 +123,7 @@ class Registry:
         return list({by_key[key].tool.id: by_key[key] for key in wanted}.values())
 
     async def _restore(self, transaction: Transaction, owner: Owner) -> None:
-        records = [base.record(owner.user_id) for base in BASE_TOOLS.values()]
-        await self._tools.insert(transaction, [StoredTool(owner.organization_id, 1, record) for record in records])
+        await self._tools.insert(transaction, _base_tools(owner))
 
     async def _change(self, transaction: Transaction, owner: Owner, current: StoredTool, fields: Fields) -> StoredTool:
         if current.tool.model_copy(update=fields) == current.tool:
@@ -133,6 +133,10 @@ class Registry:
         await self._tools.update(transaction, changed)
         await self._outbox.add(transaction, owner.organization_id, tool.id)
         return changed
+
+
+def _base_tools(owner: Owner) -> list[StoredTool]:
+    return [StoredTool(owner.organization_id, 1, base.record(owner.user_id)) for base in BASE_TOOLS.values()]
 
 
 def check_language(source_type: str) -> None:
@@ -188,7 +192,7 @@ def _new_content(tool: Tool, fields: Fields) -> Fields:
     source_code, json_schema = fields.get("source_code"), fields.get("json_schema")
     if source_code is None and json_schema is not None:
         name = json_schema.get("name", tool.name)
-        return {"name": name, "json_schema": {"name": name, **json_schema}}
+        return {"name": name, "json_schema": usable({"name": name, **json_schema})}
     if source_code is None and "args_json_schema" not in fields:
         return {}
     code = source_code or tool.source_code or ""

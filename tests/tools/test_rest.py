@@ -8,6 +8,7 @@ from perdure.tools.v1.tool_service_pb2 import ExecuteRequest
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.caller import DEFAULT_ORGANIZATION_ID
 from services.common.errors import PerdureError
+from services.tools.base_tools import BASE_TOOLS
 from tests.tools.conftest import Api
 from tests.tools.sources import roll_dice, tool_source
 
@@ -92,12 +93,12 @@ async def test_a_name_that_is_taken_is_refused(api: Api) -> None:
         ({"source_code": roll_dice(), "json_schema": {"name": "other"}}, 400, "other"),
         ({"source_code": roll_dice(), "source_type": "typescript"}, 400, "typescript"),
         ({"source_code": tool_source(name="send_message")}, 400, "comes with the server"),
+        ({"source_code": roll_dice("größe")}, 400, "größe"),
+        ({"source_code": roll_dice(), "json_schema": {"parameters": []}}, 400, "JSON schema of an object"),
         ({"source_code": roll_dice(), "return_char_limit": 0}, 422, "return_char_limit"),
     ],
 )
 async def test_what_cannot_be_created_is_refused(api: Api, body: dict[str, Any], status: int, said: str) -> None:
-    await api.call("AddBaseTools")
-
     found = await problem(api, "CreateTool", body)
 
     assert found[0] == status
@@ -160,7 +161,15 @@ async def test_listing_brings_deleted_base_tools_back(api: Api) -> None:
     (after,) = await api.call("ListTools", name="memory_insert")
 
     assert after == {**before, "id": after["id"]}
-    assert len(await api.call("AddBaseTools")) == 10
+    assert len(await api.call("AddBaseTools")) == len(BASE_TOOLS)
+
+
+async def test_a_rename_must_be_one_that_providers_take(api: Api) -> None:
+    tool = await api.call("CreateTool", {"source_code": roll_dice("renameable")})
+
+    status, _ = await problem(api, "UpdateTool", {"json_schema": {"name": "two words"}}, tool_id=tool["id"])
+
+    assert status == 400
 
 
 async def test_base_tools_keep_their_source_and_schema(api: Api) -> None:

@@ -149,7 +149,7 @@ async def test_the_deadline_kills_the_tool_and_its_children(sandbox: Sandbox) ->
 
     events = await events_of(sandbox, tool_source(body))
 
-    assert events[-1] == Failed("", "TimeoutError: the call took longer than 1 s")
+    assert events[-1] == Failed("TimeoutError: the call took longer than 1 s")
     assert await has_ended(int(text_of(events, "stdout")))
 
 
@@ -208,7 +208,7 @@ async def test_endless_output_is_cut_and_ended(sandbox: Sandbox) -> None:
 async def test_a_long_result_is_cut(sandbox: Sandbox) -> None:
     events = await events_of(sandbox, tool_source("return 'x' * 10**7"), return_char_limit=100)
 
-    assert events[-1] == Returned("probe", "x" * 100, 10**7)
+    assert events[-1] == Returned("x" * 100, 10**7)
 
 
 async def test_the_environment_is_the_tools_own(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

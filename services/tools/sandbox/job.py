@@ -34,7 +34,6 @@ class Printed:
 class Returned:
     """The function returned: its value as text, cut to the limit, and how long the text was."""
 
-    function: str
     value: str
     length: int
 
@@ -43,7 +42,6 @@ class Returned:
 class Failed:
     """The function raised, or was ended: why, as "<kind of error>: <what it says>"."""
 
-    function: str
     error: str
 
 

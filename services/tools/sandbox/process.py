@@ -62,7 +62,7 @@ class ToolProcess:
         await self._child.close()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    async def _work(self, job: Job, events: asyncio.Queue[Event | None]) -> Event:
+    async def _work(self, job: Job, events: asyncio.Queue[Event | None]) -> Returned | Failed:
         frame = orjson.dumps(asdict(job))
         self._child.write(len(frame).to_bytes(HEADER_BYTES, "big") + frame)
         printed = [
@@ -70,7 +70,7 @@ class ToolProcess:
             asyncio.create_task(self._follow(self._child.stderr, "stderr", events)),
         ]
         try:
-            ended = await self._result(job.function)
+            ended = await self._result(job)
             self._child.kill()  # another process that still holds the pipes must not keep us
             await asyncio.wait(printed, timeout=LAST_WORDS_S)
             return ended
@@ -89,19 +89,19 @@ class ToolProcess:
             if text:
                 events.put_nowait(Printed(stream, text))
 
-    async def _result(self, function: str) -> Event:
+    async def _result(self, job: Job) -> Returned | Failed:
         frame = asyncio.create_task(self._read_frame())
         ending = asyncio.create_task(self._child.wait())
         try:
             await asyncio.wait({frame, ending}, timeout=self._limits.timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if not frame.done() and not ending.done():
-                return Failed(function, f"TimeoutError: the call took longer than {self._limits.timeout_s:g} s")
+                return Failed(f"TimeoutError: the call took longer than {self._limits.timeout_s:g} s")
             async with asyncio.timeout(LAST_WORDS_S):
-                return _read_answer(await frame)
+                return _read_answer(await frame, job.return_char_limit)
         except (asyncio.IncompleteReadError, TimeoutError):
-            return Failed(function, f"ProcessEnded: {await self._ending()} before the function returned")
+            return Failed(f"ProcessEnded: {await self._ending()} before the function returned")
         except ValueError as exc:
-            return Failed(function, f"BadResult: {exc}")
+            return Failed(f"BadResult: {exc}")
         finally:
             frame.cancel()
             ending.cancel()
@@ -122,17 +122,16 @@ def _environment(folder: Path) -> Mapping[str, str]:
     return {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(folder), "TMPDIR": str(folder)}
 
 
-def _read_answer(frame: bytes) -> Event:
+def _read_answer(frame: bytes, char_limit: int) -> Returned | Failed:
     """What the process says it returned. It may say anything: the tool's code can write there, too."""
     answer = orjson.loads(frame)
     if not isinstance(answer, dict):
         raise ValueError("it is not an object")  # noqa: TRY004  # the process's value is wrong, not our use of a type
-    function = storable(str(answer.get("function", "")))
     if "error" in answer:
-        return Failed(function, storable(str(answer["error"])))
+        return Failed(storable(str(answer["error"]))[:char_limit])
     value = storable(str(answer.get("value")))
     length = answer.get("length")
-    return Returned(function, value, max(len(value), length if isinstance(length, int) else 0))
+    return Returned(value[:char_limit], max(len(value), length if isinstance(length, int) else 0))
 
 
 def storable(text: str) -> str:

@@ -2,7 +2,7 @@
 
 Started ahead of need as `python -I -S runner.py PACKAGES LIMITS RESULT_FD`, in the call's private folder. It reads a
 frame from stdin (four bytes of length, then the JSON of a `Job`) and writes one to RESULT_FD:
-`{"function", "value", "length"}`, or `{"function", "error"}` where the tool failed.
+`{"value", "length"}`, or `{"error"}` where the tool failed.
 Standard input stays open for as long as somebody waits for the result; when it closes, the process group dies.
 """
 
@@ -87,20 +87,19 @@ def die_with_caller(requests: BinaryIO) -> None:
 
 def run(job: dict[str, Any]) -> Answer:
     """Calls the tool; its error goes to stderr as a traceback and into the answer as a line."""
-    name = job["function"]
     limit = job["return_char_limit"]
     try:
         os.environ.update(job["environment"])
         tree = ast.parse(textwrap.dedent(job["source"]))
-        name = name or last_function(tree)
+        name = job["function"] or last_function(tree)
         text = encodable(as_text(call(load(job, tree)[name], job)))
     except BaseException as exc:  # noqa: BLE001  # whatever the tool's code raises, SystemExit included, is its answer
         print_traceback(exc)
-        return {"function": name, "error": encodable(f"{type(exc).__name__}: {exc}")[:limit]}
+        return {"error": encodable(f"{type(exc).__name__}: {exc}")[:limit]}
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-    return {"function": name, "value": text[:limit], "length": len(text)}
+    return {"value": text[:limit], "length": len(text)}
 
 
 def last_function(tree: ast.Module) -> str:

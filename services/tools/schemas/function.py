@@ -1,6 +1,7 @@
 """The JSON schema of a tool, from its function or from a schema of its arguments."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from services.tools.schemas.docstrings import read_docstring
 from services.tools.schemas.source import BadSource, Function, read_source
 from services.tools.schemas.types import TypeReader, allows_null, without_null
 
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what every provider takes
 SUPPLIED = frozenset(("self", "agent_state"))  # parameters that the server fills, not the model
 
 
@@ -32,10 +34,20 @@ def tool_schema(
     """
     source = read_source(code)
     if json_schema is not None:
-        return _named(json_schema, source.tool.name)
+        return usable(_named(json_schema, source.tool.name))
     if args_json_schema:
-        return _from_arguments(source.tool, args_json_schema)
-    return _from_signature(source.tool, TypeReader(source, read_class))
+        return usable(_from_arguments(source.tool, args_json_schema))
+    return usable(_from_signature(source.tool, TypeReader(source, read_class)))
+
+
+def usable(schema: JsonObject) -> JsonObject:
+    """The schema itself. Raises `BadSource` for one that providers refuse: it would make every request with it fail."""
+    name, parameters = schema["name"], schema.get("parameters", {})
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise BadSource(f"{name!r} cannot be the name of a tool: up to 64 of the letters A-Z and a-z, digits, _ and -.")
+    if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
+        raise BadSource("The parameters of a json_schema are the JSON schema of an object.")
+    return schema
 
 
 def _named(json_schema: JsonObject, function: str) -> JsonObject:
