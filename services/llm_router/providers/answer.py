@@ -12,13 +12,14 @@ from services.llm_router.prompt import Prompt
 
 @dataclass
 class Growing:
-    """A part that may still grow."""
+    """A part that may still grow. `signature` is what vouches for a thought, as the public API shows it."""
 
     index: int
     pieces: list[str] = field(default_factory=list)
     call_id: str = ""
     name: str = ""
     redacted: bool = False
+    signature: str = ""
     provider_data: bytes = b""
 
     @property
@@ -116,7 +117,8 @@ def _finished(kind: str, part: Growing) -> Part:
     if kind == "text":
         return Part(text=part.text, provider_data=data)
     if kind == "reasoning":
-        return Part(reasoning=Reasoning(text=part.text, redacted=part.redacted), provider_data=data)
+        thought = Reasoning(text=part.text, redacted=part.redacted, signature=part.signature)
+        return Part(reasoning=thought, provider_data=data)
     return Part(tool_call=ToolCall(id=part.call_id, name=part.name, arguments=part.text), provider_data=data)
 
 

@@ -192,6 +192,7 @@ class MessageReader:
                 yield self._answer.argue(self._parts[index], orjson.dumps(block["input"]).decode())
         elif block["type"] == "redacted_thinking":
             part = self._parts[index] = self._answer.open_reasoning()
+            part.signature = block["data"]
             part.provider_data = orjson.dumps({"data": block["data"]})
             yield self._answer.hide(part)
 
@@ -214,6 +215,7 @@ class MessageReader:
         if index not in self._parts:
             self._parts[index] = self._answer.open_reasoning()
             yield self._answer.hide(self._parts[index])
+        self._parts[index].signature = signature
         self._parts[index].provider_data = orjson.dumps({"signature": signature})
 
     def _read_end(self, event: Json) -> Iterator[Delta]:

@@ -135,6 +135,7 @@ class ResponseReader:
             if part is None:
                 part = self._answer.open_reasoning()
                 yield self._answer.hide(part)
+            part.signature = item["encrypted_content"]
             part.provider_data = orjson.dumps(item)
         elif item["type"] == "message" and part is not None and item.get("phase"):
             part.provider_data = orjson.dumps({"phase": item["phase"]})
