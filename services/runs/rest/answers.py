@@ -37,7 +37,8 @@ class TurnFailed(PerdureError):
 
 def print_error(error: RunError) -> dict[str, Json]:
     """What went wrong, as the API shows it."""
-    return {"type": error.type, "message": error.message, "detail": error.detail or None}
+    kind = "llm_error" if error.type == "llm_empty_response" else error.type  # only streams have a name for it
+    return {"type": kind, "message": error.message, "detail": error.detail or None}
 
 
 async def stream_events(events: Events, renderer: EventRenderer, *, after_seq: int = 0) -> AsyncIterator[bytes]:
