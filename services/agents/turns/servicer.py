@@ -9,7 +9,7 @@ from perdure.agents.v1 import turn_service_pb2_grpc as stubs
 from services.agents.turns.begin import TurnStarter
 from services.agents.turns.commit import StepCommitter
 from services.agents.turns.compact import TurnCompactor
-from services.agents.turns.conversion import from_committed, from_outcome, from_snapshot, to_end, to_step
+from services.agents.turns.conversions import from_committed, from_outcome, from_snapshot, to_end, to_step
 from services.agents.turns.end import TurnEnder
 from services.agents.turns.turn import Input, Outcome
 

@@ -10,7 +10,7 @@ from perdure.agents.v1.turn_service_pb2 import TURN_STATE_DELETED
 from services.agents.agents.catalogs import Models
 from services.agents.conversations.conversations import Conversations
 from services.agents.conversations.rest import ConversationOperations
-from services.agents.conversations.store import PostgresConversations
+from services.agents.conversations.store.conversations import PostgresConversations
 from services.agents.memory.store import PostgresBlocks
 from services.agents.memory.tables import blocks
 from services.agents.messages.tables import messages

@@ -9,7 +9,7 @@ from perdure.agents.v1 import rest_pb2 as rest
 from perdure.agents.v1.agent_service_pb2 import ListMessagesRequest
 from perdure.conversation.v1.message_pb2 import ROLE_USER
 from services.agents.conversations.conversations import Conversations
-from services.agents.conversations.store import PostgresConversations
+from services.agents.conversations.store.conversations import PostgresConversations
 from services.agents.memory.store import PostgresBlocks
 from services.agents.messages.rest import MessageOperations
 from services.agents.messages.servicer import MessageServicer

@@ -34,19 +34,19 @@ from perdure.llm_router.v1.llm_router_service_pb2_grpc import (
     add_LlmRouterServiceServicer_to_server,
 )
 from services.agents.agents.tables import agents
-from services.agents.conversations.history import PostgresHistory
+from services.agents.conversations.store.history import PostgresHistory
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
 from services.agents.messages.store import PostgresMessages
 from services.agents.turns.begin import TurnStarter
+from services.agents.turns.clients import RouterSummarizer
 from services.agents.turns.commit import StepCommitter
 from services.agents.turns.compact import TurnCompactor
 from services.agents.turns.end import TurnEnder
 from services.agents.turns.memory_calls import MemoryCalls
 from services.agents.turns.servicer import TurnServicer
-from services.agents.turns.store import PostgresTurns
+from services.agents.turns.store.turns import PostgresTurns
 from services.agents.turns.summaries import Summaries
-from services.agents.turns.summarizer import RouterSummarizer
 from services.common.caller import DEFAULT_ORGANIZATION_ID
 from services.common.database import Database, Transaction, open_engine
 from services.common.errors import InvalidArgument, Unavailable

@@ -15,7 +15,7 @@ from services.agents.messages.stored_rows import STORE_MESSAGES, message_arrays
 from services.agents.messages.tables import messages
 from services.agents.paging import Page
 from services.agents.store.keyset import cut
-from services.agents.turns.idle import lock_idle
+from services.agents.turns.store.idle import lock_idle
 from services.agents.turns.tables import approvals, turns
 from services.common.caller import Caller
 from services.common.database import Transaction

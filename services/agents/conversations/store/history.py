@@ -16,7 +16,7 @@ from services.agents.messages.messages import MessageNotFound, Messages
 from services.agents.messages.store import PostgresMessages
 from services.agents.messages.stored_rows import STORE_MESSAGES, message_arrays, searched_text
 from services.agents.messages.tables import messages
-from services.agents.turns.idle import lock_idle
+from services.agents.turns.store.idle import lock_idle
 from services.agents.turns.tables import approvals, turns
 from services.common.database import Transaction
 from services.common.pieces import Shown, render_pieces
