@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,9 @@ class Service:
 async def running(postgres_url: str, folder: Path) -> AsyncIterator[Service]:
     """The service with its neighbours."""
     here = folder / uuid.uuid4().hex[:8]
-    router = await serve(f"unix:{here}.llm", lambda server: add_LlmRouterServiceServicer_to_server(Router(), server))
-    tools = await serve(f"unix:{here}.tools", lambda server: add_ToolServiceServicer_to_server(Tools(), server))
+    neighbours = Router(), Tools()  # type: ignore[abstract]  # they have what agents ask for
+    router = await serve(f"unix:{here}.llm", partial(add_LlmRouterServiceServicer_to_server, neighbours[0]))
+    tools = await serve(f"unix:{here}.tools", partial(add_ToolServiceServicer_to_server, neighbours[1]))
     channels = [open_channel(f"unix:{here}.{name}") for name in ("llm", "tools", "agents")]
     older = grpc.aio.insecure_channel(f"unix:{here}.agents", options=[("grpc.primary_user_agent", "curl/8")])
     engine = open_engine(postgres_url)
