@@ -25,18 +25,18 @@ async def bound_time(
     """The batches of the source. Raises `TimedOut` when one of them does not come in time."""
     clock = asyncio.get_running_loop().time
     ends_at = clock() + deadlines.total_s
-    next_at = clock() + deadlines.first_event_s
-    waits_for = "its first event"
+    due_at = clock() + deadlines.first_event_s
+    spoke = False
     async with aclosing(source):
         while True:
             try:
-                async with asyncio.timeout_at(min(next_at, ends_at)):
+                async with asyncio.timeout_at(min(due_at, ends_at)):
                     events = await anext(source)
             except StopAsyncIteration:
                 return
             except TimeoutError as exc:
-                what = waits_for if next_at < ends_at else "the end of its answer"
-                raise TimedOut(f"The model was too slow: {what} did not come in time.") from exc
-            if events or waits_for != "its first event":
-                next_at, waits_for = clock() + deadlines.between_chunks_s, "more of its answer"
+                raise TimedOut(f"The model did not {'finish' if spoke else 'begin'} its answer in time.") from exc
+            spoke = spoke or bool(events)
+            if spoke:
+                due_at = clock() + deadlines.between_chunks_s
             yield events

@@ -20,26 +20,33 @@ from services.llm_router.router import Router
 from tests.fakes.provider import ProviderFake
 
 
-@pytest.fixture
-async def fake() -> AsyncIterator[ProviderFake]:
+@pytest.fixture(scope="module")
+async def shared_fake() -> AsyncIterator[ProviderFake]:
     async with ProviderFake() as server:
         yield server
 
 
 @pytest.fixture
-def environment(fake: ProviderFake) -> dict[str, str]:
+def fake(shared_fake: ProviderFake) -> ProviderFake:
+    """The fake of the module, its traffic forgotten."""
+    shared_fake.traffic.clear()
+    return shared_fake
+
+
+@pytest.fixture(scope="module")
+def environment(shared_fake: ProviderFake) -> dict[str, str]:
     """The variables that point every vendor at the fake."""
     return {
         "PERDURE_LISTEN": "unused",
         "OPENAI_API_KEY": "key",
-        "OPENAI_BASE_URL": fake.url + "/openai",
+        "OPENAI_BASE_URL": shared_fake.url + "/openai",
         "ANTHROPIC_API_KEY": "key",
-        "ANTHROPIC_BASE_URL": fake.base_url("anthropic"),
+        "ANTHROPIC_BASE_URL": shared_fake.base_url("anthropic"),
         "GEMINI_API_KEY": "key",
-        "GEMINI_BASE_URL": fake.base_url("gemini"),
+        "GEMINI_BASE_URL": shared_fake.base_url("gemini"),
         "ZAI_API_KEY": "key",
-        "ZAI_BASE_URL": fake.base_url("zai"),
-        "OPENAI_COMPATIBLE_MINE_BASE_URL": fake.base_url("compatible"),
+        "ZAI_BASE_URL": shared_fake.base_url("zai"),
+        "OPENAI_COMPATIBLE_MINE_BASE_URL": shared_fake.base_url("compatible"),
     }
 
 
@@ -64,7 +71,7 @@ async def serving(variables: dict[str, str]) -> AsyncIterator[grpc.aio.Channel]:
         await provider.adapter.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def channel(environment: dict[str, str]) -> AsyncIterator[grpc.aio.Channel]:
     async with serving(environment) as opened:
         yield opened

@@ -43,7 +43,7 @@ async def test_the_tokens_used_are_counted(stub: LlmRouterServiceStub) -> None:
 
 async def test_embedding_is_repeated_when_it_fails_for_a_moment(stub: LlmRouterServiceStub, fake: ProviderFake) -> None:
     await stub.ListModels(service.ListModelsRequest())
-    fake.steering.script("status=500")
+    fake.steering.script("status=500", api="embeddings")
 
     assert len(await embed(stub, "openai/text-embedding-3-small", "once more")) == 1
 
