@@ -53,7 +53,7 @@ class StepCommitter:
         async with self._database.begin() as tx:
             locked = await self._store.lock_turn(tx, organization_id, run_id)
             if locked is None:
-                raise TurnNotFound(run_id)
+                return await self._answer_gone(tx, organization_id, run_id)
             turn = locked.turn
             if attempt != turn.attempt:
                 raise AttemptSuperseded(run_id, attempt=attempt, current=turn.attempt)
@@ -64,6 +64,13 @@ class StepCommitter:
             if step.number != turn.next_step:
                 raise StepOutOfOrder(run_id, step=step.number, expected=turn.next_step)
             return await self._store_step(tx, organization_id, locked, step)
+
+    async def _answer_gone(self, tx: Transaction, organization_id: str, run_id: str) -> Committed:
+        """How the turn ended whose conversation was deleted with its agent."""
+        turn = await self._store.get(tx, organization_id, run_id)
+        if turn is None:
+            raise TurnNotFound(run_id)
+        return Committed((), turn.next_step, "", 0, turn.outcome())
 
     async def _repeat(self, tx: Transaction, organization_id: str, locked: LockedTurn, step: Step) -> Committed:
         ids = [step.assistant.id, step.tool_message_id] if step.assistant else [step.tool_message_id]

@@ -96,7 +96,8 @@ class TurnCompactor:
     async def _lock(self, tx: Transaction, organization_id: str, run_id: str, attempt: int) -> LockedTurn:
         locked = await self._store.lock_turn(tx, organization_id, run_id)
         if locked is None:
-            raise TurnNotFound(run_id)
+            known = await self._store.get(tx, organization_id, run_id) is not None
+            raise TurnEnded(run_id) if known else TurnNotFound(run_id)
         if attempt != locked.turn.attempt:
             raise AttemptSuperseded(run_id, attempt=attempt, current=locked.turn.attempt)
         if not locked.turn.is_active:

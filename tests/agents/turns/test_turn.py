@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from perdure.agents.v1 import turn_service_pb2 as pb
 from perdure.conversation.v1.message_pb2 import (
@@ -16,9 +17,10 @@ from perdure.conversation.v1.message_pb2 import (
     ToolCall,
     Usage,
 )
+from services.agents.agents.tables import agents
 from services.common.errors import Conflict, InvalidArgument, NotFound, Superseded
 from services.common.ids import new_id
-from tests.agents.turns.world import CALL, END_TURN, World, answered, calling, returned, said, texts
+from tests.agents.turns.world import CALL, END_TURN, ORGANIZATION, World, answered, calling, returned, said, texts
 
 
 async def test_a_turn_begins_with_its_window_and_ends_with_its_last_step(world: World) -> None:
@@ -184,6 +186,29 @@ async def test_the_first_end_wins(world: World) -> None:
     assert first.state == pb.TURN_STATE_CANCELLED
     assert not late.messages
     assert texts(await world.window(agent_id)) == ["You are an agent.", "hello"]
+
+
+async def test_the_agent_remembers_how_its_last_run_ended(world: World) -> None:
+    agent_id = await world.create_agent()
+    await world.request_approval(agent_id)
+
+    async with world.database.begin() as tx:
+        row = (await tx.execute(select(agents).where(agents.c.id == agent_id))).one()
+
+    assert row.last_stop_reason == "requires_approval"
+    assert row.last_run_completion is not None
+    assert row.last_run_duration_ms >= 0
+
+
+async def test_a_step_of_a_deleted_agent_learns_that_its_turn_ended(world: World) -> None:
+    agent_id, run_id = await world.create_agent(), new_id("run")
+    await world.begin(agent_id, run_id)
+    async with world.database.begin() as tx:
+        await world.history.delete_of_agent(tx, ORGANIZATION, agent_id)
+
+    late = await world.commit(run_id, assistant=answered("late"), end=END_TURN)
+
+    assert late.outcome.state == pb.TURN_STATE_DELETED
 
 
 async def test_an_end_frees_the_conversation(world: World) -> None:
