@@ -49,8 +49,8 @@ class Catalog:
                     models = await provider.adapter.list_models()
                 self._listings[provider.name] = {model.name: model for model in models}
                 wait_s = REFRESH_S
-            except (ModelFailure, TimeoutError) as exc:
-                log.warning("cannot list the models of %s: %s", provider.name, exc or "too slow")
+            except Exception as exc:  # noqa: BLE001  # whatever one list is like, the others are kept fresh
+                log.warning("cannot list the models of %s: %r", provider.name, exc)
                 wait_s = RETRY_S
             self._tried[provider.name].set()
             await asyncio.sleep(wait_s)

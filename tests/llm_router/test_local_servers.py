@@ -43,6 +43,10 @@ async def list_served(_: web.Request) -> web.Response:
     return web.json_response({"data": [{"id": "Qwen/Qwen3-32B-Instruct", "max_model_len": 65_536}]})
 
 
+async def list_nonsense(_: web.Request) -> web.Response:
+    return web.json_response({"models": [{"title": "no name"}, 3]})
+
+
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
     app = web.Application()
@@ -51,6 +55,7 @@ async def address() -> AsyncIterator[str]:
     app.router.add_get("/api/ps", list_loaded)
     app.router.add_get("/api/v0/models", list_downloaded)
     app.router.add_get("/v1/models", list_served)
+    app.router.add_get("/odd/v1/models", list_nonsense)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -86,3 +91,15 @@ async def test_vllm_says_how_long_a_prompt_may_be(address: str) -> None:
     models = await listed("VLLM_BASE_URL", address)
 
     assert models["vllm/Qwen/Qwen3-32B-Instruct"].context_window == 65_536
+
+
+async def test_a_list_that_makes_no_sense_leaves_the_others_alone(address: str) -> None:
+    variables = {"VLLM_BASE_URL": address, "OPENAI_COMPATIBLE_ODD_BASE_URL": f"{address}/odd"}
+
+    async with serving({"PERDURE_LISTEN": "unused", **variables}) as channel:
+        stub = LlmRouterServiceStub(channel)
+        listed = await stub.ListModels(service.ListModelsRequest())
+        trusted = await stub.ResolveModel(service.ResolveModelRequest(handle="odd/anything"))
+
+    assert "vllm/Qwen/Qwen3-32B-Instruct" in {model.handle for model in listed.models}
+    assert trusted.model.context_window > 0

@@ -1,7 +1,7 @@
 """An answer under way: its parts as they grow, and what to stream of each."""
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from perdure.conversation.v1.message_pb2 import Part, Reasoning, ToolCall, Usage
@@ -140,8 +140,3 @@ def total_usage(
         cache_write_tokens=cache_written,
         reasoning_tokens=reasoning,
     )
-
-
-def join(texts: Iterable[str]) -> str:
-    """Texts as paragraphs of one."""
-    return "\n\n".join(text for text in texts if text)
