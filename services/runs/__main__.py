@@ -85,6 +85,7 @@ class Process:
         """Stops at once, without a word to anybody: others will find the runs."""
         await self._stop_tasks()
         await self._turns.abandon()
+        await self._heartbeat.stop()
 
     async def _stop_tasks(self) -> None:
         for task in self._tasks:

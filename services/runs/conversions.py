@@ -1,7 +1,7 @@
 """Between the domain's records and the typed protos."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,8 @@ from perdure.runs.v1 import run_pb2, run_service_pb2
 from services.contract.runs import RunStatus
 from services.contract.stop_reasons import StopReason
 from services.runs.names import status_name, status_value, stop_reason_value
-from services.runs.records import DEFAULT_MAX_STEPS, Failure, Run, RunRequest, Skill
+from services.runs.records import DEFAULT_MAX_STEPS, Run, RunRequest, Skill
+from services.runs.turns.turn import describe_error
 
 USAGE_FIELDS = tuple(field.name for field in Usage.DESCRIPTOR.fields)
 _NOT_HASHED = ("request_id", "retry_count")  # differ when a client sends the same again
@@ -112,7 +113,7 @@ def write_run(run: Run) -> run_pb2.Run:
         attempt=run.attempt,
         ttft_ns=run.ttft_ns,
         total_duration_ns=run.total_duration_ns,
-        failure=write_failure(run.failure),
+        failure=describe_error(run.failure) if run.failure else None,
         callback_url=run.callback_url or "",
         callback_sent_at=_timestamp(run.callback_sent_at),
         callback_status_code=run.callback_status_code or 0,
@@ -121,20 +122,7 @@ def write_run(run: Run) -> run_pb2.Run:
     )
 
 
-def write_failure(failure: Failure | None) -> run_pb2.RunError | None:
-    """What went wrong, for typed callers."""
-    if failure is None:
-        return None
-    return run_pb2.RunError(
-        type=failure.type,
-        message=failure.message,
-        detail=failure.detail,
-        reason=failure.reason,
-        http_status=failure.http_status,
-    )
-
-
-def read_statuses(statuses: list[run_pb2.RunStatus.ValueType]) -> tuple[RunStatus, ...]:
+def read_statuses(statuses: Iterable[run_pb2.RunStatus.ValueType]) -> tuple[RunStatus, ...]:
     """Statuses by their public names."""
     return tuple(status_name(status) for status in statuses)
 

@@ -12,6 +12,7 @@ from services.contract.steps import StepStatus
 from services.contract.stop_reasons import StopReason
 
 DEFAULT_MAX_STEPS = 50  # model calls of one run
+MAX_LOSSES = 3  # owners that died of a run before it is given up
 ACTIVE_STATUSES: tuple[RunStatus, ...] = ("created", "running")
 
 
@@ -148,7 +149,7 @@ class Step:
     attempt: int
     created_at: datetime
     status: StepStatus
-    model: ModelInfo = ModelInfo()
+    model: ModelInfo = field(default_factory=ModelInfo)
     usage: Usage = field(default_factory=Usage)
     stop_reason: StopReason | None = None
     first_seq: int = 0

@@ -1,12 +1,12 @@
 """The processes that own runs: one row each, stamped by the database's clock."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.runs.records import Claimed
+from services.runs.recovery.heartbeat import Pulse
 from services.runs.store.runs import RunStore
 
 # Stamps, notes what was delivered, and tells which of our runs have ended elsewhere or belong to another by now.
@@ -27,14 +27,6 @@ _BEAT = text(
 _LEAVE = text("DELETE FROM runs.replicas WHERE owner = :owner")
 
 
-@dataclass(frozen=True)
-class Pulse:
-    """What a heartbeat brought back: runs of ours that have ended by another's hand, and that another has."""
-
-    ended: Sequence[str]
-    lost: Sequence[str]
-
-
 class ReplicaStore:
     """The row of this process, on a connection of its own, so that a busy pool cannot make it look dead."""
 
@@ -51,9 +43,9 @@ class ReplicaStore:
         rows = (await (await self._connect()).execute(_BEAT, values)).all()
         return Pulse(ended=[row.id for row in rows if row.owned], lost=[row.id for row in rows if not row.owned])
 
-    async def claim(self, limit: int) -> Sequence[Claimed]:
+    async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
         """Runs that wait or whose owner died, now ours: one statement."""
-        return await self._runs.claim(await self._connect(), self._owner, limit)
+        return await self._runs.claim(await self._connect(), self._owner, mine, limit)
 
     async def leave(self) -> None:
         """Takes the row away: this process owns nothing any more. One statement."""

@@ -1,11 +1,11 @@
 """Runs in Postgres."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, and_, bindparam, delete, func, literal, or_, select, text, tuple_, update
+from sqlalchemy import Row, and_, bindparam, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,7 +19,6 @@ from services.runs.tables import replicas, runs
 
 RETRY_WINDOW = text("interval '10 minutes'")  # how long a client that lost its answer may come back for it
 STALE = text("interval '5 seconds'")  # five missed heartbeats: the owner is dead
-MAX_LOSSES = 3  # owners that died of it before a run is given up
 
 _COLUMNS = [column for column in runs.c if column.name not in ("request", "request_hash", "claimed_at", "delivered_at")]
 _SHOWN = [*_COLUMNS, runs.c.delivered_at.is_not(None).label("delivered")]
@@ -84,6 +83,17 @@ _FINISH = text(
     WHERE organization_id = :organization_id AND id = :id AND attempt = :attempt
     RETURNING {", ".join(f"runs.{column.name}" for column in _COLUMNS)}, delivered_at IS NOT NULL AS delivered
     """  # noqa: S608  # put together from our own column names
+)
+
+
+_DELETE = text(
+    """
+    WITH gone AS (DELETE FROM runs.runs WHERE organization_id = :organization_id AND id = :id RETURNING id),
+         steps AS (DELETE FROM runs.steps WHERE organization_id = :organization_id AND run_id IN (SELECT id FROM gone)),
+         calls AS (
+            DELETE FROM runs.tool_calls WHERE organization_id = :organization_id AND run_id IN (SELECT id FROM gone))
+    SELECT id FROM gone
+    """
 )
 
 
@@ -229,19 +239,22 @@ class RunStore:
         await self._write(update(runs).where(mine).values(owner=None, last_seq=last_seq))
 
     async def delete(self, organization_id: str, run_id: str) -> bool:
-        """Forgets a run; False where there is none."""
-        statement = delete(runs).where(runs.c.organization_id == organization_id, runs.c.id == run_id)
+        """Forgets a run, its steps and its ledger; False where there is none."""
         async with self._database.begin() as connection:
-            return (await connection.execute(statement.returning(runs.c.id))).first() is not None
+            found = await connection.execute(_DELETE, {"organization_id": organization_id, "id": run_id})
+            return found.first() is not None
 
-    async def claim(self, connection: AsyncConnection, owner: str, limit: int) -> Sequence[Claimed]:
-        """Takes waiting runs, and those whose owner died, up to `limit`; each with its next attempt."""
+    async def claim(
+        self, connection: AsyncConnection, owner: str, mine: Collection[str], limit: int
+    ) -> Sequence[Claimed]:
+        """Takes waiting runs, those whose owner died, and our own that we do not know of (`mine`), up to `limit`."""
+        forgotten = and_(runs.c.owner == owner, runs.c.id.not_in(list(mine)))
         alive = select(replicas.c.owner).where(
             replicas.c.owner == runs.c.owner, replicas.c.heartbeat_at > func.clock_timestamp() - STALE
         )
         free = (
             select(runs.c.id)
-            .where(_ACTIVE, or_(runs.c.owner.is_(None), ~alive.exists()))
+            .where(_ACTIVE, or_(runs.c.owner.is_(None), ~alive.exists(), forgotten))
             .order_by(runs.c.created_at)
             .limit(limit)
             .with_for_update(skip_locked=True)

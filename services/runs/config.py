@@ -1,0 +1,31 @@
+"""What the runs service reads from its environment."""
+
+from dataclasses import dataclass
+
+from services.common.config import Addresses, Environment
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where everything is, and how much this process takes on.
+
+    `redis_url` empty: no Redis; then events are kept in memory, which is right for one replica. `slots` are turns
+    carried out at once. `drain_s` is how long turns may go on after SIGTERM, in seconds.
+    """
+
+    addresses: Addresses
+    database_url: str
+    redis_url: str
+    slots: int
+    drain_s: float
+
+    @classmethod
+    def read(cls, environment: Environment) -> "Config":
+        """From DATABASE_URL, REDIS_URL, PERDURE_RUNS_SLOTS (1000) and PERDURE_RUNS_DRAIN_S (8)."""
+        return cls(
+            addresses=Addresses.read(environment),
+            database_url=environment.text("DATABASE_URL"),
+            redis_url=environment.variables.get("REDIS_URL", ""),
+            slots=int(environment.number("PERDURE_RUNS_SLOTS", 1000, minimum=1)),
+            drain_s=environment.number("PERDURE_RUNS_DRAIN_S", 8),
+        )

@@ -1,0 +1,21 @@
+"""The numbers of events: each stands for as many as the public stream shows objects for it."""
+
+from perdure.runs.v1.run_pb2 import RunEvent
+from services.common.pieces import count_pieces
+
+LOST_NUMBERS = 1_000  # numbers left out where an owner died: more than it can have shown without logging them
+
+
+def width(event: RunEvent) -> int:
+    """How many numbers an event stands for."""
+    kind = event.WhichOneof("event")
+    if kind == "message":
+        return count_pieces(event.message)
+    if kind == "ended":
+        return 2  # stop reason and usage, or stop reason and error
+    return 0 if kind == "tool_output" else 1
+
+
+def last_number(event: RunEvent) -> int:
+    """The last number of an event: a client that has seen it needs the event no more."""
+    return event.seq + max(width(event), 1) - 1

@@ -1,0 +1,191 @@
+"""The turns that this process carries out, each a task of its own."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from services.common import telemetry
+from services.common.errors import Internal, PerdureError, Superseded
+from services.runs.events.feed import Feed
+from services.runs.events.log import EventLog
+from services.runs.events.recorder import Recorder
+from services.runs.records import Claimed
+from services.runs.recovery.bell import QUEUE, Bell
+from services.runs.turns.failures import is_interruption
+from services.runs.turns.services import Services
+from services.runs.turns.turn import Released, Turn
+
+log = logging.getLogger(__name__)
+
+Stop = Literal["ended", "lost", "released"]
+
+
+@dataclass
+class ActiveTurn:
+    """One turn: what carries it out, and where its events go.
+
+    `accepted` answers when the agents service has taken the input; it raises what that refused with. `stop` says why
+    the task was cancelled.
+    """
+
+    turn: Turn
+    feed: Feed
+    recorder: Recorder
+    accepted: asyncio.Future[None]
+    stop: Stop | None = None
+    task: "asyncio.Task[None] | None" = None
+
+
+@dataclass
+class ActiveTurns:
+    """Starts turns while there are slots, and stops them."""
+
+    services: Services
+    event_log: EventLog
+    bell: Bell
+    slots: int
+    _turns: dict[str, ActiveTurn] = field(default_factory=dict)
+    _reserved: set[str] = field(default_factory=set)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def run_ids(self) -> Collection[str]:
+        """The runs that this process owns or is about to."""
+        return self._turns.keys() | self._reserved
+
+    @property
+    def begun_ids(self) -> Collection[str]:
+        """The runs that this process owns and that are stored."""
+        return self._turns.keys()
+
+    @property
+    def free_slots(self) -> int:
+        """How many more turns this process takes."""
+        return 0 if self._stopping.is_set() else max(0, self.slots - len(self._turns))
+
+    def reserve(self, run_id: str) -> None:
+        """A run is about to be stored as ours: the sweep must not take it for a lost one."""
+        self._reserved.add(run_id)
+
+    def unreserve(self, run_id: str) -> None:
+        """It was not stored, or it has been started."""
+        self._reserved.discard(run_id)
+
+    def feed(self, run_id: str) -> Feed | None:
+        """The events of a run of ours; None where it is not ours."""
+        active = self._turns.get(run_id)
+        return active.feed if active else None
+
+    def start(self, claimed: Claimed) -> ActiveTurn:
+        """Begins a turn. Without a free slot it only has its input accepted; then it waits in the queue."""
+        run, feed = claimed.run, Feed()
+        recorder = Recorder(run.id, run.attempt, feed, self.event_log)
+        turn = Turn(claimed, self.services, recorder, self.event_log, self._stopping)
+        active = ActiveTurn(turn, feed, recorder, asyncio.get_running_loop().create_future())
+        has_slot = self.free_slots > 0
+        self._turns[run.id] = active
+        self.unreserve(run.id)
+        active.task = asyncio.create_task(self._drive(active, has_slot=has_slot), name=run.id)
+        return active
+
+    def stop(self, run_ids: Iterable[str], why: Stop) -> None:
+        """Stops turns: their calls are cancelled at once."""
+        for run_id in run_ids:
+            active = self._turns.get(run_id)
+            if active and active.task and active.stop is None:
+                active.stop = why
+                active.task.cancel()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Takes nothing new; turns end, or stop at a step's end; what is left then goes back to the queue."""
+        self._stopping.set()
+        tasks = [active.task for active in self._turns.values() if active.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout_s)
+        self.stop(list(self._turns), "released")
+        if tasks:
+            await asyncio.wait(tasks)
+        await self.event_log.flush()
+
+    async def abandon(self) -> None:
+        """Stops all turns without a word: they are another's, or will be."""
+        tasks = [active.task for active in self._turns.values() if active.task]
+        self.stop(list(self._turns), "lost")
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _drive(self, active: ActiveTurn, *, has_slot: bool) -> None:
+        run = active.turn.run
+        telemetry.run_id.set(run.id)
+        telemetry.attempt.set(run.attempt)
+        try:
+            await self._carry_out(active, has_slot=has_slot)
+        except asyncio.CancelledError:
+            await self._wind_up(active)
+        except Superseded as taken:
+            log.info("stopped: %s", taken)
+        except Exception as exc:  # the top of a turn: the run must not be left without an owner
+            log.exception("the turn broke off")
+            await self._give_back(active, exc)
+        finally:
+            self._turns.pop(run.id, None)
+            active.feed.close()
+            if not active.accepted.done():
+                active.accepted.set_exception(Internal("The run could not be begun."))
+            active.accepted.exception()  # looked at: nobody may be waiting for it
+
+    async def _carry_out(self, active: ActiveTurn, *, has_slot: bool) -> None:
+        try:
+            await active.turn.begin()
+        except PerdureError as refusal:
+            await self._refuse(active, refusal)
+            return
+        active.accepted.set_result(None)
+        try:
+            if not has_slot:
+                raise Released
+            await active.turn.carry_out()
+        except Released:
+            await self._release(active)
+
+    async def _refuse(self, active: ActiveTurn, refusal: PerdureError) -> None:
+        """A run whose input was refused was never accepted, unless its acceptance was told before."""
+        run = active.turn.run
+        if isinstance(refusal, Superseded):
+            raise refusal
+        if is_interruption(refusal):
+            active.accepted.set_result(None)
+            await self._release(active)
+        elif run.attempt == 1:
+            await self.services.runs.delete(run.organization_id, run.id)
+            active.accepted.set_exception(refusal)
+        else:
+            await active.turn.fail(refusal)
+
+    async def _wind_up(self, active: ActiveTurn) -> None:
+        """The task was cancelled: by a cancel of the run, as the run is another's now, or as the process stops."""
+        if active.stop == "ended":
+            try:
+                await active.turn.conclude()
+            except PerdureError as exc:
+                log.warning("the end could not be told: %s", exc)
+        elif active.stop == "released":
+            await self._release(active)
+
+    async def _give_back(self, active: ActiveTurn, exc: Exception) -> None:
+        """Something that should not happen. The run fails, or goes back to the queue where it cannot even fail."""
+        try:
+            if isinstance(exc, PerdureError):
+                await self._release(active)
+            else:
+                await active.turn.fail(Internal(f"{type(exc).__name__} in the turn; the log has the details."))
+        except Exception:
+            log.exception("the run stays without an owner until the sweep finds it")
+
+    async def _release(self, active: ActiveTurn) -> None:
+        active.recorder.discard()
+        await self.event_log.flush()
+        await self.services.runs.release(active.turn.run, active.recorder.last_seq)
+        await self.bell.ring(QUEUE)

@@ -1,0 +1,121 @@
+"""The heartbeat of this process: it stamps, hears of runs that are not ours any more, and takes lost ones."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from services.runs.records import Claimed
+from services.runs.recovery.active_turns import ActiveTurns
+from services.runs.recovery.bell import QUEUE, Bell
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 1.0  # seconds between two stamps
+FENCE_S = 3.0  # seconds without a stamp after which this process stops its turns; others take them after five
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """What a heartbeat brought back: runs of ours that have ended by another's hand, and that another has."""
+
+    ended: Sequence[str]
+    lost: Sequence[str]
+
+
+class Replicas(Protocol):
+    """Where processes are known, on a connection of its own."""
+
+    async def beat(self, mine: Collection[str], delivered: Collection[str]) -> Pulse:
+        """Stamps this process with the database's clock."""
+
+    async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
+        """Runs that wait or whose owner died, now ours."""
+
+    async def leave(self) -> None:
+        """This process owns nothing any more."""
+
+    async def reset(self) -> None:
+        """Drops the connection after a failure."""
+
+
+@dataclass
+class Heartbeat:
+    """Beats until cancelled. `delivered` are runs whose clients have the whole answer: noted with the next beat."""
+
+    replicas: Replicas
+    turns: ActiveTurns
+    bell: Bell
+    delivered: set[str] = field(default_factory=set)
+    _sooner: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def first(self) -> None:
+        """The first stamp, before any run is accepted."""
+        await self.replicas.beat((), ())
+
+    async def run(self) -> None:
+        """Beats, and listens for wake-ups."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.bell.listen(self._hear), name="bell")
+            group.create_task(self._beat_forever(), name="heartbeat")
+
+    async def leave(self) -> None:
+        """The last words of this process."""
+        await self.replicas.leave()
+        await self.bell.ring(QUEUE)
+        await self.replicas.reset()
+
+    async def stop(self) -> None:
+        """Without a word: drops the connection."""
+        await self.replicas.reset()
+
+    def _hear(self, text: str) -> None:
+        if text == QUEUE:
+            self._sooner.set()
+        else:
+            self.turns.stop([text], "ended")
+
+    async def _beat_forever(self) -> None:
+        stamped = time.monotonic()
+        while True:
+            try:
+                async with asyncio.timeout(max(FENCE_S - (time.monotonic() - stamped), BEAT_S)):
+                    began = time.monotonic()
+                    await self._beat()
+                    stamped = began
+            except Exception as exc:  # noqa: BLE001  # the top of the loop: whatever the database does, it goes on
+                log.warning("no heartbeat: %s", exc or type(exc).__name__)
+                await self._reset()
+            if time.monotonic() - stamped > FENCE_S:
+                self.turns.stop(list(self.turns.run_ids), "lost")
+            await self._pause()
+
+    async def _beat(self) -> None:
+        delivered, self.delivered = self.delivered, set()
+        try:
+            pulse = await self.replicas.beat(self.turns.begun_ids, delivered)
+        except BaseException:
+            self.delivered |= delivered
+            raise
+        self.turns.stop(pulse.ended, "ended")
+        self.turns.stop(pulse.lost, "lost")
+        free = self.turns.free_slots
+        if free:
+            for claimed in await self.replicas.claim(self.turns.run_ids, free):
+                log.info("takes %s over, attempt %d", claimed.run.id, claimed.run.attempt)
+                self.turns.start(claimed)
+
+    async def _reset(self) -> None:
+        try:
+            await self.replicas.reset()
+        except Exception as exc:  # noqa: BLE001  # a broken connection may break once more while it is closed
+            log.debug("while closing: %s", exc)
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEAT_S):
+                await self._sooner.wait()
+        self._sooner.clear()

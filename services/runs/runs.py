@@ -1,0 +1,191 @@
+"""Runs, for both faces of the service.
+
+REST: `started = await runs.start(request)` accepts a request, or raises what refuses it; then
+`async for batch in runs.watch(organization_id, started.run.id, 0)` gives its events to the last one, `ended`. The
+watcher may go away at any time. When a whole answer was sent, `mark_delivered` says so.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+from perdure.runs.v1.run_pb2 import RunEvent
+from services.common.errors import Conflict, NotFound
+from services.common.ids import new_id
+from services.runs.ending import Ending
+from services.runs.records import ACTIVE_STATUSES, Claimed, Run, RunFilter, RunRequest, Started, Step, StepFilter
+from services.runs.recovery.active_turns import ActiveTurns
+from services.runs.recovery.bell import Bell
+from services.runs.recovery.heartbeat import Heartbeat
+from services.runs.stores import RunStore, StepStore
+from services.runs.turns.history import History
+from services.runs.turns.turn import CANCELLED, STATUSES
+from services.runs.watching import RunNotFound, Watching
+
+TRIES = 3  # times that a run is stored anew when what stood in its way ended in that moment
+MAX_WAITING = 20  # runs of an agent, the newest, that are asked whether they wait for an approval
+
+
+class ConversationBusy(Conflict):
+    """The conversation has an active run."""
+
+    reason = "CONVERSATION_BUSY"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"CONFLICT: Cannot send a new message: Another request (run_id={run_id}) is currently being processed for "
+            "this conversation. Please wait for it to complete.",
+            metadata={"run_id": run_id},
+            extra={"run_id": run_id},
+            should_retry=False,
+        )
+
+
+class StepNotFound(NotFound):
+    """There is no such step."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Starts, follows, cancels and reads runs. `owner` is this process."""
+
+    store: RunStore
+    steps: StepStore
+    history: History
+    turns: ActiveTurns
+    heartbeat: Heartbeat
+    watching: Watching
+    bell: Bell
+    owner: str
+
+    async def start(self, request: RunRequest) -> Started:
+        """Accepts a request: its run is stored, and its input is in the history.
+
+        A repeated request gets the run of the first. Raises `ConversationBusy`, and what the agents service refuses
+        with; then there is no run.
+        """
+        earlier = await self._find_repeated(request)
+        if earlier is not None and not _is_tried_again(earlier, request):
+            return Started(earlier, attached=True)
+        if earlier is not None:
+            request = replace(request, input=(), approvals=())  # they are in the history already
+        for _ in range(TRIES):
+            claimed = await self._insert(request)
+            if claimed is not None:
+                return Started(await self._begin(claimed), attached=False)
+            earlier = await self._find_repeated(request)
+            if earlier is not None:
+                return Started(earlier, attached=True)
+            active = await self.find_active(request.organization_id, request.conversation_id)
+            if active is not None:
+                raise ConversationBusy(active.id)
+        raise Conflict("CONFLICT: The conversation is too busy.", should_retry=False)
+
+    def watch(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
+        """Batches of events above a number, as they come, on any replica. The last event always comes.
+
+        Of an event that stands for several numbers, some of which are above, the whole is given. Raises `RunNotFound`.
+        """
+        return self.watching.watch(organization_id, run_id, after_seq)
+
+    async def get(self, organization_id: str, run_id: str) -> Run:
+        """One run. Raises `RunNotFound`."""
+        run = await self.store.get(organization_id, run_id)
+        if run is None:
+            raise RunNotFound(f"NOT_FOUND: There is no run {run_id}.")
+        return run
+
+    async def list(self, organization_id: str, wanted: RunFilter) -> Sequence[Run]:
+        """Runs in the order of their creation. Raises `RunNotFound` for a cursor that does not exist."""
+        for cursor in filter(None, (wanted.before, wanted.after)):
+            await self.get(organization_id, cursor)
+        return await self.store.list(organization_id, wanted)
+
+    async def find_active(self, organization_id: str, conversation_id: str) -> Run | None:
+        """The run that a conversation is busy with."""
+        return await self.store.find_active(organization_id, conversation_id)
+
+    async def find_by_otid(self, organization_id: str, conversation_id: str, otid: str) -> Run | None:
+        """The conversation's latest run whose input had this otid."""
+        return await self.store.find_by_otid(organization_id, conversation_id, otid)
+
+    async def cancel(self, organization_id: str, run_id: str) -> Run:
+        """Stops a run; as it ended. One that has ended stays as it is. Raises `RunNotFound`."""
+        run = await self.get(organization_id, run_id)
+        if run.is_final:
+            return run
+        outcome = await self.history.end(run, CANCELLED, attempt=0)
+        ending = Ending(status=STATUSES[outcome.state], stop_reason=outcome.stop_reason)
+        ended = await self.store.end(organization_id, run_id, ending)
+        if ending.status == "cancelled":
+            self.turns.stop([run_id], "ended")
+            await self.bell.ring(run_id)
+        return ended or await self.get(organization_id, run_id)
+
+    async def cancel_agent(self, organization_id: str, agent_id: str) -> Sequence[str]:
+        """Stops the active runs of an agent; without any, denies what waits for approval. The ids of these runs."""
+        return await self._cancel_all(organization_id, RunFilter(agent_ids=(agent_id,)))
+
+    async def cancel_conversation(self, organization_id: str, conversation_id: str) -> Sequence[str]:
+        """Stops the active run of a conversation; without one, denies what waits for approval."""
+        return await self._cancel_all(organization_id, RunFilter(conversation_id=conversation_id))
+
+    async def delete(self, organization_id: str, run_id: str) -> None:
+        """Ends a run and forgets it and its steps; its messages stay. Raises `RunNotFound`."""
+        await self.cancel(organization_id, run_id)
+        await self.store.delete(organization_id, run_id)
+
+    async def mark_delivered(self, organization_id: str, run_id: str) -> None:
+        """A client has the whole answer: an equal request is a new one. Noted with the next heartbeat."""
+        self.heartbeat.delivered.add(run_id)
+
+    async def list_steps(self, organization_id: str, wanted: StepFilter) -> Sequence[Step]:
+        """Steps in the order of their creation. Raises `StepNotFound` for a cursor that does not exist."""
+        for cursor in filter(None, (wanted.before, wanted.after)):
+            await self.get_step(organization_id, cursor)
+        return await self.steps.list(organization_id, wanted)
+
+    async def get_step(self, organization_id: str, step_id: str) -> Step:
+        """One step. Raises `StepNotFound`."""
+        step = await self.steps.get(organization_id, step_id)
+        if step is None:
+            raise StepNotFound(f"NOT_FOUND: There is no step {step_id}.")
+        return step
+
+    async def _find_repeated(self, request: RunRequest) -> Run | None:
+        if request.request_id or request.retry_count or (request.background and request.otid):
+            return await self.store.find_repeated(request)
+        return None
+
+    async def _insert(self, request: RunRequest) -> Claimed | None:
+        run_id = new_id("run")
+        self.turns.reserve(run_id)
+        try:
+            run = await self.store.insert(run_id, request, self.owner)
+        except BaseException:
+            self.turns.unreserve(run_id)
+            raise
+        if run is None:
+            self.turns.unreserve(run_id)
+            return None
+        return Claimed(run, request)
+
+    async def _begin(self, claimed: Claimed) -> Run:
+        """Begins the turn; a caller that goes away meanwhile does not stop it."""
+        active = self.turns.start(claimed)
+        await asyncio.shield(active.accepted)
+        return active.turn.run
+
+    async def _cancel_all(self, organization_id: str, where: RunFilter) -> Sequence[str]:
+        active = await self.store.list(organization_id, replace(where, statuses=ACTIVE_STATUSES))
+        if active:
+            return [run.id for run in active if (await self.cancel(organization_id, run.id)).status == "cancelled"]
+        waiting = await self.store.list(
+            organization_id, replace(where, stop_reason="requires_approval", limit=MAX_WAITING)
+        )
+        return [run.id for run in waiting if (await self.history.end(run, CANCELLED, attempt=0)).closing]
+
+
+def _is_tried_again(earlier: Run, request: RunRequest) -> bool:
+    """Whether a client's retry is to run anew, as the first run failed. Named requests get what the first one got."""
+    return earlier.status == "failed" and not request.request_id and not (request.background and request.otid)

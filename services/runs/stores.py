@@ -1,0 +1,45 @@
+"""Where runs and steps are kept, as `Runs` uses them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from services.runs.ending import Ending
+from services.runs.records import Run, RunFilter, RunRequest, Step, StepFilter
+
+
+class RunStore(Protocol):
+    """Runs."""
+
+    async def insert(self, run_id: str, request: RunRequest, owner: str | None) -> Run | None:
+        """A new run; None where its conversation has an active run or its request id was seen."""
+
+    async def get(self, organization_id: str, run_id: str) -> Run | None:
+        """One run."""
+
+    async def find_repeated(self, request: RunRequest) -> Run | None:
+        """The run that an earlier sending of this request started."""
+
+    async def find_by_otid(self, organization_id: str, conversation_id: str, otid: str) -> Run | None:
+        """The conversation's latest run whose input had this otid."""
+
+    async def find_active(self, organization_id: str, conversation_id: str) -> Run | None:
+        """The run that a conversation is busy with."""
+
+    async def list(self, organization_id: str, wanted: RunFilter) -> Sequence[Run]:
+        """Runs in the order of their creation."""
+
+    async def end(self, organization_id: str, run_id: str, ending: Ending) -> Run | None:
+        """The final status of a run that another process may be carrying out; None where it was final before."""
+
+    async def delete(self, organization_id: str, run_id: str) -> bool:
+        """Forgets a run and its steps."""
+
+
+class StepStore(Protocol):
+    """Steps."""
+
+    async def get(self, organization_id: str, step_id: str) -> Step | None:
+        """One step."""
+
+    async def list(self, organization_id: str, wanted: StepFilter) -> Sequence[Step]:
+        """Steps in the order of their creation."""

@@ -1,0 +1,70 @@
+"""What is to become of the tool calls in a model's answer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from perdure.conversation.v1.message_pb2 import TOOL_STATUS_ERROR, Message, ToolCall, ToolReturn
+from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT, TOOL_KIND_MEMORY, ToolDefinition
+
+
+@dataclass(frozen=True)
+class CallPlan:
+    """The calls of a step, sorted. A call in none of the three runs in the history's own transaction.
+
+    `waiting`: for the client; then nothing else of the step is carried out yet. `refused`: returns of calls that
+    cannot be carried out. `executed`: calls for the tools service.
+    """
+
+    waiting: Sequence[ToolCall]
+    refused: Sequence[ToolReturn]
+    executed: Sequence[ToolCall]
+
+
+def plan_calls(calls: Sequence[ToolCall], tools: Mapping[str, ToolDefinition], *, approved: bool = False) -> CallPlan:
+    """Sorts calls by the tools that are there. `approved`: the client has been asked already."""
+    waiting = [] if approved else [call for call in calls if needs_client(call.name, tools)]
+    refused = [error_return(call, text) for call in calls if (text := _problem(call, tools))]
+    problematic = {each.call_id for each in refused}
+    runnable = [call for call in calls if call.id not in problematic and tools[call.name].kind != TOOL_KIND_MEMORY]
+    return CallPlan(waiting, refused, runnable)
+
+
+def needs_client(name: str, tools: Mapping[str, ToolDefinition]) -> bool:
+    """Whether calls of a tool wait for the client: to approve them or to make them."""
+    tool = tools.get(name)
+    return tool is not None and (tool.requires_approval or tool.kind == TOOL_KIND_CLIENT)
+
+
+def calls_of(message: Message) -> list[ToolCall]:
+    """The tool calls in a message, in order."""
+    return [part.tool_call for part in message.parts if part.WhichOneof("kind") == "tool_call"]
+
+
+def in_order(calls: Iterable[ToolCall], returns: Iterable[ToolReturn]) -> list[ToolReturn]:
+    """Returns in the order of their calls; a call may have none."""
+    found = {each.call_id: each for each in returns}
+    return [found[call.id] for call in calls if call.id in found]
+
+
+def error_return(call: ToolCall, text: str) -> ToolReturn:
+    """The return of a call that was not carried out."""
+    returned = ToolReturn(call_id=call.id, name=call.name, status=TOOL_STATUS_ERROR, value=text)
+    returned.ended_at.GetCurrentTime()
+    return returned
+
+
+def _problem(call: ToolCall, tools: Mapping[str, ToolDefinition]) -> str:
+    tool = tools.get(call.name)
+    if tool is None:
+        return f"Error: there is no tool {call.name!r}. Valid tools are: {', '.join(sorted(tools)) or 'none'}."
+    if tool.kind == TOOL_KIND_CLIENT:  # only met here where the client approved it without a result
+        return f"Error: {call.name} runs at the client, which gave no result."
+    try:
+        arguments = orjson.loads(call.arguments or "{}")
+    except orjson.JSONDecodeError as exc:
+        return f"Error: the arguments of {call.name} are not valid JSON ({exc}). Call it again with a JSON object."
+    if not isinstance(arguments, dict):
+        return f"Error: the arguments of {call.name} are not a JSON object. Call it again with one."
+    return ""

@@ -1,0 +1,91 @@
+"""Where a turn stands."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, ToolCall, Usage
+from perdure.conversation.v1.model_pb2 import ToolDefinition
+from services.runs.records import RunRequest, Step
+from services.runs.turns.history import Committed, Snapshot, TurnAgent, Window
+from services.runs.turns.plan import calls_of
+
+
+@dataclass
+class Progress:
+    """The conversation as the model sees it next, and what the turn has come to so far.
+
+    `rows` are the committed steps. `context_tokens` are those of the last step's prompt and answer.
+    """
+
+    agent: TurnAgent
+    window: list[Message]
+    tools: Mapping[str, ToolDefinition]
+    client_tools: Sequence[ToolDefinition]
+    environment: Mapping[str, str]
+    step: int
+    step_id: str
+    window_version: int
+    rows: list[Step] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    context_tokens: int = 0
+    tools_used: dict[str, None] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, snapshot: Snapshot, request: RunRequest) -> "Progress":
+        """At the point that the snapshot shows."""
+        return cls(
+            agent=snapshot.agent,
+            window=list(snapshot.window),
+            tools=_by_name(snapshot.tools, request.client_tools),
+            client_tools=request.client_tools,
+            environment=snapshot.environment,
+            step=snapshot.next_step,
+            step_id=snapshot.next_step_id,
+            window_version=snapshot.window_version,
+        )
+
+    def advance(self, committed: Committed) -> None:
+        """A step was stored."""
+        self.window += committed.messages
+        if committed.system is not None:
+            self.window[:1] = [committed.system]
+        if committed.tools is not None:
+            self.tools = _by_name(committed.tools, self.client_tools)
+        self.step = committed.next_step
+        self.step_id = committed.next_step_id
+        self.window_version = committed.window_version
+
+    def count(self, step: Step) -> None:
+        """Adds a committed step."""
+        self.rows.append(replace(step, status="success"))
+        self.usage = add_usage(self.usage, step.usage)
+        self.context_tokens = step.usage.total_tokens
+
+    def shrink(self, window: Window) -> None:
+        """The window was compacted."""
+        self.window = list(window.messages)
+        self.window_version = window.version
+
+    def note_tools(self, calls: Sequence[ToolCall]) -> None:
+        """Remembers which tools were called, by id."""
+        used = (self.tools[call.name].id for call in calls if call.name in self.tools)
+        self.tools_used.update(dict.fromkeys(tool_id for tool_id in used if tool_id))
+
+    def requested_calls(self, step_id: str) -> list[ToolCall]:
+        """The calls of a step in the window, in the model's order."""
+        asked = (each for each in self.window if each.step_id == step_id and each.role == ROLE_ASSISTANT)
+        return [call for message in asked for call in calls_of(message)]
+
+
+def add_usage(total: Usage, more: Usage) -> Usage:
+    """The sum; a count that neither has stays unset."""
+    summed = Usage()
+    for each in (total, more):
+        for counted, value in each.ListFields():
+            setattr(summed, counted.name, getattr(summed, counted.name) + value)
+    return summed
+
+
+def _by_name(tools: Sequence[ToolDefinition], client_tools: Sequence[ToolDefinition]) -> dict[str, ToolDefinition]:
+    """The tools of a request: those of the client beat the agent's own of the same name."""
+    return {tool.name: tool for tool in (*tools, *client_tools)}

@@ -1,0 +1,122 @@
+"""The steps of a turn."""
+
+import time
+from dataclasses import replace
+
+from perdure.conversation.v1.message_pb2 import ToolReturn, Usage
+from services.common import telemetry
+from services.common.ids import new_id
+from services.runs.events.recorder import Recorder
+from services.runs.records import Claimed, Draft, Step
+from services.runs.turns.asking import Asker
+from services.runs.turns.calling import Caller
+from services.runs.turns.history import Committed, Outcome, Snapshot, StepCommit, TurnEnd
+from services.runs.turns.plan import CallPlan, calls_of, error_return, in_order, plan_calls
+from services.runs.turns.progress import Progress
+from services.runs.turns.services import Services
+
+CUT_OFF = "Error: the call was not made, as the model's answer was cut off at its length limit."
+_NOTHING = CallPlan((), (), ())
+
+
+class Stepper:
+    """Takes the steps of one attempt at a run.
+
+    `draft` is the model's answer that is being committed, from when it is whole.
+    """
+
+    def __init__(self, claimed: Claimed, services: Services, recorder: Recorder) -> None:
+        self._run = claimed.run
+        self._request = claimed.request
+        self._services = services
+        self._recorder = recorder
+        self._asker = Asker(services.history, services.model, recorder)
+        self._caller = Caller(services.tools, services.ledger, recorder)
+        self.draft: Draft | None = None
+
+    async def answer(self, snapshot: Snapshot, progress: Progress) -> Outcome | None:
+        """Carries out what an approval request asked for, now that it is answered."""
+        telemetry.step_id.set(snapshot.pending_step_id)
+        plan = plan_calls(snapshot.pending, progress.tools, approved=True)
+        progress.note_tools(plan.executed)
+        made = await self._caller.call(self._run, progress, plan.executed, snapshot.pending_step_id, None)
+        returns = [*snapshot.known, *plan.refused, *made]
+        asked = progress.requested_calls(snapshot.pending_step_id)
+        step = StepCommit(
+            number=progress.step,
+            assistant=None,
+            returns=in_order(asked, returns) if asked else returns,
+            tool_message_id=new_id("message"),
+            usage=Usage(),
+        )
+        committed = await self._services.history.commit(self._run, step)
+        self._show(committed, progress)
+        return committed.outcome
+
+    async def take(self, progress: Progress) -> Outcome | None:
+        """One step: the model's answer and what its calls gave. How the turn ended, if it did."""
+        telemetry.step_id.set(progress.step_id)
+        clock = time.monotonic_ns()
+        draft = self.draft = await self._recall(progress) or await self._asker.ask(self._run, self._request, progress)
+        plan = plan_calls(calls_of(draft.assistant), progress.tools) if draft.finish != "length" else _NOTHING
+        progress.note_tools(calls_of(draft.assistant))
+        end = self._end_after(draft, plan, progress)
+        called = time.monotonic_ns()
+        returns = await self._returns(draft, plan, progress)
+        took_ns = time.monotonic_ns() - called if plan.executed and not plan.waiting else None
+        commit = StepCommit(progress.step, draft.assistant, returns, draft.tool_message_id, draft.step.usage, end)
+        committed = await self._services.history.commit(self._run, commit)
+        self._show(committed, progress)
+        if committed.messages:
+            step = replace(
+                draft.step,
+                stop_reason=end.stop_reason if end else None,
+                last_seq=self._recorder.last_seq,
+                tool_execution_ns=took_ns,
+                step_ns=time.monotonic_ns() - clock,
+            )
+            await self._count(step, plan, progress, committed)
+        self.draft = None
+        return committed.outcome
+
+    async def _recall(self, progress: Progress) -> Draft | None:
+        """The model call of this step that an earlier attempt finished. It is told again, under a new message id."""
+        if self._run.attempt == 1:
+            return None
+        draft = await self._services.ledger.draft(self._run, progress.step)
+        if draft is not None:
+            draft.assistant.id = new_id("message")
+        return draft
+
+    def _end_after(self, draft: Draft, plan: CallPlan, progress: Progress) -> TurnEnd | None:
+        if draft.finish == "length":
+            return TurnEnd("failed", "max_tokens_exceeded")
+        if plan.waiting:
+            return TurnEnd("completed", "requires_approval")
+        if not calls_of(draft.assistant):
+            return TurnEnd("completed", "end_turn")
+        answering = 1 if self._request.approvals else 0  # the first step of an answer is no model call
+        if progress.step - answering >= self._request.max_steps:
+            return TurnEnd("completed", "max_steps")
+        return None
+
+    async def _returns(self, draft: Draft, plan: CallPlan, progress: Progress) -> list[ToolReturn]:
+        calls = calls_of(draft.assistant)
+        if draft.finish == "length":
+            return [error_return(call, CUT_OFF) for call in calls]
+        if plan.waiting:
+            return []
+        made = await self._caller.call(self._run, progress, plan.executed, progress.step_id, draft)
+        return in_order(calls, [*plan.refused, *made])
+
+    def _show(self, committed: Committed, progress: Progress) -> None:
+        self._recorder.messages(committed.messages)
+        self._recorder.discard()  # what was shown and is not stored: the turn had ended before
+        if committed.outcome is None:
+            progress.advance(committed)
+
+    async def _count(self, step: Step, plan: CallPlan, progress: Progress, committed: Committed) -> None:
+        """Steps that are in no ledger yet are written now, unless the end of the run does it in a moment."""
+        progress.count(step)
+        if committed.outcome is None and not plan.executed:
+            await self._services.ledger.save([progress.rows[-1]])

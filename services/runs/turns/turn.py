@@ -1,0 +1,229 @@
+"""The turn loop: from a run that was accepted to its end.
+
+begin ─► [answer the pending request] ─► ask the model ─► make its calls ─► commit ─► … ─► store the end ─► last event
+"""
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from perdure.runs.v1.run_pb2 import RunEnded, RunError
+from services.common.errors import PerdureError, Superseded
+from services.contract.runs import RunStatus
+from services.runs.ending import Ending
+from services.runs.events.log import EventLog
+from services.runs.events.numbers import LOST_NUMBERS, last_number
+from services.runs.events.reconcile import is_answer, reconcile
+from services.runs.events.recorder import Recorder
+from services.runs.names import status_value, stop_reason_value
+from services.runs.records import MAX_LOSSES, Claimed, Failure, Run, Step
+from services.runs.turns.calling import RunTaken
+from services.runs.turns.failures import describe_failure
+from services.runs.turns.history import Outcome, Snapshot, TurnEnd, TurnState
+from services.runs.turns.progress import Progress
+from services.runs.turns.services import Services
+from services.runs.turns.stepping import Stepper
+
+STATUSES: dict[TurnState, RunStatus] = {
+    "completed": "completed",
+    "cancelled": "cancelled",
+    "failed": "failed",
+    "deleted": "cancelled",
+}
+CANCELLED = TurnEnd("cancelled", "cancelled")
+# Asks for the outcome of a turn that has ended: the first end wins. Not a cancel, which would deny a pending approval.
+TOO_LATE = TurnEnd("failed", "error", "The run had ended.")
+
+
+class Released(Exception):
+    """The process wants to stop, and the turn is at a step boundary."""
+
+
+class Turn:
+    """One attempt at a run: `begin`, then `run`; `conclude` instead when the run was ended by another's hand."""
+
+    def __init__(
+        self, claimed: Claimed, services: Services, recorder: Recorder, event_log: EventLog, stopping: asyncio.Event
+    ) -> None:
+        self._claimed = claimed
+        self._services = services
+        self._recorder = recorder
+        self._log = event_log
+        self._stopping = stopping
+        self._stepper = Stepper(claimed, services, recorder)
+        self._started_ns = time.monotonic_ns()
+        self._begun: Snapshot | Outcome | None = None
+        self._progress: Progress | None = None
+        self._failure: Failure | None = None
+
+    @property
+    def run(self) -> Run:
+        """The run as it was claimed."""
+        return self._claimed.run
+
+    async def begin(self) -> None:
+        """Takes the conversation. Raises what the agents service refuses with."""
+        begun = await self._services.history.begin(self.run, self._claimed.request)
+        if isinstance(begun, Snapshot):
+            self._progress = Progress.begin(begun, self._claimed.request)
+            if not self.run.agent_id:
+                await self._services.runs.set_agent(self.run, begun.agent.id)
+                self._claimed = replace(self._claimed, run=replace(self.run, agent_id=begun.agent.id))
+        self._begun = begun
+        if self.run.attempt == 1:
+            self._recorder.start()
+
+    async def carry_out(self) -> None:
+        """Carries the turn to its end. Raises `Superseded` where a newer attempt has it, `Released` when stopping."""
+        try:
+            outcome = await self._to_the_end()
+        except Superseded:
+            raise
+        except RunTaken:
+            outcome = await self._end(TOO_LATE)
+        except PerdureError as error:
+            outcome = await self._fail(error)
+        await self._finish(outcome)
+
+    async def conclude(self) -> None:
+        """The run was ended by another's hand: adds what was stored but not counted here, and tells the watchers."""
+        if self._recorder.has_ended:
+            return
+        outcome = await self._end(TOO_LATE)
+        stored = [message for message in await self._services.history.messages(self.run) if is_answer(message)]
+        draft = self._stepper.draft
+        if draft and self._progress and draft.assistant.id in {message.id for message in stored}:
+            self._progress.count(draft.step)
+        self._recorder.messages(stored)
+        await self._finish(outcome)
+
+    async def fail(self, error: PerdureError) -> None:
+        """Ends the run with an error that came from outside the loop."""
+        await self._finish(await self._fail(error))
+
+    async def _to_the_end(self) -> Outcome:
+        begun, progress = self._begun, self._progress
+        if self.run.attempt > 1:
+            await self._resume()
+        if begun is None or isinstance(begun, Outcome) or progress is None:
+            assert isinstance(begun, Outcome), "carry_out() comes after begin()"
+            return begun
+        if self.run.losses >= MAX_LOSSES:
+            raise PerdureError(f"The run was given up, as {self.run.losses} processes died while they carried it out.")
+        outcome = await self._stepper.answer(begun, progress) if begun.pending or begun.known else None
+        while outcome is None:
+            if self._stopping.is_set():
+                raise Released
+            outcome = await self._stepper.take(progress)
+        return outcome
+
+    async def _resume(self) -> None:
+        """Goes on where an earlier attempt stopped: with its events, its numbers and its steps."""
+        logged = await self._log.take_over(self.run.id, self.run.attempt)
+        steps = await self._services.ledger.of_run(self.run.organization_id, self.run.id)
+        found = reconcile(logged, await self._services.history.messages(self.run))
+        seen = max([last_number(event) for event in logged[-1:]] + [step.last_seq for step in steps], default=0)
+        was_released = self.run.last_seq == seen
+        self._recorder.resume(seen if was_released else seen + LOST_NUMBERS, found.shown)
+        if not logged:
+            self._recorder.start()
+        self._recorder.void(found.void)
+        self._recorder.messages(found.missing)
+        if self._progress is not None:
+            for step in steps:
+                if step.number < self._progress.step:
+                    self._progress.count(step)
+
+    async def _end(self, end: TurnEnd) -> Outcome:
+        return await self._services.history.end(self.run, end, attempt=self.run.attempt)
+
+    async def _fail(self, error: PerdureError) -> Outcome:
+        failure = describe_failure(error)
+        outcome = await self._end(TurnEnd("failed", failure.stop_reason, failure.detail))
+        if outcome.state == "failed":
+            self._failure = failure
+        return outcome
+
+    async def _finish(self, outcome: Outcome) -> None:
+        """Stores the end, then tells the watchers: who sees the end finds it stored."""
+        self._recorder.discard()
+        self._recorder.messages(outcome.closing)
+        stored = await self._services.runs.finish(self.run, self._ending(outcome))
+        if stored is None:
+            raise Superseded(f"Another process has {self.run.id}.")
+        self._recorder.end(describe_end(stored))
+
+    def _ending(self, outcome: Outcome) -> Ending:
+        progress = self._progress
+        common = Ending(
+            status=STATUSES[outcome.state],
+            stop_reason=outcome.stop_reason,
+            failure=self._failure or _foreign_failure(outcome),
+            last_seq=self._recorder.last_seq + 1,
+            ttft_ns=self._first_answer_ns(),
+        )
+        if progress is None:
+            return common
+        return replace(
+            common,
+            steps=[*progress.rows, *self._failed_step(progress)],
+            steps_committed=len(progress.rows),
+            usage=progress.usage,
+            context_tokens=progress.context_tokens,
+            tools_used=tuple(progress.tools_used),
+        )
+
+    def _failed_step(self, progress: Progress) -> list[Step]:
+        """The row of the step that the run failed in, if it failed."""
+        if self._failure is None or not progress.step_id:
+            return []
+        step = Step(
+            id=progress.step_id,
+            organization_id=self.run.organization_id,
+            run_id=self.run.id,
+            agent_id=progress.agent.id,
+            number=progress.step,
+            attempt=self.run.attempt,
+            created_at=datetime.now(UTC),
+            status="failed",
+            stop_reason=self._failure.stop_reason,
+            error_type=self._failure.type,
+            error_detail=self._failure.detail,
+        )
+        return [step]
+
+    def _first_answer_ns(self) -> int | None:
+        first = self._recorder.first_answer_ns
+        return first - self._started_ns if first is not None and self.run.attempt == 1 else None
+
+
+def describe_end(run: Run) -> RunEnded:
+    """The last event of a run that has ended."""
+    return RunEnded(
+        status=status_value(run.status),
+        stop_reason=stop_reason_value(run.stop_reason or "error"),
+        usage=run.usage,
+        steps=run.steps,
+        context_tokens=run.context_tokens,
+        error=describe_error(run.failure) if run.failure else None,
+    )
+
+
+def describe_error(failure: Failure) -> RunError:
+    """What went wrong, as events tell it."""
+    return RunError(
+        type=failure.type,
+        message=failure.message,
+        detail=failure.detail,
+        reason=failure.reason,
+        http_status=failure.http_status,
+    )
+
+
+def _foreign_failure(outcome: Outcome) -> Failure | None:
+    """What went wrong in a turn that another attempt failed. An answer cut off by length is no error."""
+    if outcome.state != "failed" or outcome.stop_reason == "max_tokens_exceeded":
+        return None
+    detail = outcome.error or "The turn failed."
+    return Failure("internal_error", "The turn failed in the server.", detail, "INTERNAL", 500, outcome.stop_reason)

@@ -1,0 +1,106 @@
+"""Replicas of the runs service in this process, with real Postgres and Redis and fakes of the other services."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from perdure.agents.v1.agent_service_pb2_grpc import add_AgentServiceServicer_to_server
+from perdure.agents.v1.turn_service_pb2_grpc import add_TurnServiceServicer_to_server
+from perdure.llm_router.v1.llm_router_service_pb2_grpc import add_LlmRouterServiceServicer_to_server
+from perdure.runs.v1.run_pb2 import RunEvent
+from perdure.tools.v1.tool_service_pb2_grpc import add_ToolServiceServicer_to_server
+from services.common.channels import open_channel
+from services.common.database import open_engine
+from services.common.ids import new_id
+from services.common.redis import connect
+from services.common.server import ErrorInterceptor
+from services.runs.__main__ import Channels, Process
+from services.runs.records import Run, RunRequest
+from tests.runs.fake_services import FakeAgents, FakeRouter, FakeTools, user
+
+ORGANIZATION = "org-00000000-0000-4000-8000-000000000000"
+
+
+@dataclass
+class Replica:
+    """One process of the service, as far as one can be in a test."""
+
+    process: Process
+    engine: AsyncEngine
+
+    @property
+    def runs(self) -> Any:
+        return self.process.runs
+
+    async def die(self) -> None:
+        """Ends as a killed process does: nothing is told to anybody."""
+        await self.process.abandon()
+
+    async def watch(self, run_id: str, after_seq: int = 0) -> list[RunEvent]:
+        async with asyncio.timeout(20):
+            return [event async for batch in self.runs.watch(ORGANIZATION, run_id, after_seq) for event in batch]
+
+    async def wait_for(self, run_id: str, until: Callable[[Run], bool]) -> Run:
+        async with asyncio.timeout(20):
+            while not until(run := await self.runs.get(ORGANIZATION, run_id)):
+                await asyncio.sleep(0.02)
+        return run
+
+
+@dataclass
+class World:
+    """The other services and the replicas."""
+
+    agents: FakeAgents
+    router: FakeRouter
+    tools: FakeTools
+    channel: grpc.aio.Channel
+    postgres_url: str
+    redis_url: str
+    stack: AsyncExitStack
+    conversation: str = field(default_factory=lambda: new_id("conv"))
+
+    async def replica(self, *, slots: int = 100, with_redis: bool = True) -> Replica:
+        engine = open_engine(self.postgres_url, pool_size=5)
+        self.stack.push_async_callback(engine.dispose)
+        redis = connect(self.redis_url) if with_redis else None
+        if redis is not None:
+            self.stack.push_async_callback(redis.aclose)
+        channels = Channels(self.channel, self.channel, self.channel)
+        process = Process(engine, channels, redis=redis, address="test", slots=slots)
+        await process.start()
+        self.stack.push_async_callback(process.abandon)
+        return Replica(process, engine)
+
+    def request(self, text: str = "hello", **fields: Any) -> RunRequest:
+        values = {"conversation_id": self.conversation, "input": (user(text),), **fields}
+        return RunRequest(organization_id=ORGANIZATION, user_id="user", **values)
+
+
+@pytest.fixture
+async def world(postgres_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    agents, router, tools = FakeAgents(), FakeRouter(), FakeTools()
+    async with AsyncExitStack() as stack:
+        server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+        add_TurnServiceServicer_to_server(agents, server)
+        add_AgentServiceServicer_to_server(agents, server)
+        add_LlmRouterServiceServicer_to_server(router, server)
+        add_ToolServiceServicer_to_server(tools, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        stack.push_async_callback(server.stop, 0)
+        channel = open_channel(f"127.0.0.1:{port}")
+        stack.push_async_callback(channel.close)
+        yield World(agents, router, tools, channel, postgres_url, redis_url, stack)
+
+
+@pytest.fixture
+async def replica(world: World) -> Replica:
+    return await world.replica()
