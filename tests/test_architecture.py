@@ -12,9 +12,23 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 ROOT = Path(__file__).parents[1]
 SERVICES = ("agents", "runs", "llm_router", "tools")
 SHARED = ("services.common", "services.contract")
-EDGES = ("__main__", "servicer", "rest", "clients", "store", "tables", "config", "providers", "migrations", "conversions")
-VOCABULARY = "perdure.conversation.v1"  # messages and models: the one type of all services
-FOREIGN = ("sqlalchemy", "asyncpg", "grpc", "httpx", "google.protobuf", "redis")
+# Where a service meets the outside: by the name of the module or of its folder.
+EDGES = {
+    "__main__",
+    "config",
+    "schema",
+    "servicer",
+    "rest",
+    "clients",
+    "conversions",
+    "store",
+    "tables",
+    "migrations",
+    "providers",
+}
+OUTSIDE = ("sqlalchemy", "asyncpg", "alembic", "grpc", "httpx", "redis", "os.environ")
+# The generated types that the domain speaks, beside perdure.conversation.v1: events are kept as they are sent.
+VOCABULARY = ("perdure.runs.v1.run_pb2",)
 
 
 def modules(service: str) -> Iterator[Path]:
@@ -52,6 +66,21 @@ def test_shared_code_imports_no_service(shared: str) -> None:
         for module in modules(shared)
         for name in imports(module)
         if name.startswith("services.") and not name.startswith(SHARED)
+    }
+
+    assert not strangers
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_domain_knows_nothing_of_the_outside(service: str) -> None:
+    generated = {f"perdure.{name}.v1" for name in SERVICES}
+
+    strangers = {
+        f"{module.relative_to(ROOT)}: {name}"
+        for module in modules(service)
+        if not EDGES & {module.stem, *module.relative_to(ROOT / "services" / service).parts}
+        for name in imports(module)
+        if name.startswith(OUTSIDE) or (".".join(name.split(".")[:3]) in generated and name not in VOCABULARY)
     }
 
     assert not strangers
