@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from perdure.conversation.v1.message_pb2 import Usage
+from perdure.conversation.v1.message_pb2 import ROLE_SUMMARY, Message, Usage
 from perdure.runs.v1.run_pb2 import MessageDelta, RunEnded, RunEvent, ToolCallDelta
 from services.common.ids import new_id
 from services.common.pieces import Piece, Shown, piece_otid, print_date, render_pieces
@@ -65,7 +65,7 @@ class EventRenderer:
     def _pieces(self, event: RunEvent, after_seq: int) -> Iterator[bytes]:
         for offset, piece in enumerate(render_pieces(event.message, self._unfiltered)):
             self._last_seq = event.seq + offset
-            if self._last_seq > after_seq and self._wanted(piece):
+            if self._last_seq > after_seq and is_answer(event.message, self._shown) and self._wanted(piece):
                 yield _data({**piece, "seq_id": self._last_seq})
 
     def _delta(self, event: RunEvent) -> bytes:
@@ -124,6 +124,11 @@ class EventRenderer:
     def _wanted(self, piece: Piece) -> bool:
         types = self._shown.types
         return types is None or piece["message_type"] in types or piece["message_type"] in _ALWAYS_SHOWN
+
+
+def is_answer(message: Message, shown: Shown) -> bool:
+    """Whether a message is shown to the sender: a summary of earlier messages only when asked for."""
+    return message.role != ROLE_SUMMARY or shown.summaries
 
 
 def print_call_delta(call: ToolCallDelta) -> Piece:
