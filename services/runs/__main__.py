@@ -61,11 +61,12 @@ class Process:
         self._redis_log = RedisEventLog(redis) if redis else None
         event_log: EventLog = self._redis_log or MemoryEventLog()
         bell: Bell = RedisBell(redis) if redis else SilentBell()
-        services = Services(self.agents, RouterClient(channels.llm_router), ToolsClient(channels.tools), steps, store)
+        model = RouterClient(channels.llm_router)
+        services = Services(self.agents, model, ToolsClient(channels.tools), steps, store)
         self._turns = ActiveTurns(services, event_log, bell, slots)
         self._heartbeat = Heartbeat(ReplicaStore(engine, store, owner, address), self._turns, bell)
         watching = Watching(store, steps, self.agents, event_log, self._turns.feed)
-        self.runs = Runs(store, steps, self.agents, self._turns, self._heartbeat, watching, bell, owner)
+        self.runs = Runs(store, steps, self.agents, model, self._turns, self._heartbeat, watching, bell, owner)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

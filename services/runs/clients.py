@@ -123,7 +123,6 @@ class AgentsClient:
             if len(page.messages) < PAGE:
                 return found
 
-
     async def list_messages(
         self,
         organization_id: str,
@@ -154,6 +153,12 @@ class RouterClient:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._router = LlmRouterServiceStub(channel)
+
+    async def check(self, organization_id: str, handle: str) -> None:
+        """Asks the router whether it can resolve the handle."""
+        asked = llm_router_service_pb2.ResolveModelRequest(organization_id=organization_id, handle=handle)
+        with rpc_errors():
+            await self._router.ResolveModel(asked, timeout=UNARY_TIMEOUT_S)
 
     async def complete(self, prompt: Prompt, message_id: str) -> AsyncGenerator[list[MessageDelta] | Completion, None]:
         """Batches of deltas, then the whole answer. Leaving early cancels the call: the provider's socket is closed."""

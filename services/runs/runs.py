@@ -19,6 +19,7 @@ from services.runs.recovery.bell import Bell
 from services.runs.recovery.heartbeat import Heartbeat
 from services.runs.stores import RunStore, StepStore
 from services.runs.turns.history import History
+from services.runs.turns.model import Model
 from services.runs.turns.turn import CANCELLED, STATUSES
 from services.runs.watching import RunNotFound, Watching
 
@@ -52,6 +53,7 @@ class Runs:
     store: RunStore
     steps: StepStore
     history: History
+    model: Model
     turns: ActiveTurns
     heartbeat: Heartbeat
     watching: Watching
@@ -61,14 +63,16 @@ class Runs:
     async def start(self, request: RunRequest) -> Started:
         """Accepts a request: its run is stored, and its input is in the history.
 
-        A repeated request gets the run of the first. Raises `ConversationBusy`, and what the agents service refuses
-        with; then there is no run.
+        A repeated request gets the run of the first. Raises `ConversationBusy`, what the agents service refuses with
+        and, for another model that nobody has, what the router does; then there is no run.
         """
         earlier = await self._find_repeated(request)
         if earlier is not None and not _is_tried_again(earlier, request):
             return Started(earlier, attached=True)
         if earlier is not None:
             request = replace(request, input=(), approvals=())  # they are in the history already
+        if request.override_model:
+            await self.model.check(request.organization_id, request.override_model)
         for _ in range(TRIES):
             claimed = await self._insert(request)
             if claimed is not None:

@@ -40,5 +40,8 @@ class Completion:
 class Model(Protocol):
     """Answers prompts, in pieces."""
 
+    async def check(self, organization_id: str, handle: str) -> None:
+        """Raises `NotFound` or `InvalidArgument` for the handle of no model."""
+
     def complete(self, prompt: Prompt, message_id: str) -> AsyncGenerator[list[MessageDelta] | Completion, None]:
         """Batches of deltas of the message, then the whole answer. Closing the iterator ends the call."""
