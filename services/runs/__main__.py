@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -35,6 +35,8 @@ from services.runs.store.runs import RunStore
 from services.runs.store.steps import StepStore
 from services.runs.turns.services import Services
 from services.runs.watching import Watching
+
+CANCEL_S = 0.5  # seconds before a task that was cancelled is cancelled again
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Process:
         """From here on it stamps, takes lost runs, and may accept new ones."""
         await self._heartbeat.first()
         self._tasks.append(asyncio.create_task(self._heartbeat.run(), name="heartbeat"))
+        self._tasks.append(asyncio.create_task(self._heartbeat.listen(), name="bell"))
         if self._redis_log is not None:
             self._tasks.append(asyncio.create_task(self._redis_log.run(), name="event log"))
 
@@ -90,9 +93,9 @@ class Process:
 
     async def _stop_tasks(self) -> None:
         for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            while not task.done():  # a cancel that meets a reply of Redis is lost in its client
+                task.cancel()
+                await asyncio.wait([task], timeout=CANCEL_S)
 
 
 async def main() -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from functools import partial
 from typing import TypeVar, cast
 
 import grpc
@@ -115,12 +114,10 @@ class AgentsClient:
         """What is stored of the run, oldest first."""
         found: list[Message] = []
         while True:
-            asked = agent_service_pb2.ListMessagesRequest(
-                organization_id=run.organization_id, run_id=run.id, limit=PAGE, after=found[-1].id if found else ""
-            )
-            page = await _patiently(partial(self._agents.ListMessages, asked, timeout=UNARY_TIMEOUT_S))
-            found += page.messages
-            if len(page.messages) < PAGE:
+            after = found[-1].id if found else ""
+            page = await self.list_messages(run.organization_id, run_id=run.id, after=after, limit=PAGE)
+            found += page
+            if len(page) < PAGE:
                 return found
 
     async def list_messages(

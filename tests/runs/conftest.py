@@ -49,9 +49,20 @@ class Replica:
 
     async def wait_for(self, run_id: str, until: Callable[[Run], bool]) -> Run:
         async with asyncio.timeout(20):
-            while not until(run := await self.runs.get(ORGANIZATION, run_id)):
+            while True:
+                run: Run = await self.runs.get(ORGANIZATION, run_id)
+                if until(run):
+                    return run
                 await asyncio.sleep(0.02)
-        return run
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Waits until something holds."""
+    async with asyncio.timeout(20):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.02)
 
 
 @dataclass
@@ -86,7 +97,7 @@ class World:
 
 @pytest.fixture
 async def world(postgres_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    agents, router, tools = FakeAgents(), FakeRouter(), FakeTools()
+    agents, router, tools = FakeAgents(), FakeRouter(), FakeTools()  # type: ignore[abstract]  # what runs calls
     async with AsyncExitStack() as stack:
         server = grpc.aio.server(interceptors=[ErrorInterceptor()])
         add_TurnServiceServicer_to_server(agents, server)

@@ -1,3 +1,4 @@
+# ruff: noqa: N802  # gRPC's names
 """The other three services, small and strict, in this process: they speak the typed protos."""
 
 import asyncio
@@ -31,7 +32,7 @@ from perdure.conversation.v1.message_pb2 import (
 )
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY, TOOL_KIND_SERVER, ToolDefinition
 from perdure.llm_router.v1 import llm_router_service_pb2, llm_router_service_pb2_grpc
-from perdure.llm_router.v1.llm_router_service_pb2 import Completion, CompletionEvent
+from perdure.llm_router.v1.llm_router_service_pb2 import FINISH_REASON_STOP, Completion, CompletionEvent, FinishReason
 from perdure.tools.v1 import tool_service_pb2, tool_service_pb2_grpc
 from services.common.errors import Conflict, NotFound, PerdureError, Superseded
 from services.common.ids import new_id
@@ -176,7 +177,8 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
 
     def _store(self, turn: FakeTurn, request: Any) -> list[Message]:
         stored = [request.assistant] if request.HasField("assistant") else []
-        calls = [p.tool_call for p in request.assistant.parts if p.HasField("tool_call")] or turn.pending
+        answering = not request.HasField("assistant")
+        calls = turn.pending if answering else [p.tool_call for p in request.assistant.parts if p.HasField("tool_call")]
         kinds = {tool.name: tool.kind for tool in self.tools}
         given = {each.call_id: each for each in request.returns}
         for call in calls:
@@ -184,12 +186,12 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
                 given[call.id] = ToolReturn(
                     call_id=call.id, name=call.name, status=TOOL_STATUS_SUCCESS, value="remembered"
                 )
-        if any(call.needs_approval for call in calls) and not turn.pending:
+        if any(call.needs_approval for call in calls) and not answering:
             assert not given, "no call runs while one waits"
         else:
             assert given.keys() == {call.id for call in calls}, "each call needs its return"
         if given:
-            step_id = turn.step_id if request.HasField("assistant") else turn.pending_step_id
+            step_id = turn.pending_step_id if answering else turn.step_id
             parts = [Part(tool_return=given[call.id]) for call in calls]
             stored.append(
                 Message(id=request.tool_message_id, role=ROLE_TOOL, parts=parts, run_id=turn.run_id, step_id=step_id)
@@ -225,6 +227,9 @@ class FakeRouter(llm_router_service_pb2_grpc.LlmRouterServiceServicer):
         self.requests: list[Any] = []
         self.cancelled = 0
 
+    async def ResolveModel(self, request: Any, context: Any) -> llm_router_service_pb2.ResolveModelResponse:
+        return llm_router_service_pb2.ResolveModelResponse()
+
     async def Complete(self, request: Any, context: Any) -> AsyncIterator[llm_router_service_pb2.CompleteResponse]:
         self.requests.append(request)
         say = self.script.pop(0) if self.script else says("done")
@@ -236,7 +241,12 @@ class FakeRouter(llm_router_service_pb2_grpc.LlmRouterServiceServicer):
             raise
 
 
-def says(*words: str, gate: asyncio.Event | None = None, finish: int = 1, calls: Sequence[ToolCall] = ()) -> Say:
+def says(
+    *words: str,
+    gate: asyncio.Event | None = None,
+    finish: FinishReason.ValueType = FINISH_REASON_STOP,
+    calls: Sequence[ToolCall] = (),
+) -> Say:
     """Text word by word, waiting at the gate before the last; then calls; then the end."""
 
     async def stream(request: Any) -> AsyncIterator[CompletionEvent]:

@@ -6,11 +6,12 @@ import pytest
 
 from perdure.conversation.v1.message_pb2 import ApprovalAnswer
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT, TOOL_KIND_MEMORY
+from perdure.llm_router.v1.llm_router_service_pb2 import FINISH_REASON_LENGTH
 from services.common.errors import NotFound, OutOfRange, ResourceExhausted, Unavailable
 from services.runs.records import Skill
 from services.runs.runs import ConversationBusy
 from tests.runs.conftest import ORGANIZATION, Replica, World
-from tests.runs.fake_services import call, fails, says, tool
+from tests.runs.fake_services import call, fails, says, tool, user
 
 
 async def finished(replica: Replica, world: World, **fields: object) -> object:
@@ -116,7 +117,7 @@ async def test_a_call_that_needs_approval_ends_the_run_and_is_made_when_answered
     events = await replica.watch(answered.run.id)
 
     assert sorted(world.tools.executed) == ["c1", "c2"]
-    assert [part.tool_return.call_id for part in events[1].message.parts] == ["c1", "c2"]
+    assert [part.tool_return.call_id for each in events for part in each.message.parts] == ["c1", "c2"]
     assert events[-1].ended.stop_reason == 1
 
 
@@ -140,7 +141,7 @@ async def test_max_steps_ends_the_run_with_its_last_step(world: World, replica: 
 
 
 async def test_a_cut_off_answer_is_kept(world: World, replica: Replica) -> None:
-    world.router.script = [says("half of", finish=3)]
+    world.router.script = [says("half of", finish=FINISH_REASON_LENGTH)]
 
     run = await finished(replica, world)
 
@@ -245,8 +246,6 @@ async def test_repeated_sends_join_the_first_run(world: World, replica: Replica)
 
 
 async def test_a_background_send_with_the_same_otid_joins(world: World, replica: Replica) -> None:
-    from tests.runs.fake_services import user
-
     sent = (user("hi", otid="0d5c"),)
     first = await replica.runs.start(world.request(input=sent, background=True))
     await replica.watch(first.run.id)

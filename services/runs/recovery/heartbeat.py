@@ -57,13 +57,28 @@ class Heartbeat:
         await self.replicas.beat((), ())
 
     async def run(self) -> None:
-        """Beats, and listens for wake-ups."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.bell.listen(self._hear), name="bell")
-            group.create_task(self._beat_forever(), name="heartbeat")
+        """Beats, until cancelled."""
+        stamped = time.monotonic()
+        while True:
+            try:
+                async with asyncio.timeout(max(FENCE_S - (time.monotonic() - stamped), BEAT_S)):
+                    began = time.monotonic()
+                    await self._beat()
+                    stamped = began
+            except Exception as exc:  # noqa: BLE001  # the top of the loop: whatever the database does, it goes on
+                log.warning("no heartbeat: %r", exc)
+                if time.monotonic() - stamped > FENCE_S:
+                    self.turns.stop(list(self.turns.run_ids), "lost")
+                await self._reset()
+            await self._pause()
+
+    async def listen(self) -> None:
+        """Hears wake-ups, until cancelled."""
+        await self.bell.listen(self._hear)
 
     async def leave(self) -> None:
-        """The last words of this process."""
+        """The last words of this process. The connection may have been in use when the heartbeat was stopped."""
+        await self.replicas.reset()
         await self.replicas.leave()
         await self.bell.ring(QUEUE)
         await self.replicas.reset()
@@ -77,21 +92,6 @@ class Heartbeat:
             self._sooner.set()
         else:
             self.turns.stop([text], "ended")
-
-    async def _beat_forever(self) -> None:
-        stamped = time.monotonic()
-        while True:
-            try:
-                async with asyncio.timeout(max(FENCE_S - (time.monotonic() - stamped), BEAT_S)):
-                    began = time.monotonic()
-                    await self._beat()
-                    stamped = began
-            except Exception as exc:  # noqa: BLE001  # the top of the loop: whatever the database does, it goes on
-                log.warning("no heartbeat: %s", exc or type(exc).__name__)
-                await self._reset()
-            if time.monotonic() - stamped > FENCE_S:
-                self.turns.stop(list(self.turns.run_ids), "lost")
-            await self._pause()
 
     async def _beat(self) -> None:
         delivered, self.delivered = self.delivered, set()

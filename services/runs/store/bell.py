@@ -7,6 +7,8 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from services.common.redis import undisturbed
+
 log = logging.getLogger(__name__)
 
 CHANNEL = "perdure:runs"
@@ -23,7 +25,7 @@ class RedisBell:
     async def ring(self, text: str) -> None:
         """Wakes the others, if Redis is there."""
         try:
-            await self._redis.publish(CHANNEL, text)
+            await undisturbed(self._redis.publish(CHANNEL, text))
         except RedisError as exc:
             log.warning("the others cannot be woken: %s", exc)
 

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from perdure.runs.v1.run_pb2 import RunEvent, RunEvents
+from services.common.redis import undisturbed
 from services.runs.events.log import TAIL_S
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class RedisEventLog:
         """Writes an empty entry first, which shuts earlier attempts out, then reads. Nothing where Redis is away."""
         self._waiting.pop(run_id, None)
         try:
-            await self._redis.xadd(_key(run_id), {_BATCH: b""}, id=f"{attempt}-0")
+            await undisturbed(self._redis.xadd(_key(run_id), {_BATCH: b""}, id=f"{attempt}-0"))
         except RedisError as exc:
             log.warning("the log of %s cannot be taken over: %s", run_id, exc)
         return await self.read(run_id)
@@ -99,7 +100,9 @@ class RedisEventLog:
         cursor = "-"
         try:
             while True:
-                entries: Entries = await self._redis.xrange(_key(run_id), min=cursor, count=PAGE)  # type: ignore[assignment]
+                entries: Any = await undisturbed(
+                    self._redis.xrange(_key(run_id), min=cursor, count=PAGE)
+                )  # Any: as Entries
                 if not entries:
                     return events
                 events += _events(entries)
@@ -112,7 +115,7 @@ class RedisEventLog:
         """Waits on the stream. Where Redis is away, it only waits."""
         waited: Any = {_key(run_id): cursor}  # Any: dict is invariant in its key
         try:
-            answer: Any = await self._redis.xread(waited, count=PAGE, block=int(TAIL_S * 1000))
+            answer: Any = await undisturbed(self._redis.xread(waited, count=PAGE, block=int(TAIL_S * 1000)))
         except RedisError:
             await asyncio.sleep(TAIL_S)
             return [], cursor
@@ -130,7 +133,8 @@ class RedisEventLog:
             entry: Any = {_BATCH: RunEvents(events=events).SerializeToString()}  # Any: dict is invariant in its key
             pipeline.xadd(_key(run_id), entry, id=f"{events[0].attempt}-{events[0].seq}")
             pipeline.expire(_key(run_id), KEPT_S)
-        for (run_id, _), result in zip(batches, (await pipeline.execute(raise_on_error=False))[::2], strict=True):
+        answers = await undisturbed(pipeline.execute(raise_on_error=False))
+        for (run_id, _), result in zip(batches, answers[::2], strict=True):
             if isinstance(result, ResponseError):
                 log.info("events of %s are refused: %s", run_id, result)
             elif isinstance(result, RedisError):

@@ -1,0 +1,92 @@
+"""Cancelling, at each point of a turn, from this replica and from another."""
+
+import asyncio
+
+import pytest
+
+from perdure.conversation.v1.message_pb2 import STOP_REASON_CANCELLED
+from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
+from tests.runs.fake_services import call, says, tool
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_cancel_closes_the_call_to_the_model(world: World, replica: Replica, elsewhere: bool) -> None:
+    other = await world.replica()
+    world.router.script = [says("a", "b", gate=asyncio.Event())]
+    started = await replica.runs.start(world.request())
+    watching = asyncio.create_task(replica.watch(started.run.id))
+    await asyncio.sleep(0.2)
+
+    cancelled = await (other if elsewhere else replica).runs.cancel(ORGANIZATION, started.run.id)
+    events = await watching
+
+    assert (cancelled.status, cancelled.stop_reason) == ("cancelled", "cancelled")
+    assert [event.WhichOneof("event") for event in events] == ["started", "delta", "step_discarded", "ended"]
+    assert events[-1].ended.stop_reason == STOP_REASON_CANCELLED
+    await eventually(lambda: world.router.cancelled == 1)
+    assert world.agents.texts(world.conversation) == []
+    again = await replica.watch(started.run.id)
+    assert [event.WhichOneof("event") for event in again] == ["started", "ended"]
+
+
+async def test_cancel_kills_running_tools_and_keeps_committed_steps(world: World, replica: Replica) -> None:
+    world.agents.tools = [tool("quick"), tool("endless")]
+
+    async def behave(request: object) -> str:
+        if request.tool_id == "tool-endless":  # type: ignore[attr-defined]
+            await asyncio.Event().wait()
+        return "ok"
+
+    world.tools.behaviour = behave
+    world.router.script = [says(calls=[call("quick", "c1")]), says(calls=[call("endless", "c2")])]
+    started = await replica.runs.start(world.request())
+    await eventually(lambda: "c2" in world.tools.executed)
+
+    await replica.runs.cancel(ORGANIZATION, started.run.id)
+    events = await replica.watch(started.run.id)
+
+    assert events[-1].ended.steps == 1
+    assert events[-1].ended.usage.total_tokens == 15
+    await eventually(lambda: world.tools.cancelled == 1)
+    assert len(await replica.runs.steps.of_run(ORGANIZATION, started.run.id)) >= 1
+
+
+async def test_cancel_of_a_run_whose_owner_is_dead_ends_it(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    world.router.script = [says("a", "b", gate=asyncio.Event())]
+    started = await first.runs.start(world.request())
+    await asyncio.sleep(0.2)
+    await first.die()
+
+    await replica.runs.cancel(ORGANIZATION, started.run.id)
+    events = await replica.watch(started.run.id)
+
+    assert [event.WhichOneof("event") for event in events] == ["started", "ended"]
+    assert events[-1].ended.stop_reason == STOP_REASON_CANCELLED
+
+
+async def test_a_run_that_has_ended_stays_as_it_is(world: World, replica: Replica) -> None:
+    started = await replica.runs.start(world.request())
+    await replica.watch(started.run.id)
+
+    assert (await replica.runs.cancel(ORGANIZATION, started.run.id)).status == "completed"
+
+
+async def test_cancel_without_an_active_run_denies_what_waits(world: World, replica: Replica) -> None:
+    world.agents.tools = [tool("careful", requires_approval=True)]
+    world.router.script = [says(calls=[call("careful")])]
+    started = await replica.runs.start(world.request())
+    await replica.watch(started.run.id)
+
+    assert await replica.runs.cancel_conversation(ORGANIZATION, world.conversation) == [started.run.id]
+
+
+async def test_deleting_an_active_run_ends_its_turn(world: World, replica: Replica) -> None:
+    world.router.script = [says("a", "b", gate=asyncio.Event())]
+    started = await replica.runs.start(world.request())
+
+    await replica.runs.delete(ORGANIZATION, started.run.id)
+
+    assert world.agents.turns[started.run.id].outcome is not None
+    second = await replica.runs.start(world.request())
+    assert (await replica.watch(second.run.id))[-1].ended.steps == 1

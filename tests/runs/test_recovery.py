@@ -1,0 +1,178 @@
+"""What happens when processes die, hang or stop."""
+
+import asyncio
+
+from sqlalchemy import text
+
+from perdure.conversation.v1.message_pb2 import ROLE_USER
+from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
+from tests.runs.fake_services import call, says, tool
+
+
+async def declare_dead(replica: Replica) -> None:
+    """As if five seconds had passed since the last stamp."""
+    async with replica.engine.begin() as connection:
+        await connection.execute(text("UPDATE runs.replicas SET heartbeat_at = heartbeat_at - interval '1 minute'"))
+
+
+async def killed_while_streaming(world: World, first: Replica) -> tuple[str, int]:
+    """A run whose owner died with two deltas shown; its id, and the last number that a watcher saw."""
+    world.router.script = [says("lost", " words", "never", gate=asyncio.Event())]
+    started = await first.runs.start(world.request())
+    seen = 0
+    async for batch in first.runs.watch(ORGANIZATION, started.run.id, 0):
+        seen = batch[-1].seq
+        if seen == 3:
+            break
+    await asyncio.sleep(0.1)  # the log is written every 50 ms
+    await first.die()
+    await declare_dead(first)
+    return started.run.id, seen
+
+
+async def test_a_dead_owners_run_is_taken_over(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    run_id, seen = await killed_while_streaming(world, first)
+
+    run = await replica.wait_for(run_id, lambda run: run.is_final)
+
+    assert (run.status, run.attempt, run.losses, run.steps) == ("completed", 2, 1, 1)
+    assert world.agents.texts(world.conversation) == ["done"]
+    assert len(world.agents.texts(world.conversation, ROLE_USER)) == 1
+    rest = await replica.watch(run_id, seen)
+    assert [event.WhichOneof("event") for event in rest] == ["step_discarded", "delta", "ended"]
+    assert all(event.seq > seen for event in rest)
+
+
+async def test_a_replay_leaves_out_what_was_discarded(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    run_id, _ = await killed_while_streaming(world, first)
+    await replica.wait_for(run_id, lambda run: run.is_final)
+
+    events = await replica.watch(run_id)
+
+    assert [event.WhichOneof("event") for event in events] == ["started", "delta", "ended"]
+    assert events[1].delta.text == "done"
+
+
+async def test_a_finished_model_call_and_finished_tools_are_not_repeated(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    world.agents.tools = [tool("quick"), tool("stuck"), tool("safe", idempotent=True)]
+    stuck = asyncio.Event()
+
+    async def behave(request: object) -> str:
+        if request.call_id in ("c2", "c3") and len(world.tools.executed) <= 3:  # type: ignore[attr-defined]
+            await stuck.wait()
+        return "ok"
+
+    world.tools.behaviour = behave
+    world.router.script = [says(calls=[call("quick", "c1"), call("stuck", "c2"), call("safe", "c3")])]
+    started = await first.runs.start(world.request())
+    await until_noted(first, started.run.id)
+    await first.die()
+    await declare_dead(first)
+
+    run = await replica.wait_for(started.run.id, lambda run: run.is_final)
+
+    assert run.status == "completed"
+    assert len(world.router.requests) == 2
+    assert sorted(world.tools.executed) == ["c1", "c2", "c3", "c3"]
+    values = [
+        part.tool_return.value for message in world.agents.histories[world.conversation] for part in message.parts
+    ]
+    assert "interrupted" in values[values.index("ok") + 1]
+    assert run.usage.total_tokens == 30
+
+
+async def until_noted(replica: Replica, run_id: str) -> None:
+    """Until the ledger has the result of one call."""
+    statement = text("SELECT count(*) FROM runs.tool_calls WHERE run_id = :id AND result IS NOT NULL")
+    async with asyncio.timeout(10):
+        while True:
+            async with replica.engine.begin() as connection:
+                if (await connection.execute(statement, {"id": run_id})).scalar() == 1:
+                    return
+            await asyncio.sleep(0.02)
+
+
+async def test_a_step_committed_in_the_moment_of_death_is_told_by_the_next_owner(
+    world: World, replica: Replica
+) -> None:
+    first = await world.replica()
+    world.agents.lose_answer.add("CommitStep")
+    world.agents.tools = [tool("quick")]
+    world.router.script = [says(calls=[call("quick", "c1")])]
+    started = await first.runs.start(world.request())
+    await eventually(lambda: "CommitStep" in world.agents.calls)
+    await asyncio.sleep(0.1)
+    await first.die()
+    await declare_dead(first)
+
+    run = await replica.wait_for(started.run.id, lambda run: run.is_final)
+    events = await replica.watch(started.run.id)
+
+    assert (run.status, run.steps) == ("completed", 2)
+    assert world.tools.executed == ["c1"]
+    assert [event.WhichOneof("event") for event in events] == ["started", "delta", "message", "delta", "ended"]
+
+
+async def test_a_run_that_kills_its_owners_is_given_up(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    run_id, _ = await killed_while_streaming(world, first)
+    async with replica.engine.begin() as connection:
+        await connection.execute(text("UPDATE runs.runs SET losses = 2 WHERE id = :id"), {"id": run_id})
+
+    run = await replica.wait_for(run_id, lambda run: run.is_final)
+
+    assert run.status == "failed"
+    assert run.failure is not None
+    assert "given up" in run.failure.detail
+    assert world.router.requests[1:] == []
+
+
+async def test_an_old_owner_cannot_write_after_a_takeover(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    gate = asyncio.Event()
+    world.router.script = [says("old", " words", gate=gate)]
+    started = await first.runs.start(world.request())
+    await asyncio.sleep(0.2)
+    async with first.engine.begin() as connection:
+        await connection.execute(text("UPDATE runs.runs SET owner = 'nobody' WHERE id = :id"), {"id": started.run.id})
+
+    run = await replica.wait_for(started.run.id, lambda run: run.is_final)
+    gate.set()
+    await asyncio.sleep(0.2)
+
+    assert run.attempt == 2
+    assert world.agents.texts(world.conversation) == ["done"]
+    events = await replica.watch(started.run.id)
+    assert [event.delta.text for event in events if event.HasField("delta")] == ["done"]
+
+
+async def test_a_stopping_process_hands_its_runs_over_without_a_jump(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    world.router.script = [says("a", "b", gate=asyncio.Event())]
+    started = await first.runs.start(world.request())
+    await asyncio.sleep(0.2)
+
+    await first.process.drain(0.1)
+
+    run = await replica.wait_for(started.run.id, lambda run: run.is_final)
+    assert (run.status, run.losses, run.attempt) == ("completed", 0, 2)
+    rest = await replica.watch(started.run.id, 2)
+    assert [event.seq for event in rest] == [3, 4, 5]
+
+
+async def test_runs_above_the_slots_wait_for_one(world: World) -> None:
+    replica = await world.replica(slots=1)
+    gate = asyncio.Event()
+    world.router.script = [says("a", "b", gate=gate)]
+    first = await replica.runs.start(world.request())
+    second = await replica.runs.start(world.request(conversation_id="conv-other"))
+    waiting = await replica.wait_for(second.run.id, lambda run: run.owner is None)
+
+    gate.set()
+
+    assert waiting.status == "running"
+    assert (await replica.watch(first.run.id))[-1].ended.steps == 1
+    assert (await replica.watch(second.run.id))[-1].ended.steps == 1

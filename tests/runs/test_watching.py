@@ -1,0 +1,130 @@
+"""Watching runs: on any replica, from any number on, live and afterwards."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import event as engine_events
+
+from perdure.runs.v1.run_pb2 import RunEvent
+from services.common.redis import connect
+from services.runs.records import RunFilter, StepFilter
+from services.runs.watching import RunNotFound
+from tests.runs.conftest import ORGANIZATION, Replica, World
+from tests.runs.fake_services import call, says, tool
+
+
+def told(events: list[RunEvent]) -> list[tuple[int, str, str]]:
+    return [(event.seq, event.WhichOneof("event") or "", event.delta.text) for event in events]
+
+
+async def test_two_replicas_see_the_same_live(world: World, replica: Replica) -> None:
+    other = await world.replica()
+    gate = asyncio.Event()
+    world.router.script = [says("a", "b", "c", gate=gate)]
+    started = await replica.runs.start(world.request())
+    watching = [asyncio.create_task(each.watch(started.run.id)) for each in (replica, other)]
+    await asyncio.sleep(0.3)
+
+    gate.set()
+    here, there = await asyncio.gather(*watching)
+
+    assert told(here) == told(there)
+    assert [event.seq for event in here] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("after_seq", [0, 1, 2, 3, 4, 99])
+async def test_a_replay_begins_after_any_number(world: World, replica: Replica, after_seq: int) -> None:
+    world.router.script = [says("a", "b")]
+    started = await replica.runs.start(world.request())
+    everything = await replica.watch(started.run.id)
+
+    rest = await replica.watch(started.run.id, after_seq)
+
+    assert told(rest) == [each for each in told(everything) if each[0] > after_seq] or told(rest) == told(
+        everything[-1:]
+    )
+
+
+async def test_a_watcher_that_leaves_changes_nothing(world: World, replica: Replica) -> None:
+    gate = asyncio.Event()
+    world.router.script = [says("a", "b", gate=gate)]
+    started = await replica.runs.start(world.request())
+    async for _ in replica.runs.watch(ORGANIZATION, started.run.id, 0):
+        break
+
+    gate.set()
+
+    assert (await replica.watch(started.run.id))[-1].ended.steps == 1
+
+
+async def test_a_log_that_redis_lost_is_made_again(world: World, replica: Replica) -> None:
+    world.agents.tools = [tool("quick")]
+    world.router.script = [says("I will", calls=[call("quick")]), says("and", " so")]
+    started = await replica.runs.start(world.request())
+    before = await replica.watch(started.run.id)
+    redis = connect(world.redis_url)
+    await asyncio.sleep(0.1)
+    await redis.delete(f"perdure:events:{started.run.id}")
+    await redis.aclose()
+
+    after = await replica.watch(started.run.id)
+    nothing_new = await replica.watch(started.run.id, before[-2].seq)
+
+    assert [event.WhichOneof("event") for event in after] == ["started", "message", "message", "message", "ended"]
+    assert after[-1].ended == before[-1].ended
+    assert [event.WhichOneof("event") for event in nothing_new] == ["ended"]
+
+
+async def test_without_redis_one_replica_streams_and_replays(world: World) -> None:
+    replica = await world.replica(with_redis=False)
+
+    started = await replica.runs.start(world.request())
+    live = await replica.watch(started.run.id)
+
+    assert told(await replica.watch(started.run.id)) == told(live)
+
+
+async def test_an_unknown_run_is_not_found(replica: Replica) -> None:
+    with pytest.raises(RunNotFound):
+        await replica.watch("run-unknown")
+
+
+async def test_a_one_step_turn_takes_two_statements(world: World, replica: Replica) -> None:
+    await replica.watch(
+        (await replica.runs.start(world.request())).run.id
+    )  # the agent of the conversation is known now
+    statements: list[str] = []
+
+    def note(conn: object, cursor: object, statement: str, *rest: object) -> None:
+        if "replicas" not in statement:
+            statements.append(statement)
+
+    engine_events.listen(replica.engine.sync_engine, "before_cursor_execute", note)
+    await replica.watch((await replica.runs.start(world.request())).run.id)
+
+    assert [" ".join(statement.split())[:18] for statement in statements] == [
+        "INSERT INTO runs.r",
+        "WITH saved AS ( IN",
+    ]
+
+
+async def test_runs_and_steps_page_in_both_directions(world: World, replica: Replica) -> None:
+    ids = []
+    for _ in range(3):
+        started = await replica.runs.start(world.request())
+        await replica.watch(started.run.id)
+        ids.append(started.run.id)
+    here = RunFilter(conversation_id=world.conversation)
+
+    newest = await replica.runs.list(ORGANIZATION, replace(here, limit=2))
+    older = await replica.runs.list(ORGANIZATION, replace(here, after=newest[-1].id))
+    newer = await replica.runs.list(ORGANIZATION, replace(here, before=ids[0], limit=1))
+    steps = await replica.runs.list_steps(ORGANIZATION, StepFilter(run_id=ids[0]))
+
+    assert [run.id for run in newest] == [ids[2], ids[1]]
+    assert [run.id for run in older] == [ids[0]]
+    assert [run.id for run in newer] == [ids[1]]
+    assert [(step.status, step.usage.total_tokens, step.model.handle) for step in steps] == [
+        ("success", 15, "fake/model")
+    ]
