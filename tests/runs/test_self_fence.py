@@ -1,0 +1,38 @@
+"""A process that cannot stamp stops its turns."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+from services.runs.records import Claimed
+from services.runs.recovery import heartbeat
+from services.runs.recovery.heartbeat import Heartbeat, Pulse
+from tests.runs.conftest import Replica, World, eventually
+from tests.runs.fake_services import says
+
+
+class SilentDatabase:
+    """Answers no heartbeat."""
+
+    async def beat(self, mine: Collection[str], delivered: Collection[str]) -> Pulse:
+        return await asyncio.Event().wait()  # type: ignore[return-value]  # never returns
+
+    async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
+        return []
+
+    async def leave(self) -> None: ...
+
+    async def reset(self) -> None: ...
+
+
+async def test_turns_stop_after_three_seconds_without_a_stamp(world: World, replica: Replica) -> None:
+    world.router.script = [says("a", "b", gate=asyncio.Event())]
+    started = await replica.runs.start(world.request())
+    fence = Heartbeat(SilentDatabase(), replica.runs.turns, replica.runs.bell)
+
+    beating = asyncio.create_task(fence.run())
+    await eventually(lambda: world.router.cancelled == 1)
+    beating.cancel()
+
+    assert heartbeat.FENCE_S < 5  # others take runs over after five seconds
+    run = await replica.wait_for(started.run.id, lambda run: run.is_final)
+    assert (run.attempt, run.status) == (2, "completed")
