@@ -68,6 +68,8 @@ class Watching:
             events, cursor = await self.event_log.tail(run.id, cursor)
             if events:
                 yield events
+                if events[-1].HasField("ended"):
+                    return
             elif self.find_feed(run.id) is not None or (await self._get(run.organization_id, run.id)).is_final:
                 return
 

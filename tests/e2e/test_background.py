@@ -1,6 +1,7 @@
 """Runs that go on whoever watches, and can be watched again from any event on, on any replica."""
 
 import asyncio
+import time
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from tests.e2e.vendors import Vendors
 from tests.e2e.ways import ended, join, last_run
 
 REPLICAS = 2
+AT_ONCE_S = 0.5  # seconds; less than any pause that the server makes between two looks
 SLOW = "Reply with 40 words [[fake: inter_token_ms=25]]"
 FORTY_WORDS = " ".join(f"w{number}" for number in range(40))
 
@@ -138,3 +140,16 @@ async def test_pings_can_be_left_out(http: httpx.AsyncClient, agent: AgentState)
     events = await read_stream(http, f"/v1/agents/{agent.id}/messages/stream", body)
 
     assert "ping" not in kinds(events)
+
+
+async def test_a_stream_is_closed_at_its_end_on_every_replica(
+    http: httpx.AsyncClient, client: AsyncLetta, agent: AgentState
+) -> None:
+    for number in range(2 * REPLICAS):
+        run = await client.agents.messages.create_async(agent.id, input=f"Hello {number}")
+        async with open_stream(http, f"/v1/runs/{run.id}/stream", {}) as events:
+            async for event in events:
+                if event.kind == DONE:
+                    ended_at = time.monotonic()
+
+        assert time.monotonic() - ended_at < AT_ONCE_S
