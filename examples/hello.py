@@ -38,7 +38,7 @@ def main() -> None:
     print(*(message.content for message in answer.messages if message.message_type == "assistant_message"))
 
     request = 'call tool roll_dice with {"num_sides": 6}'
-    for event in client.agents.messages.stream(agent.id, input=request, stream_tokens=True):
+    for event in client.agents.messages.create(agent.id, input=request, streaming=True, stream_tokens=True):
         if event.message_type == "assistant_message":
             print(event.content, end="", flush=True)
         elif event.message_type == "tool_return_message":

@@ -64,6 +64,7 @@ async def test_the_example_for_the_sdk_runs_as_it_stands(stack: Stack) -> None:
 
     assert "You said: Hello!" in printed
     assert "[the tool returned " in printed
+    assert "Warning" not in printed
 
 
 async def test_the_example_for_grpc_runs_as_it_stands(stack: Stack) -> None:
