@@ -13,8 +13,8 @@ from typing import Any
 
 STOP_TIMEOUT_S = 15.0  # seconds a process has to stop by itself before it is killed
 FIRST_BACKOFF_S = 0.25  # seconds before the first restart; doubles with each restart that does not last
-LAST_BACKOFF_S = 15.0  # seconds
-STABLE_AFTER_S = 30.0  # seconds of life after which a process counts as healthy again
+LAST_BACKOFF_S = 5.0  # seconds
+STABLE_AFTER_S = 5.0  # seconds of life after which a process counts as healthy again: longer than any start
 POLL_S = 0.05  # seconds between two looks at whether a process is ready
 LOG_LIMIT_BYTES = 10 * 1024 * 1024  # a longer log is set aside at the next start
 PR_SET_PDEATHSIG = 1  # prctl(2)

@@ -1,6 +1,7 @@
 """Asking the model for a step."""
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -28,8 +29,8 @@ from services.runs.turns.progress import Progress
 from services.runs.turns.prompt import build_prompt
 
 MAX_COMPACTIONS = 3  # times that one step makes room in the window before it gives up
-MAX_INTERRUPTIONS = 8  # times that one step outlives the router's going away
-PAUSE_S = 0.5  # seconds before the router is asked again; a restart takes about two
+PATIENCE_S = 30.0  # seconds that one step waits for a router that went away; a restart takes about two
+PAUSE_S = 0.5  # seconds before the router is asked again
 
 
 class Asker:
@@ -42,7 +43,8 @@ class Asker:
 
     async def ask(self, run: Run, request: RunRequest, progress: Progress) -> Draft:
         """The model's answer. Raises what the router raises, or `ContextWindowExceeded`."""
-        compactions = interruptions = 0
+        compactions = 0
+        give_up = math.inf  # set when the router is missed for the first time
         if not request.override_model and 0 < progress.agent.context_window < progress.context_tokens:
             await self._compact(run, progress, cause=OutOfRange("The conversation is over the context window."))
         while True:
@@ -53,8 +55,8 @@ class Asker:
                 if is_overflow(error) and compactions < MAX_COMPACTIONS:
                     compactions += 1
                     await self._compact(run, progress, cause=error)
-                elif is_interruption(error) and interruptions < MAX_INTERRUPTIONS:
-                    interruptions += 1
+                elif is_interruption(error) and time.monotonic() < give_up:
+                    give_up = min(give_up, time.monotonic() + PATIENCE_S)
                     await asyncio.sleep(PAUSE_S)
                 else:
                     raise _too_large(error) if is_overflow(error) else error from error
