@@ -19,16 +19,20 @@ from services.common.database import Database, open_engine
 from services.common.redis import connect
 from services.common.rest import rest_handlers
 from services.common.server import run, serve
+from services.runs.callbacks.callbacks import Callbacks
+from services.runs.callbacks.clients import CallbackClient
 from services.runs.clients import AgentsClient, RouterClient, ToolsClient
 from services.runs.config import Config
 from services.runs.events.log import EventLog, MemoryEventLog
 from services.runs.recovery.active_turns import ActiveTurns
 from services.runs.recovery.bell import Bell, SilentBell
 from services.runs.recovery.heartbeat import Heartbeat
+from services.runs.rest.callbacks import render_callback
 from services.runs.rest.operations import RunRest
 from services.runs.runs import Runs
 from services.runs.servicer import RunServicer
 from services.runs.store.bell import RedisBell
+from services.runs.store.callbacks import CallbackStore
 from services.runs.store.redis_log import RedisEventLog
 from services.runs.store.replicas import ReplicaStore
 from services.runs.store.runs import RunStore
@@ -55,7 +59,14 @@ class Process:
     """
 
     def __init__(
-        self, engine: AsyncEngine, channels: Channels, *, redis: "Redis | None", address: str, slots: int
+        self,
+        engine: AsyncEngine,
+        channels: Channels,
+        *,
+        redis: "Redis | None",
+        address: str,
+        slots: int,
+        allow_private_callbacks: bool,
     ) -> None:
         database, owner = Database(engine), str(uuid.uuid4())
         store, steps = RunStore(database), StepStore(database)
@@ -66,9 +77,22 @@ class Process:
         model = RouterClient(channels.llm_router)
         services = Services(self.agents, model, ToolsClient(channels.tools), steps, store)
         self._turns = ActiveTurns(services, event_log, bell, slots)
-        self._heartbeat = Heartbeat(ReplicaStore(engine, store, owner, address), self._turns, bell)
+        self._callback_client = CallbackClient(allow_private=allow_private_callbacks)
+        self._callbacks = Callbacks(CallbackStore(database), self.agents, self._callback_client, render_callback)
+        self._heartbeat = Heartbeat(ReplicaStore(engine, store, owner, address), self._turns, bell, self._callbacks)
         watching = Watching(store, steps, self.agents, event_log, self._turns.feed)
-        self.runs = Runs(store, steps, self.agents, model, self._turns, self._heartbeat, watching, bell, owner)
+        self.runs = Runs(
+            store,
+            steps,
+            self.agents,
+            model,
+            self._turns,
+            self._heartbeat,
+            watching,
+            bell,
+            owner,
+            allow_private_callbacks=allow_private_callbacks,
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -83,13 +107,19 @@ class Process:
         """Lets turns end or reach a step's end, hands the rest over, and leaves."""
         await self._turns.drain(timeout_s)
         await self._stop_tasks()
+        await self._stop_callbacks()
         await self._heartbeat.leave()
 
     async def abandon(self) -> None:
         """Stops at once, without a word to anybody: others will find the runs."""
         await self._stop_tasks()
+        await self._stop_callbacks()
         await self._turns.abandon()
         await self._heartbeat.stop()
+
+    async def _stop_callbacks(self) -> None:
+        await self._callbacks.stop()
+        await self._callback_client.close()
 
     async def _stop_tasks(self) -> None:
         for task in self._tasks:
@@ -111,7 +141,14 @@ async def main() -> None:
         channels = Channels(*map(open_channel, (addresses.agents, addresses.llm_router, addresses.tools)))
         for channel in (channels.agents, channels.llm_router, channels.tools):
             stack.push_async_callback(channel.close)
-        process = Process(engine, channels, redis=redis, address=addresses.listen, slots=config.slots)
+        process = Process(
+            engine,
+            channels,
+            redis=redis,
+            address=addresses.listen,
+            slots=config.slots,
+            allow_private_callbacks=config.allow_private_callbacks,
+        )
         await process.start()
         await serve(addresses.listen, partial(_add_services, process), drain=partial(process.drain, config.drain_s))
 

@@ -10,7 +10,8 @@ class Config:
     """Where everything is, and how much this process takes on.
 
     `redis_url` empty: no Redis; then events are kept in memory, which is right for one replica. `slots` are turns
-    carried out at once. `drain_s` is how long turns may go on after SIGTERM, in seconds.
+    carried out at once. `drain_s` is how long turns may go on after SIGTERM, in seconds. `allow_private_callbacks`: the
+    ends of runs may be told to addresses that only this network reaches.
     """
 
     addresses: Addresses
@@ -18,14 +19,18 @@ class Config:
     redis_url: str
     slots: int
     drain_s: float
+    allow_private_callbacks: bool
 
     @classmethod
     def read(cls, environment: Environment) -> "Config":
-        """From DATABASE_URL, REDIS_URL, PERDURE_RUNS_SLOTS (1000) and PERDURE_RUNS_DRAIN_S (8)."""
+        """From DATABASE_URL, REDIS_URL, PERDURE_RUNS_SLOTS (1000), PERDURE_RUNS_DRAIN_S (8) and
+        PERDURE_ALLOW_PRIVATE_CALLBACKS (0).
+        """
         return cls(
             addresses=Addresses.read(environment),
             database_url=environment.text("DATABASE_URL"),
             redis_url=environment.variables.get("REDIS_URL", ""),
             slots=int(environment.number("PERDURE_RUNS_SLOTS", 1000, minimum=1)),
             drain_s=environment.number("PERDURE_RUNS_DRAIN_S", 8),
+            allow_private_callbacks=environment.flag("PERDURE_ALLOW_PRIVATE_CALLBACKS"),
         )

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from perdure.runs.v1.run_pb2 import RunEvent
-from services.common.errors import Conflict, NotFound
+from services.common.errors import Conflict, NotFound, Unprocessable
 from services.common.ids import new_id
+from services.runs.callbacks.urls import check_url
 from services.runs.ending import Ending
 from services.runs.records import ACTIVE_STATUSES, Claimed, Run, RunFilter, RunRequest, Started, Step, StepFilter
 from services.runs.recovery.active_turns import ActiveTurns
@@ -42,6 +43,14 @@ class ConversationBusy(Conflict):
         )
 
 
+class NothingSent(Unprocessable):
+    """A request without anything to begin a turn with."""
+
+    def __init__(self) -> None:
+        problem = "A run needs at least one message, or an answer to an approval request."
+        super().__init__([{"type": "missing", "loc": ["body", "messages"], "msg": problem}])
+
+
 class StepNotFound(NotFound):
     """There is no such step."""
 
@@ -59,13 +68,19 @@ class Runs:
     watching: Watching
     bell: Bell
     owner: str
+    allow_private_callbacks: bool
 
     async def start(self, request: RunRequest) -> Started:
         """Accepts a request: its run is stored, and its input is in the history.
 
-        A repeated request gets the run of the first. Raises `ConversationBusy`, what the agents service refuses with
-        and, for another model that nobody has, what the router does; then there is no run.
+        A repeated request gets the run of the first. Raises `NothingSent`, `BadCallbackUrl`, `ConversationBusy`, what
+        the agents service refuses with and, for another model that nobody has, what the router does; then there is no
+        run.
         """
+        if not request.input and not request.approvals:
+            raise NothingSent
+        if request.callback_url:
+            check_url(request.callback_url, allow_private=self.allow_private_callbacks)
         earlier = await self._find_repeated(request)
         if earlier is not None and not _is_tried_again(earlier, request):
             return Started(earlier, attached=True)

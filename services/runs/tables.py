@@ -32,7 +32,8 @@ def _usage_columns() -> list[Column[int]]:
 
 
 # `request` is a serialised perdure.runs.v1.StartRunRequest. `owner` NULL: waiting in the queue. `losses` counts owners
-# that died. `last_seq` is the number of the last event, where an owner has let the run go or ended it.
+# that died. `last_seq` is the number of the last event, where an owner has let the run go or ended it. The callback is
+# sent from `callback_due_at` on, once the run has ended; NULL: there is none, or nothing more will be tried.
 runs = Table(
     "runs",
     metadata,
@@ -55,6 +56,8 @@ runs = Table(
     Column("callback_sent_at", DateTime(timezone=True)),
     Column("callback_status_code", Integer),
     Column("callback_error", Text),
+    Column("callback_due_at", DateTime(timezone=True)),
+    Column("callback_attempts", Integer, nullable=False, server_default="0"),
     Column("owner", Text),
     Column("attempt", Integer, nullable=False),
     Column("losses", Integer, nullable=False, server_default="0"),
@@ -82,6 +85,7 @@ runs = Table(
     Index("runs_of_conversation", "organization_id", "conversation_id", "created_at", "id"),
     # The sweep looks over all organisations.
     Index("runs_active_by_owner", "owner", postgresql_where=ACTIVE),
+    Index("runs_by_callback", "callback_due_at", postgresql_where=text("callback_due_at IS NOT NULL")),
 )
 
 # `completion` is the assistant message as a serialised perdure.conversation.v1.Message: only of steps in the ledger.

@@ -78,14 +78,23 @@ class World:
     stack: AsyncExitStack
     conversation: str = field(default_factory=lambda: new_id("conv"))
 
-    async def replica(self, *, slots: int = 100, with_redis: bool = True) -> Replica:
+    async def replica(
+        self, *, slots: int = 100, with_redis: bool = True, allow_private_callbacks: bool = True
+    ) -> Replica:
         engine = open_engine(self.postgres_url, pool_size=5)
         self.stack.push_async_callback(engine.dispose)
         redis = connect(self.redis_url) if with_redis else None
         if redis is not None:
             self.stack.push_async_callback(redis.aclose)
         channels = Channels(self.channel, self.channel, self.channel)
-        process = Process(engine, channels, redis=redis, address="test", slots=slots)
+        process = Process(
+            engine,
+            channels,
+            redis=redis,
+            address="test",
+            slots=slots,
+            allow_private_callbacks=allow_private_callbacks,
+        )
         await process.start()
         self.stack.push_async_callback(process.abandon)
         return Replica(process, engine)

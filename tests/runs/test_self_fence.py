@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 
-from services.runs.records import Claimed
+from services.runs.records import Claimed, Run
 from services.runs.recovery import heartbeat
 from services.runs.recovery.heartbeat import Heartbeat, Pulse
 from tests.runs.conftest import Replica, World, eventually
@@ -19,6 +19,9 @@ class SilentDatabase:
     async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
         return []
 
+    async def claim_callbacks(self, limit: int) -> Sequence[Run]:
+        return []
+
     async def leave(self) -> None: ...
 
     async def reset(self) -> None: ...
@@ -27,7 +30,7 @@ class SilentDatabase:
 async def test_turns_stop_after_three_seconds_without_a_stamp(world: World, replica: Replica) -> None:
     world.router.script = [says("a", "b", gate=asyncio.Event())]
     started = await replica.runs.start(world.request())
-    fence = Heartbeat(SilentDatabase(), replica.runs.turns, replica.runs.bell)
+    fence = Heartbeat(SilentDatabase(), replica.runs.turns, replica.runs.bell, replica.runs.heartbeat.callbacks)
 
     beating = asyncio.create_task(fence.run())
     await eventually(lambda: world.router.cancelled == 1)

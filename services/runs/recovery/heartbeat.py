@@ -1,4 +1,7 @@
-"""The heartbeat of this process: it stamps, hears of runs that are not ours any more, and takes lost ones."""
+"""The heartbeat of this process: it stamps, hears of runs that are not ours any more, and takes lost ones.
+
+Callbacks that are due are found with it, too.
+"""
 
 import asyncio
 import logging
@@ -8,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from services.runs.records import Claimed
+from services.runs.callbacks.callbacks import Callbacks
+from services.runs.records import Claimed, Run
 from services.runs.recovery.active_turns import ActiveTurns
 from services.runs.recovery.bell import QUEUE, Bell
 
@@ -35,6 +39,9 @@ class Replicas(Protocol):
     async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
         """Runs that wait or whose owner died, now ours."""
 
+    async def claim_callbacks(self, limit: int) -> Sequence[Run]:
+        """Runs whose callbacks are due, for this process to send."""
+
     async def leave(self) -> None:
         """This process owns nothing any more."""
 
@@ -49,6 +56,7 @@ class Heartbeat:
     replicas: Replicas
     turns: ActiveTurns
     bell: Bell
+    callbacks: Callbacks
     delivered: set[str] = field(default_factory=set)
     _sooner: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -107,6 +115,8 @@ class Heartbeat:
             for claimed in await self.replicas.claim(self.turns.run_ids, free):
                 log.info("takes %s over, attempt %d", claimed.run.id, claimed.run.attempt)
                 self.turns.start(claimed)
+        if self.callbacks.free_slots:
+            self.callbacks.start(await self.replicas.claim_callbacks(self.callbacks.free_slots))
 
     async def _reset(self) -> None:
         try:

@@ -10,7 +10,7 @@ from perdure.conversation.v1.message_pb2 import Message
 from perdure.runs.v1.run_pb2 import RunEnded, RunError, RunEvent
 from services.common.errors import Json, PerdureError
 from services.common.pieces import Shown, render_pieces
-from services.runs.rest.events import EventRenderer, is_answer, print_stop_reason, print_usage
+from services.runs.rest.events import EventRenderer, is_shown, print_stop_reason, print_usage
 from services.runs.rest.silence import mark_silence
 
 PING_AFTER_S = 20.0  # seconds of silence before a stream gets a ping
@@ -74,7 +74,7 @@ def _answer(committed: list[Message], ended: RunEnded, shown: Shown, *, late: bo
         raise TurnFailed(ended.error)
     answer: dict[str, Any] = {  # Any: pieces are JSON objects
         "messages": [
-            piece for message in committed if is_answer(message, shown) for piece in render_pieces(message, shown)
+            piece for message in committed if is_shown(message, shown) for piece in render_pieces(message, shown)
         ],
         "stop_reason": print_stop_reason(ended),
         "usage": print_usage(ended),

@@ -65,7 +65,7 @@ class EventRenderer:
     def _pieces(self, event: RunEvent, after_seq: int) -> Iterator[bytes]:
         for offset, piece in enumerate(render_pieces(event.message, self._unfiltered)):
             self._last_seq = event.seq + offset
-            if self._last_seq > after_seq and is_answer(event.message, self._shown) and self._wanted(piece):
+            if self._last_seq > after_seq and is_shown(event.message, self._shown) and self._wanted(piece):
                 yield _data({**piece, "seq_id": self._last_seq})
 
     def _delta(self, event: RunEvent) -> bytes:
@@ -126,7 +126,7 @@ class EventRenderer:
         return types is None or piece["message_type"] in types or piece["message_type"] in _ALWAYS_SHOWN
 
 
-def is_answer(message: Message, shown: Shown) -> bool:
+def is_shown(message: Message, shown: Shown) -> bool:
     """Whether a message is shown to the sender: a summary of earlier messages only when asked for."""
     return message.role != ROLE_SUMMARY or shown.summaries
 

@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.runs.records import Claimed
+from services.runs.records import Claimed, Run
 from services.runs.recovery.heartbeat import Pulse
+from services.runs.store.callbacks import claim_callbacks
 from services.runs.store.runs import RunStore
 
 # Stamps, notes what was delivered, and tells which of our runs have ended elsewhere or belong to another by now.
@@ -46,6 +47,10 @@ class ReplicaStore:
     async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
         """Runs that wait or whose owner died, now ours: one statement."""
         return await self._runs.claim(await self._connect(), self._owner, mine, limit)
+
+    async def claim_callbacks(self, limit: int) -> Sequence[Run]:
+        """Runs whose callbacks are due, for this process to send: one statement."""
+        return await claim_callbacks(await self._connect(), limit)
 
     async def leave(self) -> None:
         """Takes the row away: this process owns nothing any more. One statement."""

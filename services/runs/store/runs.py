@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, and_, bindparam, func, literal, or_, select, text, tuple_, update
+from sqlalchemy import Row, Text, and_, bindparam, case, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,8 +20,9 @@ from services.runs.tables import replicas, runs
 RETRY_WINDOW = text("interval '10 minutes'")  # how long a client that lost its answer may come back for it
 STALE = text("interval '5 seconds'")  # five missed heartbeats: the owner is dead
 
-_COLUMNS = [column for column in runs.c if column.name not in ("request", "request_hash", "claimed_at", "delivered_at")]
-_SHOWN = [*_COLUMNS, runs.c.delivered_at.is_not(None).label("delivered")]
+_UNSEEN = ("request", "request_hash", "claimed_at", "delivered_at", "callback_due_at", "callback_attempts")
+_COLUMNS = [column for column in runs.c if column.name not in _UNSEEN]
+SHOWN = [*_COLUMNS, runs.c.delivered_at.is_not(None).label("delivered")]
 _ACTIVE = runs.c.status.in_(ACTIVE_STATUSES)
 
 _AGENT_OF_CONVERSATION = (
@@ -41,6 +42,7 @@ _INSERT = (
         agent_id=func.coalesce(func.nullif(bindparam("known_agent_id"), ""), _AGENT_OF_CONVERSATION, ""),
         created_at=func.clock_timestamp(),
         claimed_at=func.clock_timestamp(),
+        callback_due_at=case((bindparam("callback_url", type_=Text).is_not(None), func.clock_timestamp())),
         **{
             name: bindparam(name)
             for name in (
@@ -63,9 +65,9 @@ _INSERT = (
         },
     )
     .on_conflict_do_nothing()
-    .returning(*_SHOWN)
+    .returning(*SHOWN)
 )
-_GET = select(*_SHOWN).where(runs.c.organization_id == bindparam("organization_id"), runs.c.id == bindparam("id"))
+_GET = select(*SHOWN).where(runs.c.organization_id == bindparam("organization_id"), runs.c.id == bindparam("id"))
 
 # The steps and the end of a run in one statement. A status that is final already stays; the counts are the owner's.
 _IS_FINAL = "runs.status NOT IN ('created', 'running')"
@@ -156,7 +158,7 @@ class RunStore:
         in_conversation = and_(runs.c.conversation_id == request.conversation_id, or_(same_otid, same_request))
         same_id = and_(literal(bool(request.request_id)), runs.c.request_id == request.request_id)
         statement = (
-            select(*_SHOWN)
+            select(*SHOWN)
             .where(runs.c.organization_id == request.organization_id, or_(same_id, in_conversation))
             .order_by(runs.c.created_at.desc())
             .limit(1)
@@ -165,21 +167,21 @@ class RunStore:
 
     async def find_by_otid(self, organization_id: str, conversation_id: str, otid: str) -> Run | None:
         """The conversation's latest run whose input had this otid."""
-        statement = select(*_SHOWN).where(
+        statement = select(*SHOWN).where(
             runs.c.organization_id == organization_id, runs.c.conversation_id == conversation_id, runs.c.otid == otid
         )
         return await self._first(statement.order_by(runs.c.created_at.desc()).limit(1))
 
     async def find_active(self, organization_id: str, conversation_id: str) -> Run | None:
         """The run that a conversation is busy with."""
-        statement = select(*_SHOWN).where(
+        statement = select(*SHOWN).where(
             runs.c.organization_id == organization_id, runs.c.conversation_id == conversation_id, _ACTIVE
         )
         return await self._first(statement)
 
     async def list(self, organization_id: str, wanted: RunFilter) -> Sequence[Run]:
         """Runs in the order of their creation."""
-        statement = select(*_SHOWN).where(runs.c.organization_id == organization_id, *_conditions(wanted))
+        statement = select(*SHOWN).where(runs.c.organization_id == organization_id, *_conditions(wanted))
         for cursor, forward in ((wanted.after, True), (wanted.before, False)):
             if cursor:
                 statement = statement.where(_beyond(organization_id, cursor, rising=wanted.ascending is forward))
@@ -208,7 +210,7 @@ class RunStore:
                 failure=asdict(ending.failure) if ending.failure else None,
                 completed_at=func.clock_timestamp(),
             )
-            .returning(*_SHOWN)
+            .returning(*SHOWN)
         )
         return await self._first(statement)
 
@@ -269,7 +271,7 @@ class RunStore:
                 status="running",
                 claimed_at=func.clock_timestamp(),
             )
-            .returning(*_SHOWN, runs.c.request)
+            .returning(*SHOWN, runs.c.request)
         )
         return [_claimed(row) for row in await connection.execute(taken)]
 

@@ -1,0 +1,218 @@
+"""The ends of runs, told to those who asked for it: a real HTTP server hears them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+from sqlalchemy import text
+
+from services.common.errors import ResourceExhausted
+from services.runs.callbacks.callbacks import Delivery
+from services.runs.callbacks.clients import CallbackClient
+from services.runs.callbacks.urls import BadCallbackUrl, check_url, is_public
+from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
+from tests.runs.fake_services import fails, says
+from tests.runs.test_recovery import declare_dead
+
+
+@dataclass
+class Listener:
+    """Answers with each of `statuses` in turn, then with 200. `held` holds its answers back."""
+
+    url: str = ""
+    heard: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON
+    statuses: list[int] = field(default_factory=list)
+    held: asyncio.Event | None = None
+
+    async def hear(self, request: web.Request) -> web.Response:
+        self.heard.append(await request.json())
+        if self.held is not None:
+            await self.held.wait()
+        return web.Response(status=self.statuses.pop(0) if self.statuses else 200)
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[Listener]:
+    heard = Listener()
+    app = web.Application()
+    app.router.add_post("/ended", heard.hear)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    heard.url = f"http://127.0.0.1:{runner.addresses[0][1]}/ended"
+    yield heard
+    await runner.cleanup()
+
+
+async def make_due(replica: Replica) -> None:
+    """As if the pause before another try were over."""
+    async with replica.engine.begin() as connection:
+        await connection.execute(text("UPDATE runs.runs SET callback_due_at = callback_due_at - interval '1 hour'"))
+
+
+async def test_the_end_of_a_run_is_told_once(world: World, replica: Replica, listener: Listener) -> None:
+    await world.replica()  # another process that looks for callbacks
+    world.router.script = [says("Hello", " there")]
+
+    started = await replica.runs.start(world.request(callback_url=listener.url))
+    run = await replica.wait_for(started.run.id, lambda run: run.callback_sent_at is not None)
+    await make_due(replica)
+    await replica.wait_for((await replica.runs.start(world.request())).run.id, lambda run: run.is_final)
+
+    (told,) = listener.heard
+    assert told["run_id"] == run.id
+    assert told["status"] == "completed"
+    assert told["completed_at"].endswith("Z")
+    assert [piece["content"] for piece in told["metadata"]["result"]["messages"]] == ["Hello there"]
+    assert (run.callback_status_code, run.callback_error) == (200, None)
+
+
+async def test_a_failed_run_is_told_with_its_error(world: World, replica: Replica, listener: Listener) -> None:
+    error = ResourceExhausted("slow down")
+    error.reason = "LLM_RATE_LIMIT"
+    world.router.script = [fails(error)]
+
+    await replica.runs.start(world.request(callback_url=listener.url))
+    await eventually(lambda: bool(listener.heard))
+
+    assert listener.heard[0]["status"] == "failed"
+    assert "slow down" in listener.heard[0]["metadata"]["error"]
+
+
+async def test_a_cancelled_run_is_told(world: World, replica: Replica, listener: Listener) -> None:
+    world.router.script = [says("never", gate=asyncio.Event())]
+    started = await replica.runs.start(world.request(callback_url=listener.url))
+
+    await replica.runs.cancel(ORGANIZATION, started.run.id)
+    await eventually(lambda: bool(listener.heard))
+
+    assert listener.heard[0]["status"] == "cancelled"
+
+
+async def test_the_end_is_told_though_the_owner_died(world: World, replica: Replica, listener: Listener) -> None:
+    first = await world.replica()
+    world.router.script = [says("lost", gate=asyncio.Event()), says("whole")]
+    started = await first.runs.start(world.request(callback_url=listener.url))
+    await eventually(lambda: bool(world.router.requests))
+    await first.die()
+    await declare_dead(first)
+
+    await eventually(lambda: bool(listener.heard))
+
+    assert listener.heard[0]["run_id"] == started.run.id
+    assert [piece["content"] for piece in listener.heard[0]["metadata"]["result"]["messages"]] == ["whole"]
+
+
+async def test_a_process_that_dies_while_it_tells_leaves_it_to_others(
+    world: World, replica: Replica, listener: Listener
+) -> None:
+    listener.held = asyncio.Event()
+    started = await replica.runs.start(world.request(callback_url=listener.url))
+    await eventually(lambda: bool(listener.heard))
+    await replica.die()
+    listener.held.set()
+
+    other = await world.replica()
+    await make_due(other)
+    run = await other.wait_for(started.run.id, lambda run: run.callback_sent_at is not None)
+
+    assert run.callback_status_code == 200
+    assert len(listener.heard) == 2
+
+
+async def test_an_answer_of_trouble_is_followed_by_another_try(
+    world: World, replica: Replica, listener: Listener
+) -> None:
+    listener.statuses = [503]
+    started = await replica.runs.start(world.request(callback_url=listener.url))
+    failed = await replica.wait_for(started.run.id, lambda run: run.callback_status_code is not None)
+    await make_due(replica)
+    run = await replica.wait_for(started.run.id, lambda run: run.callback_sent_at is not None)
+
+    assert (failed.callback_status_code, failed.callback_sent_at) == (503, None)
+    assert failed.callback_error == "The answer was 503."
+    assert (run.callback_status_code, run.callback_error) == (200, None)
+    assert len(listener.heard) == 2
+
+
+async def test_tries_come_to_an_end(world: World, replica: Replica, listener: Listener) -> None:
+    listener.statuses = [500] * 20
+    await replica.runs.start(world.request(callback_url=listener.url))
+
+    async with asyncio.timeout(20):
+        while len(listener.heard) < 6:
+            await make_due(replica)
+            await asyncio.sleep(0.05)
+    await replica.wait_for((await replica.runs.start(world.request())).run.id, lambda run: run.is_final)
+
+    assert len(listener.heard) == 6
+    async with replica.engine.begin() as connection:
+        due = await connection.execute(text("SELECT 1 FROM runs.runs WHERE callback_due_at IS NOT NULL"))
+        assert due.first() is None
+
+
+async def test_a_refusal_is_final(world: World, replica: Replica, listener: Listener) -> None:
+    listener.statuses = [404]
+
+    started = await replica.runs.start(world.request(callback_url=listener.url))
+    run = await replica.wait_for(started.run.id, lambda run: run.callback_sent_at is not None)
+
+    assert (run.callback_status_code, run.callback_error) == (404, "The answer was 404.")
+
+
+async def test_a_private_address_is_refused_where_it_is_not_allowed(world: World, listener: Listener) -> None:
+    replica = await world.replica(allow_private_callbacks=False)
+
+    with pytest.raises(BadCallbackUrl, match="callback_url"):
+        await replica.runs.start(world.request(callback_url=listener.url))
+
+    assert await replica.runs.find_active(ORGANIZATION, world.conversation) is None
+
+
+async def test_a_name_of_a_private_address_is_not_called(listener: Listener) -> None:
+    client = CallbackClient(allow_private=False)
+
+    delivery = await client(listener.url.replace("127.0.0.1", "localhost"), b"{}")
+    await client.close()
+
+    assert delivery == Delivery(error="localhost has no public address.")
+    assert listener.heard == []
+
+
+async def test_an_address_where_nobody_listens_is_an_error() -> None:
+    client = CallbackClient(allow_private=True)
+
+    delivery = await client("http://127.0.0.1:1/ended", b"{}")
+    await client.close()
+
+    assert delivery.status_code is None
+    assert delivery.error
+    assert not delivery.is_final
+
+
+@pytest.mark.parametrize("url", ["ftp://example.com/", "example.com/ended", "http://", "http://[::1", "http://a:port/"])
+def test_only_http_urls_are_taken(url: str) -> None:
+    with pytest.raises(BadCallbackUrl):
+        check_url(url, allow_private=True)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "10.1.2.3", "169.254.169.254", "[::1]", "[fd00::1]"])
+def test_hosts_of_this_network_are_only_taken_where_allowed(host: str) -> None:
+    check_url(f"https://{host}/ended", allow_private=True)
+
+    with pytest.raises(BadCallbackUrl):
+        check_url(f"https://{host}/ended", allow_private=False)
+
+
+def test_public_hosts_are_taken() -> None:
+    check_url("https://example.com:8443/ended", allow_private=False)
+    check_url("http://8.8.8.8/", allow_private=False)
+
+
+@pytest.mark.parametrize("address", ["::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "224.0.0.1", "fe80::1%eth0"])
+def test_disguised_private_addresses_are_not_public(address: str) -> None:
+    assert not is_public(address)
