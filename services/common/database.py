@@ -1,6 +1,7 @@
 """Postgres: engines and migrations. One database, one schema per service."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -8,13 +9,20 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from services.common.errors import Unavailable
 
 SERVICES = ("agents", "runs", "tools")  # those with a schema
 POOL_SIZE = 10  # connections per process
 POOL_OVERFLOW = 10  # more of them in a burst
 STATEMENT_TIMEOUT_MS = 60_000  # no statement of ours takes longer; a stuck one must not hold its locks for ever
 _MIGRATION_LOCK = 7_310_422_901  # any number that is ours: one migration at a time
+
+# SQLSTATEs of a server that starts, stops or is full. https://www.postgresql.org/docs/18/errcodes-appendix.html
+_OUTAGES = ("57P01", "57P02", "57P03", "53300")
 
 Transaction: TypeAlias = AsyncConnection  # what domain code passes on from store to store
 
@@ -42,9 +50,33 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction: commits at the end of the block, rolls back when it raises."""
-        return self._engine.begin()
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: commits at the end of the block, rolls back when it raises.
+
+        Raises `DatabaseAway`; when it does at the commit, nobody knows whether it went through.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except (DBAPIError, OSError, PoolTimeout) as exc:
+            if not is_outage(exc):
+                raise
+            raise DatabaseAway from exc
+
+
+class DatabaseAway(Unavailable):
+    """Postgres cannot be reached, or has no connection to spare."""
+
+    def __init__(self) -> None:
+        super().__init__("The database cannot be reached just now. Try again.", retry_after_s=1)
+
+
+def is_outage(exc: Exception) -> bool:
+    """Whether the database is to blame, not the statement: the same may go through later."""
+    if not isinstance(exc, DBAPIError):
+        return True
+    return exc.connection_invalidated or getattr(exc.orig, "sqlstate", None) in _OUTAGES
 
 
 async def migrate(url: str) -> None:
