@@ -55,6 +55,11 @@ class RunRequest:
     retry_count: int = 0
 
     @property
+    def has_input(self) -> bool:
+        """Whether it brings anything to the conversation. The retry of a run that failed does not."""
+        return bool(self.input or self.approvals)
+
+    @property
     def otid(self) -> str:
         """The client's id of the input: that of its first message that has one."""
         return next((message.otid for message in self.input if message.otid), "")
@@ -65,7 +70,7 @@ class Failure:
     """What went wrong in a run.
 
     `type` is the public error_type; `reason` that of the service that failed (LLM_OVERLOADED, CONTEXT_WINDOW_EXCEEDED,
-    …); `http_status` suits a JSON answer.
+    …); `http_status` suits a JSON answer. `before_input`: the conversation did not take the run's input.
     """
 
     type: str
@@ -74,6 +79,7 @@ class Failure:
     reason: str
     http_status: int
     stop_reason: StopReason = "error"
+    before_input: bool = False
 
 
 @dataclass(frozen=True)

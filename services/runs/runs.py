@@ -25,6 +25,7 @@ from services.runs.turns.turn import CANCELLED, STATUSES
 from services.runs.watching import RunNotFound, Watching
 
 TRIES = 3  # times that a run is stored anew when what stood in its way ended in that moment
+ALREADY_ANSWERED = "ALREADY_ANSWERED"  # the reason with which the agents service names the run that gave the answers
 MAX_WAITING = 20  # runs of an agent, the newest, that are asked whether they wait for an approval
 
 
@@ -77,23 +78,23 @@ class Runs:
         the agents service refuses with and, for another model that nobody has, what the router does; then there is no
         run.
         """
-        if not request.input and not request.approvals:
+        if not request.has_input:
             raise NothingSent
         if request.callback_url:
             check_url(request.callback_url, allow_private=self.allow_private_callbacks)
         earlier = await self._find_repeated(request)
         if earlier is not None and not _is_tried_again(earlier, request):
             return Started(earlier, attached=True)
-        if earlier is not None:
-            request = replace(request, input=(), approvals=())  # they are in the history already
         if request.override_model:
             await self.model.check(request.organization_id, request.override_model)
+        is_known = earlier is not None and _took_input(earlier)
+        brought = replace(request, input=(), approvals=()) if is_known else request
         for _ in range(TRIES):
-            claimed = await self._insert(request)
+            claimed = await self._insert(brought, sent=request)
             if claimed is not None:
-                return Started(await self._begin(claimed), attached=False)
+                return await self._begin(claimed)
             earlier = await self._find_repeated(request)
-            if earlier is not None:
+            if earlier is not None and not _is_tried_again(earlier, request):
                 return Started(earlier, attached=True)
             active = await self.find_active(request.organization_id, request.conversation_id)
             if active is not None:
@@ -106,6 +107,10 @@ class Runs:
         Of an event that stands for several numbers, some of which are above, the whole is given. Raises `RunNotFound`.
         """
         return self.watching.watch(organization_id, run_id, after_seq)
+
+    def watch_whole(self, organization_id: str, run_id: str) -> AsyncIterator[Sequence[RunEvent]]:
+        """One batch when the run has ended: its answer as whole messages, and the last event. Raises `RunNotFound`."""
+        return self.watching.watch_whole(organization_id, run_id)
 
     async def get(self, organization_id: str, run_id: str) -> Run:
         """One run. Raises `RunNotFound`."""
@@ -176,11 +181,11 @@ class Runs:
             return await self.store.find_repeated(request)
         return None
 
-    async def _insert(self, request: RunRequest) -> Claimed | None:
+    async def _insert(self, request: RunRequest, *, sent: RunRequest) -> Claimed | None:
         run_id = new_id("run")
         self.turns.reserve(run_id)
         try:
-            run = await self.store.insert(run_id, request, self.owner)
+            run = await self.store.insert(run_id, request, self.owner, sent=sent)
         except BaseException:
             self.turns.unreserve(run_id)
             raise
@@ -189,11 +194,22 @@ class Runs:
             return None
         return Claimed(run, request)
 
-    async def _begin(self, claimed: Claimed) -> Run:
-        """Begins the turn; a caller that goes away meanwhile does not stop it."""
+    async def _begin(self, claimed: Claimed) -> Started:
+        """Begins the turn; a caller that goes away meanwhile does not stop it.
+
+        Answers to an approval request that a completed run brought before get that run.
+        """
         active = self.turns.start(claimed)
-        await asyncio.shield(active.accepted)
-        return active.turn.run
+        try:
+            await asyncio.shield(active.accepted)
+        except Conflict as refusal:
+            if refusal.reason != ALREADY_ANSWERED:
+                raise
+            answering = await self.store.get(claimed.run.organization_id, refusal.metadata["run_id"])
+            if answering is None:
+                raise
+            return Started(answering, attached=True)
+        return Started(active.turn.run, attached=False)
 
     async def _cancel_all(self, organization_id: str, where: RunFilter) -> Sequence[str]:
         active = await self.store.list(organization_id, replace(where, statuses=ACTIVE_STATUSES))
@@ -206,5 +222,13 @@ class Runs:
 
 
 def _is_tried_again(earlier: Run, request: RunRequest) -> bool:
-    """Whether a client's retry is to run anew, as the first run failed. Named requests get what the first one got."""
-    return earlier.status == "failed" and not request.request_id and not (request.background and request.otid)
+    """Whether a client's retry is to run anew, as the first run failed. Named requests get what the first one got.
+
+    An answer that was cut off at its length limit is none of these: it is an answer.
+    """
+    return earlier.failure is not None and not request.request_id and not (request.background and request.otid)
+
+
+def _took_input(failed: Run) -> bool:
+    """Whether the input of a run that failed is in the history."""
+    return failed.failure is not None and not failed.failure.before_input

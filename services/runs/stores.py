@@ -10,8 +10,11 @@ from services.runs.records import Run, RunFilter, RunRequest, Step, StepFilter
 class RunStore(Protocol):
     """Runs."""
 
-    async def insert(self, run_id: str, request: RunRequest, owner: str | None) -> Run | None:
-        """A new run; None where its conversation has an active run or its request id was seen."""
+    async def insert(self, run_id: str, request: RunRequest, owner: str | None, *, sent: RunRequest) -> Run | None:
+        """A new run; None where its conversation has an active run or its request id was seen.
+
+        `sent` is the request as its client sent it, by which a repeated one is known.
+        """
 
     async def get(self, organization_id: str, run_id: str) -> Run | None:
         """One run."""

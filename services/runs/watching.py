@@ -9,7 +9,7 @@ from services.common.errors import NotFound
 from services.runs.events.feed import Feed
 from services.runs.events.log import START, EventLog
 from services.runs.events.numbers import last_number
-from services.runs.events.reconcile import replay, without_void
+from services.runs.events.reconcile import is_answer, replay, without_void
 from services.runs.records import Run
 from services.runs.turns.history import History
 from services.runs.turns.ledger import Ledger
@@ -54,6 +54,13 @@ class Watching:
                 new = seen.take(batch)
                 if new:
                     yield new
+
+    async def watch_whole(self, organization_id: str, run_id: str) -> AsyncIterator[Sequence[RunEvent]]:
+        """One batch when the run has ended: its answer as whole messages, and the last event. Raises `RunNotFound`."""
+        async for batch in self.watch(organization_id, run_id, 0):
+            if batch[-1].HasField("ended"):
+                stored = await self.history.messages(await self._get(organization_id, run_id))
+                yield [*(RunEvent(message=message) for message in stored if is_answer(message)), batch[-1]]
 
     async def _get(self, organization_id: str, run_id: str) -> Run:
         run = await self.runs.get(organization_id, run_id)

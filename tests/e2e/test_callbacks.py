@@ -37,6 +37,7 @@ async def test_the_end_of_an_asynchronous_run_is_told(
     url, bodies = told
 
     run = await client.agents.messages.create_async(agent.id, input="Hello", callback_url=url)
+    assert run.status == "created"
 
     body = await asyncio.wait_for(bodies.get(), timeout=20)
     assert (body["run_id"], body["status"]) == (run.id, "completed")

@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
-from perdure.conversation.v1.message_pb2 import ApprovalAnswer
+from perdure.conversation.v1.message_pb2 import ROLE_USER, ApprovalAnswer
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT, TOOL_KIND_MEMORY
 from perdure.llm_router.v1.llm_router_service_pb2 import FINISH_REASON_LENGTH
 from services.common.errors import NotFound, OutOfRange, ResourceExhausted, Unavailable
+from services.common.ids import new_id
 from services.runs.records import Skill
-from services.runs.runs import ConversationBusy
+from services.runs.runs import ConversationBusy, NothingSent
 from tests.runs.conftest import ORGANIZATION, Replica, World
 from tests.runs.fake_services import call, fails, says, tool, user
 
@@ -265,3 +266,42 @@ async def test_a_delivered_answer_is_not_joined(world: World, replica: Replica) 
     second = await replica.runs.start(world.request(retry_count=1))
 
     assert second.attached is False
+
+
+async def test_a_failed_run_that_is_sent_again_brings_its_input_once(world: World, replica: Replica) -> None:
+    error = Unavailable("down")
+    error.reason = "LLM_UNAVAILABLE"
+    world.router.script = [fails(error), fails(error), says("at last")]
+
+    runs = [await finished(replica, world, retry_count=tries) for tries in range(3)]
+
+    assert [run.status for run in runs] == ["failed", "failed", "completed"]  # type: ignore[attr-defined]
+    assert world.agents.texts(world.conversation, ROLE_USER) == ["hello"]
+
+
+async def test_a_run_that_failed_before_its_input_was_taken_brings_it_again(world: World, replica: Replica) -> None:
+    world.agents.missing.add(world.conversation)
+    waiting = await replica.runs.store.insert(new_id("run"), world.request(), "a dead process", sent=world.request())
+    await replica.wait_for(waiting.id, lambda run: run.is_final)
+    world.agents.missing.clear()
+
+    run = await finished(replica, world, retry_count=1)
+
+    assert run.status == "completed"  # type: ignore[attr-defined]
+    assert world.agents.texts(world.conversation, ROLE_USER) == ["hello"]
+
+
+async def test_an_answer_that_was_cut_off_is_not_made_anew(world: World, replica: Replica) -> None:
+    world.router.script = [says("half of", finish=FINISH_REASON_LENGTH)]
+    first = await finished(replica, world)
+
+    again = await replica.runs.start(world.request(retry_count=1))
+
+    assert (again.run.id, again.attached) == (first.id, True)  # type: ignore[attr-defined]
+
+
+async def test_a_request_that_brings_nothing_is_refused(world: World, replica: Replica) -> None:
+    with pytest.raises(NothingSent):
+        await replica.runs.start(world.request(input=()))
+
+    assert world.agents.begins == []

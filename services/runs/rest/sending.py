@@ -1,6 +1,7 @@
 """The REST operations that send to an agent, follow the answer, and cancel it."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import orjson
 
@@ -49,10 +50,10 @@ class SendOperations:
     async def send_message_async(
         self, caller: Caller, query: queries.SendMessageAsyncQuery, body: bodies.AsyncSendRequest
     ) -> public.Run:
-        """A turn in the agent's own history that nobody waits for."""
+        """A turn in the agent's own history that nobody waits for. Its run is shown as it was accepted."""
         request = _request(caller, query.agent_id, body, run_type="send_message_async", agent_id=query.agent_id)
         started = await self._runs.start(request)
-        return print_run(started.run)
+        return print_run(started.run if started.attached else replace(started.run, status="created"))
 
     async def send_conversation_message(
         self, caller: Caller, query: queries.SendConversationMessageQuery, body: bodies.ConversationSendRequest
@@ -110,7 +111,11 @@ class SendOperations:
         request = _request(caller, conversation, body, run_type="send_message", agent_id=agent_id)
         started = await self._runs.start(request)
         run = started.run
-        chunks = answer_at_end(self._runs.watch(run.organization_id, run.id, 0), shown_for(run))
+        if started.attached:  # to a run whose own sender may have wanted its messages in pieces
+            events = self._runs.watch_whole(run.organization_id, run.id)
+        else:
+            events = self._runs.watch(run.organization_id, run.id, 0)
+        chunks = answer_at_end(events, shown_for(run))
         return Stream(JSON, self._delivering(run, chunks))
 
     async def _stream(
@@ -165,6 +170,7 @@ def _cancelled(run_ids: Sequence[str], where: str) -> dict[str, str]:
 def _request(
     caller: Caller, conversation: str, body: bodies.TurnRequest, *, run_type: str, agent_id: str
 ) -> RunRequest:
+    """`agent_id` is empty for a conversation of its own, whose runs are all of one type."""
     turn = read_input(body.new_messages)
     config = body.model_dump(mode="json", include=set(bodies.ShownAs.model_fields) | {"include_compaction_messages"})
     return RunRequest(
@@ -183,7 +189,7 @@ def _request(
         without_deltas=not getattr(body, "stream_tokens", False),
         request_id=caller.idempotency_key,
         background=isinstance(body, bodies.AsyncSendRequest) or getattr(body, "background", False),
-        run_type=run_type,
+        run_type=run_type if agent_id else "send_conversation_message",
         request_config=config,
         callback_url=getattr(body, "callback_url", None) or "",
         retry_count=caller.retry_count,

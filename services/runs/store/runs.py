@@ -105,12 +105,12 @@ class RunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert(self, run_id: str, request: RunRequest, owner: str | None) -> Run | None:
+    async def insert(self, run_id: str, request: RunRequest, owner: str | None, *, sent: RunRequest) -> Run | None:
         """A new run; None where its conversation has an active run or its request id was seen.
 
-        Without an agent in the request it gets that of the conversation's last run.
+        `sent` is the request as its client sent it, by which a repeated one is known. Without an agent in the request
+        the run gets that of the conversation's last run.
         """
-        proto = write_request(request)
         values = {
             "id": run_id,
             "organization_id": request.organization_id,
@@ -118,10 +118,10 @@ class RunStore:
             "known_agent_id": request.agent_id or agent_of(request.conversation_id),
             "conversation_id": request.conversation_id,
             "status": "running" if owner else "created",
-            "request": proto.SerializeToString(),
-            "request_hash": hash_request(proto),
+            "request": write_request(request).SerializeToString(),
+            "request_hash": hash_request(write_request(sent)),
             "request_id": request.request_id or None,
-            "otid": request.otid or None,
+            "otid": sent.otid or None,
             "background": request.background,
             "run_type": request.run_type,
             "request_config": dict(request.request_config),

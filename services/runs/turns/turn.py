@@ -142,7 +142,7 @@ class Turn:
         failure = describe_failure(error)
         outcome = await self._end(TurnEnd("failed", failure.stop_reason, failure.detail))
         if outcome.state == "failed":
-            self._failure = failure
+            self._failure = replace(failure, before_input=self._begun is None and self._claimed.request.has_input)
         return outcome
 
     async def _finish(self, outcome: Outcome) -> None:
