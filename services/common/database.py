@@ -35,6 +35,7 @@ def open_engine(url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
         max_overflow=POOL_OVERFLOW,
         pool_timeout=10,
         pool_use_lifo=True,
+        hide_parameters=True,  # errors of statements are logged, and parameters hold secrets and what people say
         connect_args={
             "server_settings": {
                 "statement_timeout": str(STATEMENT_TIMEOUT_MS),

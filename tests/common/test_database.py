@@ -46,3 +46,14 @@ async def test_a_wrong_statement_is_no_outage(postgres_url: str) -> None:
         async with Database(engine).begin() as tx:
             await tx.execute(text("SELECT nonsense"))
     await engine.dispose()
+
+
+async def test_the_error_of_a_statement_does_not_tell_its_parameters(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+
+    with pytest.raises(DBAPIError) as caught:
+        async with Database(engine).begin() as tx:
+            await tx.execute(text("SELECT nonsense WHERE 'x' = :secret"), {"secret": "s3cret"})
+
+    assert "s3cret" not in str(caught.value)
+    await engine.dispose()
