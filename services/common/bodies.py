@@ -1,14 +1,20 @@
 """JSON bodies: the pydantic models that `rest.proto` names, and what is wrong with a body in words."""
 
 import asyncio
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from services.common.errors import Json, Unprocessable
 
 LARGE_BODY_BYTES = 65_536  # bytes; reading more than this takes over a millisecond and leaves the event loop
+
+NUL_ESCAPE = b"\\u0000"  # JSON takes the character itself in no other form
+NUL_TYPE = "string_nul"
+NUL_PROBLEM = "The character NUL cannot be stored."
 
 
 def find_model(name: str) -> Any:
@@ -44,17 +50,33 @@ class BodyReader:
 
     def _validate(self, data: bytes) -> Any:
         try:
-            return self._adapter.validate_json(data)
+            body = self._adapter.validate_json(data)
         except ValidationError as exc:
-            raise Unprocessable(_problems(exc)) from exc
+            raise Unprocessable(problems_of(exc)) from exc
+        if NUL_ESCAPE in data and (places := list(_find_nul(from_json(data), ["body"]))):
+            raise Unprocessable([{"type": NUL_TYPE, "loc": place, "msg": NUL_PROBLEM} for place in places])
+        return body
 
 
-def _problems(error: ValidationError) -> list[Json]:
-    """One `{type, loc, msg}` per problem; `loc` begins with "body" and leads to the field."""
+def _find_nul(value: Any, place: list[str | int]) -> Iterator[list[str | int]]:
+    """Where strings or keys hold the character NUL."""
+    if isinstance(value, str) and "\0" in value:
+        yield place
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _find_nul(item, [*place, index])
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _find_nul(key, place)
+            yield from _find_nul(item, [*place, key])
+
+
+def problems_of(error: ValidationError, where: str = "body") -> list[Json]:
+    """One `{type, loc, msg}` per problem; `loc` begins with `where` and leads to the field."""
     return [
         {
             "type": problem["type"],
-            "loc": ["body", *problem["loc"]],
+            "loc": [where, *problem["loc"]],
             "msg": problem["msg"],
         }
         for problem in error.errors(include_url=False, include_context=False, include_input=False)

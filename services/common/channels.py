@@ -2,12 +2,14 @@
 
 import grpc
 
-from services.common.server import MAX_MESSAGE_BYTES
+from services.common.server import MAX_HEADERS_BYTES, MAX_MESSAGE_BYTES
 
 UNARY_TIMEOUT_S = 30.0  # seconds; the deadline of calls that only touch our own databases
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", MAX_HEADERS_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_HEADERS_BYTES),
     (
         "grpc.lb_policy_name",
         "round_robin",

@@ -1,16 +1,22 @@
 """Path and query parameters: defaults filled in and rules checked, as `rest.proto` writes them."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from perdure.options.v1 import rest_pb2 as options
+from services.common.bodies import NUL_PROBLEM, NUL_TYPE
 from services.common.errors import Json, Unprocessable
 from services.common.ids import is_id
 
 Problem = tuple[str, str]  # the type of the problem, and what to tell the caller
+
+NOT_UTF8 = "Text has to be UTF-8."
 
 _READ: dict[int, Any] = {  # how the text of a default becomes a value, by field type
     FieldDescriptor.CPPTYPE_STRING: str,
@@ -21,15 +27,42 @@ _READ: dict[int, Any] = {  # how the text of a default becomes a value, by field
 }
 
 
+def read_request(kind: type[Message], data: bytes, in_path: frozenset[str]) -> Message:
+    """The request with the parameters as they were sent. Raises `Unprocessable` for text that is not UTF-8."""
+    try:
+        return kind.FromString(data)
+    except DecodeError as exc:
+        names = [kind.DESCRIPTOR.fields_by_number[number].name for number in _not_utf8(data)]
+        raise Unprocessable([_problem(name, in_path, "string_unicode", NOT_UTF8) for name in names]) from exc
+
+
+def _not_utf8(data: bytes) -> Iterator[int]:
+    """The numbers of the fields that hold other bytes than text."""
+    fields = UnknownFieldSet(Empty.FromString(data))
+    for field in (fields[index] for index in range(len(fields))):
+        if not isinstance(field.data, bytes):
+            continue
+        try:
+            field.data.decode()
+        except UnicodeDecodeError:
+            yield field.field_number
+
+
 def check_parameters(request: Message, in_path: frozenset[str]) -> None:
     """Fills in defaults and raises `Unprocessable`, naming every parameter that breaks its rule."""
     problems: list[Json] = []
+    for field, value in request.ListFields():
+        if field.cpp_type == FieldDescriptor.CPPTYPE_STRING and "\0" in "".join(value):
+            problems.append(_problem(field.name, in_path, NUL_TYPE, NUL_PROBLEM))
     for field, rule in _rules(request.DESCRIPTOR):
-        where = "path" if field.name in in_path else "query"
         for kind, text in _check(request, field, rule):
-            problems.append({"type": kind, "loc": [where, field.name], "msg": text})
+            problems.append(_problem(field.name, in_path, kind, text))
     if problems:
         raise Unprocessable(problems)
+
+
+def _problem(name: str, in_path: frozenset[str], kind: str, text: str) -> Json:
+    return {"type": kind, "loc": ["path" if name in in_path else "query", name], "msg": text}
 
 
 @cache

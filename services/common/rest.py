@@ -16,7 +16,6 @@ import orjson
 from google.api import annotations_pb2
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc.aio import ServicerContext
 from pydantic import BaseModel
@@ -24,14 +23,15 @@ from pydantic import BaseModel
 from perdure.options.v1 import rest_pb2 as options
 from services.common.bodies import BodyReader, find_model
 from services.common.caller import Caller, read_caller
-from services.common.parameters import check_parameters
+from services.common.parameters import check_parameters, read_request
 
+NO_CONTENT = 204  # the HTTP status of an answer without a body; one with it would break the connection
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 # The query is the RPC's request message, the body its pydantic model: each method narrows them to its own.
 Operation = Callable[[Caller, Any, Any], Awaitable[Any]]
-Context = ServicerContext[Message, HttpBody]
+Context = ServicerContext[bytes, HttpBody]
 
 
 @dataclass(frozen=True)
@@ -51,35 +51,35 @@ def rest_handlers(service: ServiceDescriptor, operations: object) -> grpc.Generi
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
-def _handler(method: MethodDescriptor, operations: object) -> grpc.RpcMethodHandler[Message, HttpBody]:
+def _handler(method: MethodDescriptor, operations: object) -> grpc.RpcMethodHandler[bytes, HttpBody]:
     run: Operation = getattr(operations, snake_case(method.name))
     rules = method.GetOptions().Extensions[options.rest]
     reader = BodyReader(find_model(rules.body), optional=rules.body_optional) if rules.body else None
     in_path = path_parameters(method)
 
-    async def answer(request: Any, context: Context) -> Any:
+    kind = GetMessageClass(method.input_type)
+
+    async def answer(data: bytes, context: Context) -> Any:
+        request: Any = read_request(kind, data, in_path)  # Any: the RPC's own message
         check_parameters(request, in_path)
         body = await reader.read(request.body.data) if reader else None
         answered = await run(read_caller(context.invocation_metadata()), request, body)
         if rules.status:
             await context.send_initial_metadata((("x-http-status", str(rules.status)),))
-        return answered
+        return b"" if rules.status == NO_CONTENT else answered
 
-    async def unary(request: Message, context: Context) -> HttpBody:
-        return HttpBody(content_type=JSON, data=print_json(await answer(request, context)))
+    async def unary(data: bytes, context: Context) -> HttpBody:
+        return HttpBody(content_type=JSON, data=print_json(await answer(data, context)))
 
-    async def stream(request: Message, context: Context) -> AsyncIterator[HttpBody]:
-        followed: Stream = await answer(request, context)
+    async def stream(data: bytes, context: Context) -> AsyncIterator[HttpBody]:
+        followed: Stream = await answer(data, context)
         async for chunk in followed.chunks:
             yield HttpBody(content_type=followed.content_type, data=chunk)
 
-    codec = {
-        "request_deserializer": GetMessageClass(method.input_type).FromString,
-        "response_serializer": HttpBody.SerializeToString,
-    }
+    # The request comes as bytes, so that what is wrong with them can be told.
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(stream, **codec)
-    return grpc.unary_unary_rpc_method_handler(unary, **codec)
+        return grpc.unary_stream_rpc_method_handler(stream, response_serializer=HttpBody.SerializeToString)
+    return grpc.unary_unary_rpc_method_handler(unary, response_serializer=HttpBody.SerializeToString)
 
 
 def path_parameters(method: MethodDescriptor) -> frozenset[str]:

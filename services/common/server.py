@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = (
     64 * 1024 * 1024
 )  # bytes; above the gateway's bound on bodies, so that the gateway's answer comes first
+MAX_HEADERS_BYTES = 61_440  # bytes; what the gateway takes from a service: an error travels in them
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

@@ -4,9 +4,10 @@ Beside the status travel `google.rpc.ErrorInfo` (for typed callers) and the head
 public answer: x-http-status, x-error-detail, x-should-retry, retry-after.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import grpc
 import orjson
@@ -17,7 +18,13 @@ from grpc.aio import AioRpcError, Metadata, ServicerContext
 from services.common import errors
 from services.common.errors import PerdureError
 
+log = logging.getLogger(__name__)
+
 DOMAIN = "perdure"
+MAX_ITEMS = 10  # of a list, such as the problems of a request
+MAX_TEXT_CHARS = 1000  # with MAX_ITEMS this stays below MAX_HEADERS_BYTES
+MAX_ESCAPED_CHARS = 200  # where a character may take twelve bytes
+RETRY_AFTER_S = 1.0  # seconds; a service that died is back by then
 _DETAILS = "grpc-status-details-bin"
 _BY_CODE: dict[grpc.StatusCode, type[PerdureError]] = {
     cls.code: cls
@@ -40,13 +47,13 @@ _BY_CODE: dict[grpc.StatusCode, type[PerdureError]] = {
 
 async def abort(context: ServicerContext, error: PerdureError) -> NoReturn:  # type: ignore[type-arg]  # any messages
     """Ends the call with the error."""
-    await context.abort(error.code, str(error), _metadata(error))
+    await context.abort(error.code, _fit(str(error)), _metadata(error))
 
 
 def _metadata(error: PerdureError) -> tuple[tuple[str, str | bytes], ...]:
     pairs: list[tuple[str, str | bytes]] = [
         ("x-http-status", str(error.http_status)),
-        ("x-error-detail", _ascii(error.body())),
+        ("x-error-detail", _ascii({key: _fit(value) for key, value in error.body().items()})),
         (_DETAILS, _status(error).SerializeToString()),
     ]
     if error.should_retry is not None:
@@ -68,10 +75,23 @@ def _escape(character: str) -> str:
 
 
 def _status(error: PerdureError) -> status_pb2.Status:
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    metadata = {key: _fit(value) for key, value in error.metadata.items()}
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
     detail = any_pb2.Any()
     detail.Pack(info)
-    return status_pb2.Status(code=error.code.value[0], message=str(error), details=[detail])
+    return status_pb2.Status(code=error.code.value[0], message=_fit(str(error)), details=[detail])
+
+
+def _fit(value: Any) -> Any:  # Any: JSON in, JSON of the same type out
+    """The value with long texts and lists cut, for it travels in headers."""
+    if isinstance(value, str):
+        longest = MAX_TEXT_CHARS if value.isascii() else MAX_ESCAPED_CHARS
+        return value if len(value) <= longest else f"{value[:longest]}…"
+    if isinstance(value, Mapping):
+        return {key: _fit(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [_fit(item) for item in value[:MAX_ITEMS]]
+    return value
 
 
 @contextmanager
@@ -84,20 +104,19 @@ def rpc_errors() -> Iterator[None]:
 
 
 def read_error(error: AioRpcError) -> PerdureError:
-    """The error that the other end raised.
+    """The error that the other end raised, or that gRPC made for want of another end.
 
     A call that we cancelled ourselves reads as an `Unavailable`; a cancelled task raises CancelledError, not this.
     """
     metadata = error.trailing_metadata() or Metadata()
     headers = {key: value for key, value in metadata if isinstance(value, str)}
-    body = orjson.loads(headers["x-error-detail"]) if "x-error-detail" in headers else {"detail": error.details() or ""}
+    if "x-error-detail" not in headers:
+        return _transport_error(error)
+    cls = _BY_CODE.get(error.code(), errors.Internal)
     info = _error_info(metadata)
-    cls = _BY_CODE.get(
-        error.code(),
-        errors.Unavailable if error.code() is grpc.StatusCode.CANCELLED else errors.Internal,
-    )
+    body = orjson.loads(headers["x-error-detail"])
     received = cls(
-        body.pop("detail", error.details() or ""),
+        body.pop("detail", ""),
         metadata=dict(info.metadata),
         extra=body,
         should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "")),
@@ -106,6 +125,16 @@ def read_error(error: AioRpcError) -> PerdureError:
     received.reason = info.reason or cls.reason
     received.http_status = int(headers.get("x-http-status", cls.http_status))
     return received
+
+
+def _transport_error(error: AioRpcError) -> PerdureError:
+    """For a call that came to no answer of ours; gRPC's own words name sockets, so they go to the log alone."""
+    log.warning("a call of another service failed: %s: %s", error.code(), error.details())
+    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+        return errors.Unavailable("A part of the server cannot be reached. Try again.", retry_after_s=RETRY_AFTER_S)
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return errors.DeadlineExceeded("A part of the server did not answer in time.")
+    return errors.Internal("A part of the server failed.")
 
 
 def _error_info(metadata: Metadata) -> error_details_pb2.ErrorInfo:

@@ -13,10 +13,10 @@ from grpc.aio import AioRpcError
 from perdure.runs.v1 import rest_pb2
 from services.common.caller import Caller
 from services.common.channels import open_channel
-from services.common.errors import Conflict, NotFound
+from services.common.errors import Conflict, NotFound, Unavailable
 from services.common.rest import JSON, Stream, rest_handlers
 from services.common.server import OPTIONS, ErrorInterceptor
-from services.common.status import read_error
+from services.common.status import MAX_ITEMS, RETRY_AFTER_S, read_error
 
 SERVICE = rest_pb2.DESCRIPTOR.services_by_name["RunRest"]
 STEP = "step-00000000-0000-4000-8000-000000000001"
@@ -88,6 +88,21 @@ async def test_a_bad_parameter_is_named(channel: grpc.aio.Channel) -> None:
     assert sorted(problem["loc"] for problem in received.detail) == [["query", "limit"], ["query", "order"]]
 
 
+async def test_text_that_is_not_utf8_is_named(channel: grpc.aio.Channel) -> None:
+    data = rest_pb2.ListStepsQuery(model="XX", order="asc", limit=3).SerializeToString().replace(b"XX", b"\xff\xfe")
+
+    with pytest.raises(AioRpcError) as caught:
+        await channel.unary_unary(f"/{SERVICE.full_name}/ListSteps")(data)  # type: ignore[arg-type]  # no serializer
+
+    assert read_error(caught.value).detail[0]["loc"] == ["query", "model"]  # type: ignore[index, call-overload]
+
+
+async def test_a_nul_in_a_parameter_is_named(channel: grpc.aio.Channel) -> None:
+    error = await failure(channel, "ListSteps", rest_pb2.ListStepsQuery(tags=["a", "b\0"]))
+
+    assert read_error(error).detail[0]["loc"] == ["query", "tags"]  # type: ignore[index, call-overload]
+
+
 async def test_a_bad_id_in_the_path_is_named(channel: grpc.aio.Channel) -> None:
     error = await failure(channel, "GetStep", rest_pb2.GetStepQuery(step_id="nonsense"))
 
@@ -128,6 +143,30 @@ async def test_text_outside_ascii_survives(channel: grpc.aio.Channel) -> None:
     received = read_error(await failure(channel, "GetStep", rest_pb2.GetStepQuery(step_id=STEP)))
 
     assert received.detail == f"There is no step {STEP} – none"
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "\N{GRINNING FACE}" * 100_000])
+async def test_an_error_about_a_long_text_arrives(channel: grpc.aio.Channel, text: str) -> None:
+    error = await failure(channel, "ListSteps", rest_pb2.ListStepsQuery(order=text))
+
+    assert read_error(error).detail[0]["loc"] == ["query", "order"]  # type: ignore[index, call-overload]
+
+
+async def test_of_many_problems_the_first_are_told(channel: grpc.aio.Channel) -> None:
+    body = HttpBody(data=orjson.dumps({"messages": [{"role": "robot", "content": "x"}] * 5000}))
+
+    error = await failure(channel, "SendMessageAsync", rest_pb2.SendMessageAsyncQuery(agent_id=AGENT, body=body))
+
+    assert len(read_error(error).detail) == MAX_ITEMS  # type: ignore[arg-type]
+
+
+async def test_a_service_that_is_away_is_told_in_our_words(tmp_path: Path) -> None:
+    async with open_channel(f"unix:{tmp_path}/nobody") as nobody:
+        received = read_error(await failure(nobody, "ListSteps", rest_pb2.ListStepsQuery()))
+
+    assert isinstance(received, Unavailable)
+    assert received.retry_after_s == RETRY_AFTER_S
+    assert str(tmp_path) not in str(received)
 
 
 async def test_what_is_not_ours_is_not_told(channel: grpc.aio.Channel) -> None:
