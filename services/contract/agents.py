@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from services.contract.audit import Audited
 from services.contract.blocks import Block, CreateBlock, Memory
 from services.contract.compaction import CompactionSettings
+from services.contract.counts import Count, PositiveCount
 from services.contract.folders import Folder
 from services.contract.groups import Group
 from services.contract.identities import Identity
@@ -120,8 +121,8 @@ class AgentFields(BaseModel):
     embedding: str | None = None
     llm_config: LlmConfig | None = None
     embedding_config: EmbeddingConfig | None = None
-    context_window_limit: int | None = None
-    max_tokens: int | None = None
+    context_window_limit: PositiveCount | None = None
+    max_tokens: PositiveCount | None = None
     reasoning: bool | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
@@ -138,8 +139,8 @@ class AgentFields(BaseModel):
     tool_exec_environment_variables: dict[str, str] | None = None
     enable_sleeptime: bool | None = None
     timezone: str | None = None
-    max_files_open: int | None = None
-    per_file_view_window_char_limit: int | None = None
+    max_files_open: Count | None = None
+    per_file_view_window_char_limit: Count | None = None
     project_id: str | None = None
     template_id: str | None = None
     base_template_id: str | None = None
@@ -157,8 +158,8 @@ class CreateAgent(AgentFields):
     include_base_tool_rules: bool | None = None
     initial_message_sequence: list[NewMessage] | None = None
     memory_variables: dict[str, str] | None = None
-    embedding_chunk_size: int | None = DEFAULT_EMBEDDING_CHUNK_SIZE
-    max_reasoning_tokens: int | None = None
+    embedding_chunk_size: PositiveCount | None = DEFAULT_EMBEDDING_CHUNK_SIZE
+    max_reasoning_tokens: Count | None = None
     enable_reasoner: bool | None = True
     message_buffer_autoclear: bool = False
 
@@ -169,7 +170,7 @@ class UpdateAgent(AgentFields):
     message_ids: list[MessageId] | None = None
     message_buffer_autoclear: bool | None = None
     last_run_completion: Timestamp | None = None
-    last_run_duration_ms: int | None = None
+    last_run_duration_ms: Count | None = None
     last_stop_reason: StopReason | None = None
 
 

@@ -1,22 +1,19 @@
 """Blocks: labelled pieces of memory that are part of an agent's prompt."""
 
-from typing import Annotated
+from pydantic import BaseModel
 
-from pydantic import BaseModel, Field
-
+from services.contract.counts import Count
 from services.contract.json_object import JsonObject
 from services.contract.timestamps import Timestamp
 
 DEFAULT_BLOCK_LIMIT = 100_000  # characters
-
-BlockLimit = Annotated[int, Field(ge=0)]
 
 
 class BlockFields(BaseModel):
     """What callers decide about a block, in the order in which it is printed."""
 
     value: str
-    limit: BlockLimit = DEFAULT_BLOCK_LIMIT
+    limit: Count = DEFAULT_BLOCK_LIMIT
     project_id: str | None = None
     template_name: str | None = None
     is_template: bool = False
@@ -53,7 +50,7 @@ class UpdateBlock(BaseModel):
     """What changes in a block: the fields that were sent."""
 
     value: str | None = None
-    limit: BlockLimit | None = None
+    limit: Count | None = None
     project_id: str | None = None
     template_name: str | None = None
     is_template: bool = False

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from services.contract.counts import Count
 from services.contract.model_settings import ModelSettings
 
 
@@ -14,6 +15,6 @@ class CompactionSettings(BaseModel):
     model_settings: ModelSettings | None = None
     prompt: str | None = None
     prompt_acknowledgement: bool = False
-    clip_chars: int | None = 50_000
+    clip_chars: Count | None = 50_000
     mode: Literal["all", "sliding_window", "self_compact_all", "self_compact_sliding_window"] = "sliding_window"
     sliding_window_percentage: Annotated[float, Field(gt=0, le=1)] = 0.3

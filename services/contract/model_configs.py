@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, FiniteFloat
 
+from services.contract.counts import Count, PositiveCount
 from services.contract.model_settings import (
     Effort,
     ReasoningEffort,
@@ -26,16 +27,16 @@ class LlmConfig(BaseModel):
     provider_name: str | None = None
     provider_category: ProviderCategory | None = None
     model_wrapper: str | None = None
-    context_window: int
+    context_window: PositiveCount
     put_inner_thoughts_in_kwargs: bool | None = False
     handle: str | None = None
-    temperature: float = 1.0
-    max_tokens: int | None = None
+    temperature: FiniteFloat = 1.0
+    max_tokens: PositiveCount | None = None
     enable_reasoner: bool = True
     reasoning_effort: ReasoningEffort | None = None
-    max_reasoning_tokens: int = 0
+    max_reasoning_tokens: Count = 0
     effort: Effort | None = None
-    frequency_penalty: float | None = None
+    frequency_penalty: FiniteFloat | None = None
     compatibility_type: Literal["gguf", "mlx"] | None = None
     verbosity: Verbosity | None = None
     tier: str | None = None
@@ -43,7 +44,7 @@ class LlmConfig(BaseModel):
     response_format: ResponseFormat | None = None
     strict: bool = False
     return_logprobs: bool = False
-    top_logprobs: int | None = None
+    top_logprobs: Count | None = None
     return_token_ids: bool = False
     tool_call_parser: str | None = None
 
@@ -54,10 +55,10 @@ class EmbeddingConfig(BaseModel):
     embedding_endpoint_type: str
     embedding_endpoint: str | None = None
     embedding_model: str
-    embedding_dim: int
-    embedding_chunk_size: int | None = DEFAULT_EMBEDDING_CHUNK_SIZE
+    embedding_dim: PositiveCount
+    embedding_chunk_size: PositiveCount | None = DEFAULT_EMBEDDING_CHUNK_SIZE
     handle: str | None = None
-    batch_size: int = 32
+    batch_size: PositiveCount = 32
     azure_endpoint: str | None = None
     azure_version: str | None = None
     azure_deployment: str | None = None

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, FiniteFloat
 
+from services.contract.counts import MAX_COUNT, Count, PositiveCount
 from services.contract.json_object import JsonObject
 
 Verbosity = Literal["low", "medium", "high"]
@@ -36,10 +37,10 @@ ResponseFormat = Annotated[TextFormat | JsonSchemaFormat | JsonObjectFormat, Fie
 class CommonSettings(BaseModel):
     """What every provider knows, in the order in which it is printed."""
 
-    max_output_tokens: int = Field(default=4096, ge=1)
+    max_output_tokens: PositiveCount = 4096
     parallel_tool_calls: bool = True
     provider_type: str
-    temperature: float = 0.7
+    temperature: FiniteFloat = 0.7
 
 
 class OpenAIReasoning(BaseModel):
@@ -71,14 +72,14 @@ class AnthropicThinking(BaseModel):
     """Whether an Anthropic model thinks, and for how many tokens."""
 
     type: Literal["enabled", "disabled"] = "enabled"
-    budget_tokens: int = 1024
+    budget_tokens: Count = 1024
 
 
 class AnthropicSettings(CommonSettings):
     """Settings of Anthropic's models."""
 
     provider_type: Literal["anthropic"] = "anthropic"
-    temperature: float = 1.0
+    temperature: FiniteFloat = 1.0
     thinking: AnthropicThinking = AnthropicThinking()
     response_format: ResponseFormat | None = None
     verbosity: Verbosity | None = None
@@ -90,13 +91,13 @@ class GeminiThinking(BaseModel):
     """Whether a Gemini model shows its thoughts, and for how many tokens it thinks."""
 
     include_thoughts: bool = True
-    thinking_budget: int = 1024
+    thinking_budget: int = Field(default=1024, ge=-1, le=MAX_COUNT)  # -1: as the model sees fit
 
 
 class GoogleSettings(CommonSettings):
     """What both of Google's services know. The format of the answer is called `response_schema` here."""
 
-    max_output_tokens: int = Field(default=65536, ge=1)
+    max_output_tokens: PositiveCount = 65536
     thinking_config: GeminiThinking = GeminiThinking()
     response_schema: ResponseFormat | None = None
 

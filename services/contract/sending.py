@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.contract.content import Content
+from services.contract.counts import EventNumber, PositiveCount
 from services.contract.json_object import JsonObject
 from services.contract.messages import Message, MessagePiece, MessageType
 from services.contract.new_messages import AnyNewMessage, NewMessage
@@ -44,7 +45,7 @@ class TurnRequest(ShownAs):
 
     messages: list[AnyNewMessage] | None = None
     input: Content | None = None
-    max_steps: int = Field(default=DEFAULT_MAX_STEPS, ge=1)
+    max_steps: PositiveCount = DEFAULT_MAX_STEPS
     enable_thinking: str | bool = True
     client_tools: list[ClientTool] | None = None
     client_skills: list[ClientSkill] | None = None
@@ -117,7 +118,7 @@ class FollowRequest(BaseModel):
     agent_id: str | None = None
     run_id: str | None = None
     otid: str | None = None
-    starting_after: int = 0
+    starting_after: EventNumber = 0
     include_pings: bool | None = True
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from services.contract.counts import Count
 from services.contract.json_object import JsonObject
 
 
@@ -68,7 +69,7 @@ class MaxCountRule(Rule):
     """The tool may be called this often in one turn."""
 
     type: Literal["max_count_per_step"] = "max_count_per_step"
-    max_count_limit: int
+    max_count_limit: Count
 
 
 class ParentRule(Rule):

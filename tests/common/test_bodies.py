@@ -1,0 +1,49 @@
+"""Bodies that no model can take."""
+
+import pytest
+
+from services.common.bodies import LARGE_BODY_BYTES, BodyReader
+from services.common.errors import Unprocessable
+from services.contract.agents import UpdateAgent
+
+READER = BodyReader(UpdateAgent, optional=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (rb'{"name": "a\u0000"}', ["body", "name"]),
+        (rb'{"metadata": {"a": ["b", {"c": "\u0000"}]}}', ["body", "metadata", "a", 1, "c"]),
+        (rb'{"metadata": {"\u0000": 1}}', ["body", "metadata"]),
+        (rb'{"nonsense": "\u0000"}', ["body", "nonsense"]),
+    ],
+)
+async def test_a_nul_is_refused_where_it_stands(body: bytes, where: list[str | int]) -> None:
+    with pytest.raises(Unprocessable) as raised:
+        await READER.read(body)
+
+    assert isinstance(raised.value.detail, list)
+    assert [problem["loc"] for problem in raised.value.detail] == [where]
+
+
+async def test_text_that_only_looks_like_a_nul_is_taken() -> None:
+    body = await READER.read(rb'{"description": "\\u0000"}')
+
+    assert body.description == r"\u0000"
+
+
+async def test_large_bodies_are_read_as_well() -> None:
+    text = "x" * LARGE_BODY_BYTES
+
+    body = await READER.read(b'{"description": "%s"}' % text.encode())
+
+    assert body.description == text
+
+
+@pytest.mark.parametrize("number", [-1, 2**31, 10**40])
+async def test_numbers_that_cannot_be_stored_are_refused(number: int) -> None:
+    with pytest.raises(Unprocessable) as raised:
+        await READER.read(b'{"max_files_open": %d}' % number)
+
+    assert isinstance(raised.value.detail, list)
+    assert raised.value.detail[0]["loc"] == ["body", "max_files_open"]
