@@ -21,6 +21,8 @@ DEFAULT_OUTPUT_TOKENS = 16_384  # tokens of an answer when the agent sets no bou
 _GEMINI_OUTPUT_TOKENS = 65_536  # Gemini's thoughts count as output: a smaller bound may leave nothing for the answer
 _CLOSED_WINDOW = 128_000  # tokens; the smallest of the large vendors' current models
 _OPEN_WINDOW = 32_768  # tokens; what servers of one's own commonly start with
+MAX_NAME_CHARS = 200
+_LEADS_AWAY = re.compile(r"[\s?#%\\]|(^|/)\.{1,2}(/|$)")  # names become part of providers' addresses
 _SEES = re.compile(r"vision|llava|pixtral|[-.:](vl|4v)\b", re.IGNORECASE)  # how models that see are named
 
 Listing = dict[str, ListedModel]
@@ -104,7 +106,7 @@ class Catalog:
 
     def _split(self, handle: str) -> tuple[Provider, str]:
         provider_name, _, name = handle.partition("/")
-        if not provider_name or not name:
+        if not provider_name or not 0 < len(name) <= MAX_NAME_CHARS or _LEADS_AWAY.search(name):
             raise MalformedHandle(handle)
         provider = self._providers.get(provider_name)
         if provider is None:

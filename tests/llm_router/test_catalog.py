@@ -54,6 +54,11 @@ async def test_an_open_provider_is_trusted_to_have_any_model(stub: LlmRouterServ
     assert (await resolve(stub, "mine/some/model:tag")).name == "some/model:tag"
 
 
+@pytest.mark.parametrize("handle", ["openai/../files", "openai/a b", "openai/a?b", "openai/" + "x" * 201])
+async def test_what_can_be_no_model_is_not_asked_for(stub: LlmRouterServiceStub, handle: str) -> None:
+    assert await reason_of_refusal(stub, handle) == "MALFORMED_HANDLE"
+
+
 @pytest.mark.parametrize("handle", ["openai/no-such-model", "anthropic/no-such-model", "google_ai/nope", "perdure/no"])
 async def test_a_model_that_its_provider_does_not_know_is_not_found(stub: LlmRouterServiceStub, handle: str) -> None:
     assert await reason_of_refusal(stub, handle) == "MODEL_NOT_FOUND"
