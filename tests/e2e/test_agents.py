@@ -38,6 +38,15 @@ async def test_a_new_agent_has_the_base_tools(client: AsyncLetta) -> None:
     await client.agents.delete(agent.id)
 
 
+@pytest.mark.parametrize("agent_type", ["memgpt_agent", "memgpt_v2_agent", "react_agent", "workflow_agent"])
+async def test_agents_of_older_types_answer(client: AsyncLetta, make_agent: MakeAgent, agent_type: Any) -> None:
+    agent = await make_agent(agent_type=agent_type)
+
+    answer = await send(client, agent.id, "Reply with the message 'Here I am'.")
+
+    assert answer.text == "Here I am"
+
+
 async def test_agents_are_found_by_tag_name_and_text(client: AsyncLetta, make_agent: MakeAgent, word: str) -> None:
     first = await make_agent(name=f"{word} One", tags=[word, "one"])
     second = await make_agent(name=f"{word} Two", tags=[word])

@@ -1,5 +1,6 @@
 """The messages with which an agent's own history begins."""
 
+import uuid
 from collections.abc import Sequence
 
 import orjson
@@ -19,7 +20,6 @@ from services.agents.agents.agent_types import REHEARSED_TYPES
 from services.agents.memory.prompt import local_time
 from services.agents.messages.drafts import Origin
 from services.common.errors import InvalidArgument
-from services.common.ids import new_id
 from services.contract.agents import AgentType
 from services.contract.content import TextPart
 from services.contract.new_messages import NewMessage
@@ -62,7 +62,8 @@ def _given(origin: Origin, sent: NewMessage) -> Message:
 def _rehearsal(origin: Origin, timezone: str) -> list[Message]:
     """A call of send_message with its return, and the first login: the form that the model is to follow."""
     time = local_time(origin.made_at, timezone)
-    call = ToolCall(id=new_id("call"), name="send_message", arguments=orjson.dumps({"message": _GREETING}).decode())
+    call_id = f"call_{uuid.uuid4().hex}"  # OpenAI takes at most 40 characters
+    call = ToolCall(id=call_id, name="send_message", arguments=orjson.dumps({"message": _GREETING}).decode())
     returned = ToolReturn(call_id=call.id, name=call.name, status=TOOL_STATUS_SUCCESS, value="OK", executed=True)
     login = {"type": "login", "last_login": "Never (first login)", "time": time}
     spoken = Message(role=ROLE_ASSISTANT, parts=[Part(reasoning=Reasoning(text=_THOUGHT)), Part(tool_call=call)])
