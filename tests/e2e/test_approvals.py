@@ -44,6 +44,16 @@ async def test_an_approved_call_is_made(http: httpx.AsyncClient, asking: tuple[A
     assert answer["stop_reason"]["stop_reason"] == "end_turn"
 
 
+async def test_a_rule_makes_calls_wait_too(client: AsyncLetta, make_agent: MakeAgent) -> None:
+    tool = await client.tools.upsert(source_code=ROLL_DICE)
+    agent = await make_agent(tool_ids=[tool.id], tool_rules=[{"type": "requires_approval", "tool_name": "roll_dice"}])
+
+    answer = await send(client, agent.id, 'call tool roll_dice with {"num_sides": 16}')
+
+    assert answer.stop_reason == "requires_approval"
+    assert answer.kinds == ["approval_request_message"]
+
+
 async def test_a_denied_call_is_not_made_and_the_model_learns_why(
     http: httpx.AsyncClient, asking: tuple[AgentState, str]
 ) -> None:

@@ -35,8 +35,12 @@ def read_agent(stored: LockedConversation) -> TurnAgent:
 
 
 def read_tools(stored: LockedConversation) -> list[ToolDefinition]:
-    """The agent's tools, in its order."""
-    return [ToolDefinition.FromString(definition) for definition in stored.tools]
+    """The agent's tools, in its order. Those that its rules name need approval, besides those that always do."""
+    asked_for = {rule["tool_name"] for rule in stored.tool_rules if rule["type"] == "requires_approval"}
+    tools = [ToolDefinition.FromString(definition) for definition in stored.tools]
+    for tool in tools:
+        tool.requires_approval = tool.requires_approval or tool.name in asked_for
+    return tools
 
 
 def read_environment(stored: LockedConversation, decrypt: Decrypt) -> dict[str, str]:
