@@ -175,7 +175,9 @@ def _system(message: Message, _: Shown) -> Iterator[Piece]:
     yield header(message, "system_message", message.otid or None) | {"content": _plain_text(message.parts)}
 
 
-def _tool(message: Message, _: Shown) -> Iterator[Piece]:
+def _tool(message: Message, shown: Shown) -> Iterator[Piece]:
+    if shown.speaking_tool and all(part.tool_return.name == shown.speaking_tool for part in message.parts):
+        return  # the call is shown as what it says; nothing was returned to it but that it was said
     returns = [print_return(part.tool_return) for part in message.parts]
     first = returns[0]
     piece = header(message, "tool_return_message", piece_otid(message.id, 0))

@@ -111,3 +111,11 @@ def test_the_speaking_tool_is_shown_as_what_it_says() -> None:
     )
 
     assert (piece["message_type"], piece["content"]) == ("assistant_message", "Hi")
+
+
+def test_that_something_was_said_is_not_shown() -> None:
+    said = m.Part(tool_return=m.ToolReturn(call_id="a", name="send_message", value="OK", executed=True))
+
+    assert render_pieces(message(m.ROLE_TOOL, said), Shown(speaking_tool="send_message")) == []
+    assert len(render_pieces(message(m.ROLE_TOOL, said))) == 1
+    assert len(render_pieces(message(m.ROLE_TOOL, said, returned()), Shown(speaking_tool="send_message"))) == 1
