@@ -43,6 +43,15 @@ async def test_a_conversation_gets_a_system_message_of_its_own_with_its_first_me
     assert in_context == [message.id for message in messages]
 
 
+async def test_the_runs_of_a_conversation_are_of_a_type_of_their_own(client: AsyncLetta, agent: AgentState) -> None:
+    conversation = await client.conversations.create(agent_id=agent.id)
+    await talk(client, conversation.id, "Hello")
+
+    (run,) = [run async for run in client.runs.list(conversation_id=conversation.id)]
+
+    assert run.metadata == {"run_type": "send_conversation_message"}
+
+
 async def test_the_messages_of_an_agent_are_those_of_all_its_conversations(
     client: AsyncLetta, agent: AgentState
 ) -> None:
