@@ -173,6 +173,6 @@ class Agents:
     async def delete(self, caller: Caller, agent_id: str) -> None:
         """Deletes an agent with its history and ends its turns; its blocks stay. Raises `AgentNotFound`."""
         async with self._database.begin() as tx:
-            await self.find(tx, caller.organization_id, agent_id, lock=True)
+            await self.find(tx, caller.organization_id, agent_id)
             await self._stores.history.delete_of_agent(tx, caller.organization_id, agent_id)
             await self._stores.agents.delete(tx, caller.organization_id, agent_id)

@@ -76,6 +76,8 @@ class AgentChanges:
         tools = await self._creation.choose_tools(caller, request.tool_ids or [], [])
         values = await self._values(caller, before, request, sent)
         async with self._database.begin() as tx:
+            if request.message_ids is not None:  # locks the conversation, which comes before the agent everywhere
+                await self._stores.history.set_own_window(tx, agent_id, request.message_ids)
             await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
             values["last_updated_by_id"] = caller.user_id
             await self._stores.agents.change(tx, caller.organization_id, agent_id, values)
@@ -125,8 +127,6 @@ class AgentChanges:
         variables = request.secrets if request.secrets is not None else request.tool_exec_environment_variables
         if variables is not None:
             await self._stores.variables.replace(tx, organization_id, agent_id, variables)
-        if request.message_ids is not None:
-            await self._stores.history.set_own_window(tx, agent_id, request.message_ids)
 
     async def _replace_blocks(self, tx: Transaction, organization_id: str, agent_id: str, block_ids: list[str]) -> None:
         wanted = {

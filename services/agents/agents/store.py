@@ -41,7 +41,7 @@ class PostgresAgents:
     ) -> dict[str, AgentState]:
         """One statement."""
         query = select(*_COLUMNS).where(agents.c.id.in_(agent_ids), agents.c.organization_id == organization_id)
-        rows = await tx.execute(query.with_for_update() if lock else query)
+        rows = await tx.execute(query.with_for_update(key_share=True) if lock else query)
         return {row.id: _state(row) for row in rows}
 
     async def list_page(

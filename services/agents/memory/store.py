@@ -53,7 +53,7 @@ class PostgresBlocks:
         query = select(blocks.c.version, *_COLUMNS).where(
             blocks.c.id.in_(block_ids), blocks.c.organization_id == organization_id
         )
-        rows = await tx.execute(query.with_for_update() if lock else query)
+        rows = await tx.execute(query.with_for_update(key_share=True) if lock else query)
         return {row.id: _stored(row) for row in rows}
 
     async def list_page(self, tx: Transaction, organization_id: str, wanted: BlockFilter, page: Page) -> list[Block]:
@@ -74,7 +74,7 @@ class PostgresBlocks:
         conditions = [blocks.c.id == block_id, blocks.c.organization_id == organization_id]
         if version is not None:
             conditions.append(blocks.c.version == version)
-        old = select(*_PRESENT).where(*conditions).with_for_update().cte("old")
+        old = select(*_PRESENT).where(*conditions).with_for_update(key_share=True).cte("old")
         replaced = [*old.c, func.now(), literal(change.by)]
         kept = insert(block_history).from_select(
             ["block_id", *_KEPT, "replaced_at", "replaced_by_id"], select(*replaced)

@@ -182,9 +182,14 @@ class PostgresHistory:
         return list(await tx.scalar(query) or ())
 
     async def delete_of_agent(self, tx: Transaction, organization_id: str, agent_id: str) -> None:
-        """Ends active turns as deleted, and deletes every conversation and message of the agent. Four statements."""
+        """Ends active turns as deleted, and deletes every conversation and message of the agent. Five statements.
+
+        From the second on, the agent gets no new conversation.
+        """
         of_agent = conversations.c.organization_id == organization_id, conversations.c.agent_id == agent_id
         await tx.execute(select(conversations.c.id).where(*of_agent).order_by(conversations.c.id).with_for_update())
+        its_row = agents.c.organization_id == organization_id, agents.c.id == agent_id
+        await tx.execute(select(agents.c.id).where(*its_row).with_for_update())
         await tx.execute(
             update(turns)
             .where(turns.c.organization_id == organization_id, turns.c.agent_id == agent_id, turns.c.state == "active")
