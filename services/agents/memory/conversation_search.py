@@ -1,15 +1,15 @@
 """The agent's search in its own past messages."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_TOOL, ROLE_USER, Message
 from services.agents.agents.history import History
+from services.agents.moments import read_moment
 from services.common.database import Transaction
-from services.common.errors import InvalidArgument
 
 DEFAULT_RESULTS = 10
 MAX_RESULTS = 100
@@ -42,23 +42,11 @@ class ConversationSearch:
             agent_id=agent_id,
             words=sent.query or "",
             roles=[_ROLES[name] for name in sent.roles or _ROLES],
-            since=_moment(sent.start_date, end_of_day=False),
-            until=_moment(sent.end_date, end_of_day=True),
+            since=read_moment(sent.start_date, end_of_day=False),
+            until=read_moment(sent.end_date, end_of_day=True),
             limit=sent.limit or DEFAULT_RESULTS,
         )
         return str(_show(found, datetime.now(UTC)))
-
-
-def _moment(date: str | None, *, end_of_day: bool) -> datetime | None:
-    if not date:
-        return None
-    try:
-        moment = datetime.fromisoformat(date)
-    except ValueError as exc:
-        raise InvalidArgument(f"{date!r} is no date. Write it as '2026-01-31' or '2026-01-31T14:30'.") from exc
-    if end_of_day and len(date) == len("2026-01-31"):
-        moment = datetime.combine(moment.date(), time.max)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _show(found: Sequence[Message], now: datetime) -> dict[str, object]:

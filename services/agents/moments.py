@@ -1,0 +1,22 @@
+"""Days and times as people and models write them."""
+
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+from services.common.errors import InvalidArgument
+
+
+def read_moment(text: str | None, *, end_of_day: bool, timezone: str = "UTC") -> datetime | None:
+    """A day or time in ISO 8601, in `timezone` where it names no zone; `end_of_day` takes a day's last moment.
+
+    Raises `InvalidArgument` for what is neither.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise InvalidArgument(f"{text!r} is no date. Write it as '2026-01-31' or '2026-01-31T14:30'.") from exc
+    if end_of_day and len(text) == len("2026-01-31"):
+        moment = datetime.combine(moment.date(), time.max)
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))
