@@ -18,6 +18,15 @@ from services.agents.agents.relations import Relations
 from services.agents.agents.rest import AgentOperations
 from services.agents.agents.servicer import AgentServicer
 from services.agents.agents.store import PostgresAgents
+from services.agents.archives.archival_memory import ArchivalMemory
+from services.agents.archives.archives import Archives
+from services.agents.archives.clients import RouterEmbedder
+from services.agents.archives.embedding import Embedding
+from services.agents.archives.library import Library
+from services.agents.archives.rest import ArchiveOperations, PassageOperations
+from services.agents.archives.store.archives import PostgresArchives
+from services.agents.archives.store.passages import PostgresPassages
+from services.agents.archives.tools import ArchivalTools
 from services.agents.clients import RegisteredTools, RouterModels
 from services.agents.combined import Combined
 from services.agents.config import Config
@@ -89,6 +98,8 @@ class Subjects:
     core_memory: CoreMemory
     blocks: Blocks
     tags: Tags
+    archives: Archives
+    library: Library
     conversations: Conversations
     messages: Messages
 
@@ -104,9 +115,11 @@ def wire(
         PostgresBlocks(),
         PostgresTags(),
     )
+    stored_archives, stored_passages = PostgresArchives(), PostgresPassages()
     history = PostgresHistory(stored_messages)
     stores = Stores(
         agents=stored_agents,
+        archives=stored_archives,
         blocks=blocks,
         tools=PostgresAgentTools(),
         tags=tags,
@@ -116,6 +129,7 @@ def wire(
     prompts = SystemPrompts(stored_agents, blocks, history)
     relations, creation = Relations(stores, tools), Creation(models, tools)
     agents, own_blocks = Agents(database, stores, relations, creation, prompts), Blocks(database, blocks, prompts)
+    archival, embedding = ArchivalMemory(stored_archives, stored_passages, agents), Embedding(RouterEmbedder(router))
     subjects = Subjects(
         database=database,
         agents=agents,
@@ -125,19 +139,24 @@ def wire(
         core_memory=CoreMemory(database, blocks, agents, own_blocks, prompts),
         blocks=own_blocks,
         tags=Tags(database, tags),
+        archives=Archives(database, stored_archives, agents, creation),
+        library=Library(database, stored_archives, stored_passages, agents, archival, embedding),
         conversations=Conversations(database, PostgresConversations(), blocks, models),
         messages=Messages(stored_messages),
     )
-    memory = MemoryCalls(MemoryTools(blocks, prompts, ConversationSearch(history)), prompts, history)
+    tools_of_memory = MemoryTools(blocks, prompts, ConversationSearch(history), ArchivalTools(archival))
+    memory = MemoryCalls(tools_of_memory, prompts, history)
     starter = TurnStarter(database, PostgresTurns(), subjects.messages, prompts, decrypt=secrets.decrypt, now=_now)
-    return _adding(subjects, _turns(subjects, starter, memory, Summaries(RouterSummarizer(router))))
+    return _adding(subjects, _turns(subjects, starter, memory, embedding, Summaries(RouterSummarizer(router))))
 
 
-def _turns(subjects: Subjects, starter: TurnStarter, memory: MemoryCalls, summaries: Summaries) -> TurnServicer:
+def _turns(
+    subjects: Subjects, starter: TurnStarter, memory: MemoryCalls, embedding: Embedding, summaries: Summaries
+) -> TurnServicer:
     database, messages, store = subjects.database, subjects.messages, PostgresTurns()
     return TurnServicer(
         starter,
-        StepCommitter(database, store, messages, memory, now=_now),
+        StepCommitter(database, store, messages, memory, embedding, now=_now),
         TurnEnder(database, store, messages, now=_now),
         TurnCompactor(database, store, messages, summaries, now=_now),
     )
@@ -150,6 +169,8 @@ def _rest(subjects: Subjects) -> Combined:
         CoreMemoryOperations(subjects.core_memory),
         BlockOperations(subjects.blocks, subjects.agents),
         TagOperations(subjects.tags),
+        ArchiveOperations(subjects.archives, subjects.agents),
+        PassageOperations(subjects.library),
         ConversationOperations(subjects.conversations),
         MessageOperations(subjects.database, subjects.messages, subjects.conversations, subjects.agents),
     )

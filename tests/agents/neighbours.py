@@ -14,17 +14,20 @@ from perdure.llm_router.v1.model_pb2 import EmbeddingModel, Model
 from perdure.tools.v1 import tool_service_pb2 as tools
 from perdure.tools.v1.tool_pb2 import Tool
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceServicer
-from services.common.errors import InvalidArgument, NotFound
+from services.common.errors import InvalidArgument, NotFound, Unavailable
 from services.common.server import ErrorInterceptor
 from services.contract.tools import Tool as PublicTool
+from tests.fakes.provider.embedding import embed
 
 ENDPOINT = "http://models.test"
+DIMENSIONS = 1536  # of every embedding model
+UNEMBEDDABLE = "unembeddable"  # texts with this word get no vectors
 _REASONING = ("gpt-5", "claude-sonnet-4-5-20250929", "gemini-2.5-pro", "glm-4.6")
 _OUTPUT = {"google_ai": 65_536}  # tokens
 
 
 class Router(LlmRouterServiceServicer):
-    """Knows every handle whose name does not begin with "no"."""
+    """Knows every handle whose name does not begin with "no"; "…/broken" never makes vectors, "…/short" short ones."""
 
     async def ResolveModel(self, request: router.ResolveModelRequest, context: Any) -> router.ResolveModelResponse:  # noqa: N802
         provider, name = _split(request.handle)
@@ -53,11 +56,19 @@ class Router(LlmRouterServiceServicer):
                 provider_name=provider,
                 provider_type=provider,
                 endpoint=ENDPOINT,
-                dimensions=1536,
+                dimensions=DIMENSIONS,
                 chunk_size=300,
                 batch_size=32,
             )
         )
+
+    async def Embed(self, request: router.EmbedRequest, context: Any) -> router.EmbedResponse:  # noqa: N802
+        _, name = _split(request.model)
+        if name == "broken" or any(UNEMBEDDABLE in text for text in request.texts):
+            raise Unavailable(f"{request.model} is overloaded")
+        dimensions = 8 if name == "short" else DIMENSIONS
+        vectors = [router.Vector(values=embed(text, dimensions)) for text in request.texts]
+        return router.EmbedResponse(vectors=vectors)
 
 
 def _split(handle: str) -> tuple[str, str]:

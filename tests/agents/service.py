@@ -38,7 +38,7 @@ class Api:
         self._channel = channel
 
     async def call(self, method: str, body: Any = None, **query: Any) -> Any:
-        """The answer's JSON."""
+        """The answer's JSON; None where it has no body."""
         request = getattr(rest_pb2, f"{method}Query")(**query)
         if body is not None:
             request.body.data = orjson.dumps(body)
@@ -48,7 +48,8 @@ class Api:
             response_deserializer=HttpBody.FromString,
         )
         with rpc_errors():
-            return orjson.loads((await rpc(request, timeout=30)).data)
+            answer: HttpBody = await rpc(request, timeout=30)
+        return orjson.loads(answer.data) if answer.data else None
 
     async def problem(self, method: str, body: Any = None, **query: Any) -> tuple[int, str]:
         """The status and the detail of an error."""

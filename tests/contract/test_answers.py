@@ -12,11 +12,13 @@ from pydantic import TypeAdapter
 
 from services.contract import (
     agents,
+    archives,
     blocks,
     context_window,
     conversations,
     messages,
     models,
+    passages,
     providers,
     runs,
     sending,
@@ -28,6 +30,7 @@ EXAMPLES = Path(__file__).parent / "examples"
 
 MODELS: dict[str, Any] = {
     "agent": agents.AgentState,
+    "archive": archives.Archive,
     "block": blocks.Block,
     "context_window": context_window.ContextWindow,
     "conversation": conversations.Conversation,
@@ -35,6 +38,7 @@ MODELS: dict[str, Any] = {
     "events": list[sending.Event],
     "messages": list[messages.Message],
     "model": models.Model,
+    "passage": passages.Passage,
     "provider": providers.Provider,
     "run": runs.Run,
     "run_metrics": runs.RunMetrics,
@@ -47,12 +51,14 @@ MODELS: dict[str, Any] = {
 
 SDK_TYPES: dict[str, Any] = {
     "agent": sdk.AgentState,
+    "archive": sdk.Archive,
     "block": sdk.BlockResponse,
     "conversation": sdk.Conversation,
     "embedding_model": sdk.EmbeddingModel,
     "events": list[LettaStreamingResponse],
     "messages": list[sdk_agents.Message],
     "model": sdk.Model,
+    "passage": sdk.Passage,
     "run": sdk_agents.Run,
     "send_response": sdk_agents.LettaResponse,
     "step": sdk.Step,

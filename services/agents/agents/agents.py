@@ -83,11 +83,22 @@ class Variables(relations.Variables, Protocol):
         """Gives an agent exactly these variables."""
 
 
+class Archives(Protocol):
+    """What agents remember outside their prompts."""
+
+    async def count_passages(self, tx: Transaction, organization_id: str, agent_id: str) -> int:
+        """How many passages the archives of an agent hold."""
+
+    async def delete_of_agent(self, tx: Transaction, organization_id: str, agent_id: str) -> None:
+        """Deletes the archive made for an agent, unless others have it too."""
+
+
 @dataclass(frozen=True)
 class Stores(relations.Stores):
     """Where agents and what belongs to them are kept."""
 
     agents: Store
+    archives: Archives
     tools: AgentTools
     tags: Tags
     variables: Variables
@@ -171,8 +182,12 @@ class Agents:
             return await self._stores.agents.count(tx, caller.organization_id, wanted)
 
     async def delete(self, caller: Caller, agent_id: str) -> None:
-        """Deletes an agent with its history and ends its turns; its blocks stay. Raises `AgentNotFound`."""
+        """Deletes an agent with its history and own archive, and ends its turns; its blocks stay.
+
+        Raises `AgentNotFound`.
+        """
         async with self._database.begin() as tx:
             await self.find(tx, caller.organization_id, agent_id)
             await self._stores.history.delete_of_agent(tx, caller.organization_id, agent_id)
+            await self._stores.archives.delete_of_agent(tx, caller.organization_id, agent_id)
             await self._stores.agents.delete(tx, caller.organization_id, agent_id)

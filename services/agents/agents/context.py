@@ -37,6 +37,7 @@ class ContextOverview:
             tools = (await self._stores.tools.of_agents(tx, [agent_id]))[agent_id]
             window = await history.read_window(tx, caller.organization_id, conversation_id)
             counts = (await history.count_messages(tx, [conversation_id])).get(conversation_id, MessageCounts(0, 0))
+            passages = await self._stores.archives.count_passages(tx, caller.organization_id, agent_id)
         functions = [_function(tool) for tool in tools]
         spoken = [show_stored(one) for one in window if one.role not in (ROLE_SYSTEM, ROLE_SUMMARY)]
         summary = "\n\n".join(part.text for one in window if one.role == ROLE_SUMMARY for part in one.parts)
@@ -54,7 +55,7 @@ class ContextOverview:
             context_window_size_max=agent.llm_config.context_window,
             context_window_size_current=sum(tokens.values()),
             num_messages=counts.in_window,
-            num_archival_memory=0,
+            num_archival_memory=passages,
             num_recall_memory=counts.stored,
             external_memory_summary=prompt.memory_metadata,
             system_prompt=prompt.system,

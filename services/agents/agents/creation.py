@@ -15,6 +15,7 @@ from services.common import ids
 from services.common.caller import Caller
 from services.common.errors import InvalidArgument, Unprocessable
 from services.contract.agents import AgentFields, AgentState, CreateAgent
+from services.contract.archives import CreateArchive
 from services.contract.blocks import Block, Memory
 from services.contract.model_configs import EmbeddingConfig, LlmConfig
 from services.contract.tool_rules import ToolRule
@@ -65,7 +66,7 @@ class Creation:
         resolved = await self._models.resolve(caller.organization_id, request.model)
         return model_config.configure(resolved, like.agent_type, request)
 
-    async def choose_embedding(self, caller: Caller, request: AgentFields) -> EmbeddingConfig | None:
+    async def choose_embedding(self, caller: Caller, request: AgentFields | CreateArchive) -> EmbeddingConfig | None:
         """The embedding model that a request names. Raises `UnknownEmbedding`."""
         if request.embedding_config is not None:
             given = request.embedding_config

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AgentFilter:
-    """Empty texts and lists leave nothing out; `block_id`: only agents that have the block."""
+    """Empty texts and lists leave nothing out; `block_id`, `archive_id`: only agents that have it."""
 
     name: str = ""
     query_text: str = ""
@@ -20,3 +20,4 @@ class AgentFilter:
     last_stop_reason: str = ""
     created_by_id: str = ""
     block_id: str = ""
+    archive_id: str = ""

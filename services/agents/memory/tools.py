@@ -5,6 +5,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from perdure.conversation.v1.message_pb2 import TOOL_STATUS_SUCCESS, ToolCall, ToolReturn
+from services.agents.archives.embedding import Vectors
+from services.agents.archives.tools import ArchivalTools, InsertArguments
 from services.agents.memory import commands
 from services.agents.memory.blocks import Store
 from services.agents.memory.conversation_search import ConversationSearch, SearchArguments
@@ -12,6 +14,7 @@ from services.agents.memory.system_prompts import SystemPrompts
 from services.agents.memory.workbench import CallingAgent, Workbench
 from services.common.database import Transaction
 from services.common.errors import InvalidArgument, NotFound
+from services.contract.passages import ArchivalSearch
 
 Arguments = TypeVar("Arguments", bound=BaseModel)
 
@@ -27,27 +30,45 @@ class BadArguments(InvalidArgument):
 class MemoryTools:
     """Runs the tools that work on an agent's own memory and history."""
 
-    def __init__(self, blocks: Store, prompts: SystemPrompts, search: ConversationSearch) -> None:
+    def __init__(
+        self, blocks: Store, prompts: SystemPrompts, search: ConversationSearch, archival: ArchivalTools
+    ) -> None:
         self._blocks = blocks
         self._prompts = prompts
         self._search = search
+        self._archival = archival
 
     def changes_prompt(self, name: str) -> bool:
         """Whether calls of this tool change what the system message shows."""
         return name in commands.COMMANDS
 
     async def run(
-        self, tx: Transaction, *, organization_id: str, agent_id: str, conversation_id: str, call: ToolCall
+        self,
+        tx: Transaction,
+        *,
+        organization_id: str,
+        agent_id: str,
+        conversation_id: str,
+        call: ToolCall,
+        vectors: Vectors,
     ) -> ToolReturn:
-        """What a call gives. Raises a `PerdureError` for what cannot be done; its words are for the model."""
+        """What a call gives. Raises a `PerdureError` for what cannot be done; its words are for the model.
+
+        Raises `VectorsMissing` where the call needs others than those known.
+        """
         agent = CallingAgent(organization_id, agent_id, conversation_id)
-        value = await self._run(tx, agent, call)
+        value = await self._run(tx, agent, call, vectors)
         return ToolReturn(call_id=call.id, name=call.name, status=TOOL_STATUS_SUCCESS, value=value, executed=True)
 
-    async def _run(self, tx: Transaction, agent: CallingAgent, call: ToolCall) -> str:
-        if call.name == "conversation_search":
-            sent = read_arguments(SearchArguments, call)
-            return await self._search.run(tx, agent.organization_id, agent.agent_id, sent)
+    async def _run(self, tx: Transaction, agent: CallingAgent, call: ToolCall, vectors: Vectors) -> str:
+        match call.name:
+            case "conversation_search":
+                sent = read_arguments(SearchArguments, call)
+                return await self._search.run(tx, agent.organization_id, agent.agent_id, sent)
+            case "archival_memory_insert":
+                return await self._archival.insert(tx, agent, read_arguments(InsertArguments, call), vectors)
+            case "archival_memory_search":
+                return await self._archival.search(tx, agent, read_arguments(ArchivalSearch, call), vectors)
         if call.name not in commands.COMMANDS:
             raise UnknownMemoryTool(f"There is no memory tool {call.name}.")
         command = read_arguments(commands.COMMANDS[call.name], call)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, ToolCall, ToolReturn
+from services.agents.archives.embedding import Embedding, Vectors
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
 from services.agents.turns.errors import AttemptSuperseded, StepOutOfOrder, TurnNotFound, UnpairedReturns
@@ -34,6 +35,7 @@ class StepCommitter:
         store: TurnStore,
         messages: Messages,
         memory: MemoryCalls,
+        embedding: Embedding,
         *,
         now: Callable[[], datetime],
     ) -> None:
@@ -41,15 +43,20 @@ class StepCommitter:
         self._store = store
         self._messages = messages
         self._memory = memory
+        self._embedding = embedding
         self._now = now
 
     async def commit(self, organization_id: str, run_id: str, attempt: int, step: Step) -> Committed:
         """Stores a step, and the end of the turn with it where it is the last.
 
         Repeated, it answers what the first did; where the turn had ended before, it stores nothing and answers how.
-        Two statements; three with the returns of an approval request; those of memory tools come on top.
+        Two statements; three with the returns of an approval request; those of memory tools come on top. A step whose
+        memory tools need vectors is tried once in vain to learn which.
         Raises `TurnNotFound`, `AttemptSuperseded`, `StepOutOfOrder`, `UnpairedReturns`.
         """
+        return await self._embedding.run(lambda vectors: self._commit(organization_id, run_id, attempt, step, vectors))
+
+    async def _commit(self, organization_id: str, run_id: str, attempt: int, step: Step, vectors: Vectors) -> Committed:
         async with self._database.begin() as tx:
             locked = await self._store.lock_turn(tx, organization_id, run_id)
             if locked is None:
@@ -63,7 +70,7 @@ class StepCommitter:
                 return _answer(locked, ())
             if step.number != turn.next_step:
                 raise StepOutOfOrder(run_id, step=step.number, expected=turn.next_step)
-            return await self._store_step(tx, organization_id, locked, step)
+            return await self._store_step(tx, organization_id, locked, step, vectors)
 
     async def _answer_gone(self, tx: Transaction, organization_id: str, run_id: str) -> Committed:
         """How the turn ended whose conversation was deleted with its agent."""
@@ -81,11 +88,13 @@ class StepCommitter:
             return replace(answer, system=window[0])
         return answer
 
-    async def _store_step(self, tx: Transaction, organization_id: str, locked: LockedTurn, step: Step) -> Committed:
+    async def _store_step(
+        self, tx: Transaction, organization_id: str, locked: LockedTurn, step: Step, vectors: Vectors
+    ) -> Committed:
         turn, now = locked.turn, self._now()
         found = await self._find_calls(tx, organization_id, locked, step)
         waiting = [call.id for call in found.calls if call.needs_approval] if step.assistant else []
-        returns = [] if waiting else await self._complete(tx, organization_id, turn, found.calls, step)
+        returns = [] if waiting else await self._complete(tx, organization_id, turn, found.calls, step, vectors)
         if waiting and (step.returns or step.end is None or step.end.stop_reason != REQUIRES_APPROVAL):
             raise UnpairedReturns(
                 f"The calls {waiting} wait for the client, so the step has no returns and is the last."
@@ -118,11 +127,18 @@ class StepCommitter:
         return _Calls(tool_calls(request), request.step_id, turn.returns_position or 0)
 
     async def _complete(
-        self, tx: Transaction, organization_id: str, turn: Turn, calls: Sequence[ToolCall], step: Step
+        self,
+        tx: Transaction,
+        organization_id: str,
+        turn: Turn,
+        calls: Sequence[ToolCall],
+        step: Step,
+        vectors: Vectors,
     ) -> list[ToolReturn]:
         """Returns for all calls: those without one are of memory tools, and run now."""
         known = {returned.call_id for returned in step.returns}
-        ran = await self._memory.run(tx, organization_id, turn, [call for call in calls if call.id not in known])
+        left = [call for call in calls if call.id not in known]
+        ran = await self._memory.run(tx, organization_id, turn, left, vectors)
         return in_call_order(calls, [*step.returns, *ran])
 
 

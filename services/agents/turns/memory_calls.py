@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn
+from services.agents.archives.embedding import Vectors, VectorsMissing, Wanted
 from services.agents.turns.pairing import failed_return
 from services.agents.turns.turn import Turn
 from services.common.database import Transaction
@@ -14,9 +15,19 @@ class MemoryTools(Protocol):
     """The tools that work on an agent's own memory and history."""
 
     async def run(
-        self, tx: Transaction, *, organization_id: str, agent_id: str, conversation_id: str, call: ToolCall
+        self,
+        tx: Transaction,
+        *,
+        organization_id: str,
+        agent_id: str,
+        conversation_id: str,
+        call: ToolCall,
+        vectors: Vectors,
     ) -> ToolReturn:
-        """What a call gives. Raises a `PerdureError` for what cannot be done; its words go to the model."""
+        """What a call gives. Raises a `PerdureError` for what cannot be done; its words go to the model.
+
+        Raises `VectorsMissing` where the call needs others than those known.
+        """
 
     def changes_prompt(self, name: str) -> bool:
         """Whether calls of this tool change what the system message shows."""
@@ -45,12 +56,25 @@ class MemoryCalls:
         self._system_messages = system_messages
 
     async def run(
-        self, tx: Transaction, organization_id: str, turn: Turn, calls: Sequence[ToolCall]
+        self, tx: Transaction, organization_id: str, turn: Turn, calls: Sequence[ToolCall], vectors: Vectors
     ) -> list[ToolReturn]:
-        """The returns of the calls, in order. Each runs in a savepoint: one that fails leaves nothing behind."""
-        return [await self._run_one(tx, organization_id, turn, call) for call in calls]
+        """The returns of the calls, in order. Each runs in a savepoint: one that fails leaves nothing behind.
 
-    async def _run_one(self, tx: Transaction, organization_id: str, turn: Turn, call: ToolCall) -> ToolReturn:
+        Raises `VectorsMissing` with all that the calls need.
+        """
+        returns, wanted = [], set[Wanted]()
+        for call in calls:
+            try:
+                returns.append(await self._run_one(tx, organization_id, turn, call, vectors))
+            except VectorsMissing as missing:
+                wanted |= missing.wanted
+        if wanted:
+            raise VectorsMissing(wanted)
+        return returns
+
+    async def _run_one(
+        self, tx: Transaction, organization_id: str, turn: Turn, call: ToolCall, vectors: Vectors
+    ) -> ToolReturn:
         try:
             async with tx.begin_nested():
                 returned = await self._tools.run(
@@ -59,6 +83,7 @@ class MemoryCalls:
                     agent_id=turn.agent_id or "",
                     conversation_id=turn.conversation_id,
                     call=call,
+                    vectors=vectors,
                 )
         except PerdureError as exc:
             returned = failed_return(call, f"Error executing function {call.name}: {exc}")

@@ -34,6 +34,8 @@ from perdure.llm_router.v1.llm_router_service_pb2_grpc import (
     add_LlmRouterServiceServicer_to_server,
 )
 from services.agents.agents.tables import agents
+from services.agents.archives.clients import RouterEmbedder
+from services.agents.archives.embedding import Embedding, Vectors
 from services.agents.conversations.store.history import PostgresHistory
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
@@ -71,7 +73,14 @@ class Memory:
     """Two memory tools: one that works and changes the prompt, one that always fails."""
 
     async def run(
-        self, tx: Transaction, *, organization_id: str, agent_id: str, conversation_id: str, call: ToolCall
+        self,
+        tx: Transaction,
+        *,
+        organization_id: str,
+        agent_id: str,
+        conversation_id: str,
+        call: ToolCall,
+        vectors: Vectors,
     ) -> ToolReturn:
         if call.name == "broken_memory":
             raise InvalidArgument("no such block")
@@ -264,7 +273,14 @@ async def open_world(postgres_url: str, sockets: Path) -> AsyncIterator[World]:
     server, channel = grpc.aio.server(interceptors=[ErrorInterceptor()]), grpc.aio.insecure_channel(address)
     servicer = TurnServicer(
         TurnStarter(database, store, messages, Prompts(), decrypt=str, now=now),
-        StepCommitter(database, store, messages, MemoryCalls(Memory(), Prompts(), history), now=now),
+        StepCommitter(
+            database,
+            store,
+            messages,
+            MemoryCalls(Memory(), Prompts(), history),
+            Embedding(RouterEmbedder(channel)),
+            now=now,
+        ),
         TurnEnder(database, store, messages, now=now),
         TurnCompactor(database, store, messages, Summaries(RouterSummarizer(channel)), now=now),
     )

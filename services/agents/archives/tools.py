@@ -1,0 +1,34 @@
+"""The tools with which agents use their archival memory."""
+
+from pydantic import BaseModel
+
+from services.agents.archives.archival_memory import ArchivalMemory
+from services.agents.archives.embedding import Vectors
+from services.agents.memory.workbench import CallingAgent
+from services.common.database import Transaction
+from services.contract.passages import ArchivalSearch, CreateArchivalMemory
+
+
+class InsertArguments(BaseModel):
+    """Of archival_memory_insert."""
+
+    content: str
+    tags: list[str] | None = None
+
+
+class ArchivalTools:
+    """What an agent writes and looks for, as texts for its model."""
+
+    def __init__(self, memory: ArchivalMemory) -> None:
+        self._memory = memory
+
+    async def insert(self, tx: Transaction, agent: CallingAgent, sent: InsertArguments, vectors: Vectors) -> str:
+        """Stores a passage and answers "None"."""
+        new = CreateArchivalMemory(text=sent.content, tags=sent.tags)
+        await self._memory.insert(tx, agent.organization_id, agent.agent_id, new, vectors)
+        return str(None)  # as clients know this return
+
+    async def search(self, tx: Transaction, agent: CallingAgent, sent: ArchivalSearch, vectors: Vectors) -> str:
+        """The passages that fit best, as the text of a Python list of `{id, timestamp, content, tags}`."""
+        hits = await self._memory.search(tx, agent.organization_id, agent.agent_id, sent, vectors)
+        return str([hit.model_dump() for hit in hits])
