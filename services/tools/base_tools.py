@@ -84,6 +84,47 @@ _CONVERSATION_SEARCH = BaseTool(
     optional=("query", "roles", "limit", "start_date", "end_date"),
     is_parallel=True,
 )
+_TAGS: JsonObject = {"type": "array", "items": {"type": "string"}}
+_ARCHIVAL_MEMORY_INSERT = BaseTool(
+    name="archival_memory_insert",
+    tool_type="letta_core",
+    description=(
+        "Stores a piece of text in your archive, which has no size limit and does not stand in your context: you find "
+        "it again with archival_memory_search. Word it so that it is understood on its own, with names and dates.\n\n"
+        'Example: archival_memory_insert(content="On 9 March 2026 Ada chose the offer of the Turin office.", '
+        'tags=["offices", "decisions"])'
+    ),
+    parameters={
+        "content": _text("The text to store."),
+        "tags": {**_TAGS, "description": "Words to sort it by, which a search can ask for."},
+    },
+    optional=("tags",),
+)
+_ARCHIVAL_MEMORY_SEARCH = BaseTool(
+    name="archival_memory_search",
+    tool_type="letta_core",
+    description=(
+        "Finds what you stored in your archive by its meaning, best matches first; the words need not be the same. "
+        "Tags and times narrow it down.\n\n"
+        'Examples: archival_memory_search(query="which office did Ada choose?"); '
+        'archival_memory_search(query="decisions on offices", tags=["offices", "decisions"], tag_match_mode="all", '
+        'start_datetime="2026-03-01", end_datetime="2026-03-31")'
+    ),
+    parameters={
+        "query": _text("What you want to know, in your own words."),
+        "tags": {**_TAGS, "description": "Only texts with these tags."},
+        "tag_match_mode": {
+            "type": "string",
+            "enum": ["any", "all"],
+            "description": "Whether one of the tags is enough (any, the default) or all are needed.",
+        },
+        "top_k": _whole_number("The most texts to give; 10 if left out."),
+        "start_datetime": _text(f"Only texts stored from then on; a day counts from its beginning. {_TIME}"),
+        "end_datetime": _text(f"Only texts stored up to then; a day counts to its end. {_TIME}"),
+    },
+    optional=("tags", "tag_match_mode", "top_k", "start_datetime", "end_datetime"),
+    is_parallel=True,
+)
 _MEMORY_INSERT = BaseTool(
     name="memory_insert",
     tool_type="letta_sleeptime_core",
@@ -200,6 +241,8 @@ _SEND_MESSAGE = BaseTool(
 
 _IN_AGENTS = (
     _CONVERSATION_SEARCH,
+    _ARCHIVAL_MEMORY_INSERT,
+    _ARCHIVAL_MEMORY_SEARCH,
     _MEMORY_INSERT,
     _MEMORY_REPLACE,
     _MEMORY_RETHINK,

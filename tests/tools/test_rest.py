@@ -146,7 +146,12 @@ async def test_filters(api: Api) -> None:
     assert await names(names=["filtered", "send_message"]) == {"filtered", "send_message"}
     assert await names(tool_ids=[tool["id"]]) == {"filtered"}
     assert await names(search="%") == set()
-    assert await names(tool_types=["letta_core"]) == {"send_message", "conversation_search"}
+    assert await names(tool_types=["letta_core"]) == {
+        "send_message",
+        "conversation_search",
+        "archival_memory_insert",
+        "archival_memory_search",
+    }
     assert "filtered" not in await names(return_only_letta_tools=True)
     assert "send_message" not in await names(exclude_tool_types=["letta_core"])
     assert await api.call("CountTools", name="filtered") == 1
