@@ -20,6 +20,7 @@ from services.tools.execution import Execution
 from services.tools.registry import Registry
 from services.tools.rest import ToolRest
 from services.tools.sandbox.sandbox import Sandbox
+from services.tools.sandbox.zygote import CannotStart
 from services.tools.servicer import ToolServicer
 from services.tools.store.outbox import OutboxStore
 from services.tools.store.tools import ToolStore
@@ -32,8 +33,11 @@ async def main() -> None:
     channel = open_channel(config.addresses.agents)
     database, tools, outbox = Database(engine), ToolStore(), OutboxStore()
     changes = Changes(database, outbox, tools, AgentsClient(channel))
-    sandbox = Sandbox(config.limits, concurrency=config.concurrency, idle=config.idle_processes)
-    sandbox.start_ahead()
+    sandbox = Sandbox(
+        config.limits, concurrency=config.concurrency, allows_too_few_layers=config.allows_unsandboxed_tools
+    )
+    with suppress(CannotStart):  # the log says why; all but running tools works, and each call tries again
+        await sandbox.start()
     registry, execution = Registry(database, tools, outbox, changes), Execution(sandbox)
 
     def add_services(grpc_server: grpc.aio.Server) -> Iterable[str]:

@@ -16,7 +16,7 @@ class Config:
     database_url: str
     limits: Limits
     concurrency: int
-    idle_processes: int
+    allows_unsandboxed_tools: bool
 
     @classmethod
     def read(cls, environment: Environment) -> "Config":
@@ -30,5 +30,5 @@ class Config:
             database_url=environment.text("DATABASE_URL"),
             limits=limits,
             concurrency=int(environment.number("PERDURE_TOOL_CONCURRENCY", 16, minimum=1)),
-            idle_processes=int(environment.number("PERDURE_TOOL_IDLE_PROCESSES", 4)),
+            allows_unsandboxed_tools=environment.flag("PERDURE_ALLOW_UNSANDBOXED_TOOLS"),
         )

@@ -81,7 +81,7 @@ class Api:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    box = Sandbox(LIMITS, concurrency=4, idle=1)
+    box = Sandbox(LIMITS, concurrency=4)
     yield box
     await box.close()
 

@@ -12,3 +12,11 @@ def tool_source(body: str = "return None", *, name: str = "probe", parameters: s
 def roll_dice(name: str = "roll_dice") -> str:
     """A tool with one parameter."""
     return tool_source("return num_sides", name=name, parameters="num_sides: int", documented="num_sides (int): Sides.")
+
+
+def sleeping_source(mark: str, *, then: str) -> str:
+    """A tool whose child, in a session of its own, can be told by its arguments; it prints when that runs."""
+    return tool_source(
+        f"import subprocess, time\nsubprocess.Popen(['sleep', '{mark}'], start_new_session=True)\n"
+        f"print('started', flush=True)\n{then}"
+    )

@@ -22,8 +22,8 @@ from perdure.tools.v1.tool_service_pb2 import (
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.ids import new_id
 from services.tools.base_tools import BASE_TOOLS
-from tests.tools.processes import has_ended
-from tests.tools.sources import roll_dice, tool_source
+from tests.tools.processes import has_ended, is_running
+from tests.tools.sources import roll_dice, sleeping_source, tool_source
 
 TIMEOUT_S = 30
 
@@ -197,10 +197,12 @@ async def test_calls_run_side_by_side(stub: ToolServiceStub, organization_id: st
 
 
 async def test_cancelling_kills_the_tool(stub: ToolServiceStub, organization_id: str) -> None:
-    tool = await upsert(stub, organization_id, tool_source("import os, time\nprint(os.getpid())\ntime.sleep(60)"))
+    source = sleeping_source("65.25", then="time.sleep(60)")
+    tool = await upsert(stub, organization_id, source)
     call = stub.Execute(ExecuteRequest(organization_id=organization_id, tool_id=tool.definition.id))
-    printed = await anext(aiter(call))
+    await anext(aiter(call))
+    assert is_running("65.25")
 
     call.cancel()
 
-    assert await has_ended(int(printed.stdout))
+    assert await has_ended("65.25")

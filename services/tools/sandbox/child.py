@@ -1,74 +1,60 @@
-"""A program with its pipes on the event loop, in a session of its own."""
+"""A call's processes, with their pipes on the event loop."""
 
 import asyncio
 import os
 import signal
-import subprocess
-from collections.abc import Mapping, Sequence
+import socket
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import IO
+
+from services.tools.sandbox.zygote import Zygote
 
 READ_BYTES = 65_536  # bytes that a reader takes at a time
+STATUS_BYTES = 4
 
 
 class Child:
-    """A program that was started. Beside the usual three pipes it has one for its result.
+    """A call that was forked. It lives for as long as we hold its lifeline, and not a moment longer than we do."""
 
-    `subprocess` starts it and not the event loop: it uses vfork, which costs the same whatever our size and spares us
-    gRPC's handlers of forks.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, lifeline: socket.socket) -> None:
         self.stdout = asyncio.StreamReader()
         self.stderr = asyncio.StreamReader()
         self.result = asyncio.StreamReader()
-        self._process = process
-        self._ended = asyncio.Event()
+        self._lifeline = lifeline
+        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._transports: list[asyncio.BaseTransport] = []
 
     @classmethod
-    async def start(cls, program: Sequence[str], folder: Path, environment: Mapping[str, str]) -> "Child":
-        """Starts the program in the folder; its last argument is the number of the descriptor for its result."""
-        reading, writing = os.pipe()
+    async def start(cls, zygote: Zygote, folder: str) -> "Child":
+        """Has it forked, to work in the folder. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        pipes = [os.pipe() for _ in range(3)]
         try:
-            process = subprocess.Popen(  # noqa: ASYNC220  # returns as soon as the program runs
-                [*program, str(writing)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=folder,
-                env=environment,
-                pass_fds=(writing,),
-                start_new_session=True,
-            )
+            zygote.fork(folder, [theirs.fileno(), *(writing for _, writing in pipes)])
+        except OSError:
+            for descriptor in (ours.detach(), *(reading for reading, _ in pipes)):
+                os.close(descriptor)
+            raise
         finally:
-            os.close(writing)
-        child = cls(process)
-        child._watch()
-        await child._connect(os.fdopen(reading, "rb", buffering=0))
+            for descriptor in (theirs.detach(), *(writing for _, writing in pipes)):
+                os.close(descriptor)
+        child = cls(ours)
+        await child._connect([reading for reading, _ in pipes])
         return child
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether it has not ended."""
-        return not self._ended.is_set()
-
-    def write(self, data: bytes) -> None:
-        """Writes to its standard input, which stays open until `close`. One that has ended reads nothing."""
-        if not self._stdin.is_closing():
-            self._stdin.write(data)
+    async def send(self, data: bytes) -> None:
+        """Sends it the job. One that has ended reads nothing."""
+        with suppress(OSError):
+            await asyncio.get_running_loop().sock_sendall(self._lifeline, data)
 
     async def wait(self) -> int:
-        """Its exit code, once it has ended; negative for a signal."""
-        await self._ended.wait()
-        return self._process.returncode
+        """The exit code, once nothing of the call is left; negative for a signal."""
+        return await asyncio.shield(self._ended)
 
     def kill(self) -> None:
-        """Kills its process group: all that it started and that has not left the group."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """Has it killed, with all that it started."""
+        with suppress(OSError):
+            self._lifeline.shutdown(socket.SHUT_WR)
 
     async def close(self) -> None:
         """Kills it and lets its pipes go."""
@@ -76,27 +62,21 @@ class Child:
         await self.wait()
         for transport in self._transports:
             transport.close()
+        self._lifeline.close()
 
-    def _watch(self) -> None:
+    async def _connect(self, pipes: list[int]) -> None:
         loop = asyncio.get_running_loop()
-        descriptor = os.pidfd_open(self._process.pid)
-
-        def note_end() -> None:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-            self._process.wait()
-            self._ended.set()
-
-        loop.add_reader(descriptor, note_end)
-
-    async def _connect(self, result: IO[bytes]) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        loop = asyncio.get_running_loop()
-        self._stdin, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, self._process.stdin)
-        self._transports.append(self._stdin)
-        pipes = [(self.stdout, self._process.stdout), (self.stderr, self._process.stderr), (self.result, result)]
-        for reader, pipe in pipes:
-            transport, _ = await loop.connect_read_pipe(partial(asyncio.StreamReaderProtocol, reader), pipe)
+        self._lifeline.setblocking(False)  # noqa: FBT003  # its only form
+        loop.add_reader(self._lifeline, self._note_end)
+        for reader, pipe in zip((self.stdout, self.stderr, self.result), pipes, strict=True):
+            protocol = partial(asyncio.StreamReaderProtocol, reader)
+            transport, _ = await loop.connect_read_pipe(protocol, os.fdopen(pipe, "rb", buffering=0))
             self._transports.append(transport)
+
+    def _note_end(self) -> None:
+        """Its keeper says how it ended; one that was killed itself says nothing."""
+        asyncio.get_running_loop().remove_reader(self._lifeline)
+        status = b""
+        with suppress(OSError):
+            status = self._lifeline.recv(STATUS_BYTES)
+        self._ended.set_result(int.from_bytes(status, "big", signed=True) if status else -signal.SIGKILL)

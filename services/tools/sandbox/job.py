@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+UNPRIVILEGED_ID = 65_534  # user and group of calls where the service is root: nobody
+
 
 @dataclass(frozen=True)
 class Job:
@@ -55,6 +57,9 @@ class Limits:
     timeout_s: float = 180.0
     memory_bytes: int = 1024 * 1024 * 1024
     file_bytes: int = 64 * 1024 * 1024
+    folder_bytes: int = (
+        128 * 1024 * 1024
+    )  # in memory; where calls have no root of their own, each file is limited alone
     open_files: int = 256
-    processes: int = 256  # beside those that the user of the service has when it starts
+    processes: int = 64  # threads count
     output_chars: int = 1_000_000  # per stream; what is printed beyond is dropped

@@ -5,9 +5,8 @@ import codecs
 import os
 import shutil
 import signal
-import sys
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -15,10 +14,10 @@ from typing import Literal
 import orjson
 
 from services.tools.sandbox.child import READ_BYTES, Child
-from services.tools.sandbox.job import Event, Failed, Job, Limits, Printed, Returned
+from services.tools.sandbox.inside.namespaces import HOME
+from services.tools.sandbox.job import UNPRIVILEGED_ID, Event, Failed, Job, Limits, Printed, Returned
+from services.tools.sandbox.zygote import Zygote
 
-RUNNER = Path(__file__).with_name("runner.py")
-PYTHON = (sys.executable, "-I", "-S", "-B", "-X", "utf8")  # no user's settings, no site-packages, no .pyc files
 HEADER_BYTES = 4
 RESULT_LIMIT_BYTES = 16 * 1024 * 1024  # bytes; the longest value allowed, in the longest form JSON has for it
 LAST_WORDS_S = 0.5  # seconds for what is still in the pipes when a process has ended
@@ -27,22 +26,16 @@ LAST_WORDS_S = 0.5  # seconds for what is still in the pipes when a process has 
 class ToolProcess:
     """A process that waits for its job, in a private folder."""
 
-    def __init__(self, child: Child, folder: Path, limits: Limits) -> None:
+    def __init__(self, child: Child, folder: Path | None, limits: Limits) -> None:
         self._child = child
         self._folder = folder
         self._limits = limits
 
     @classmethod
-    async def start(cls, root: Path, packages: Path, limits: Limits, rlimits: str) -> "ToolProcess":
-        """Starts one below `root`. Its environment has nothing of the service's."""
-        folder = Path(tempfile.mkdtemp(prefix="call-", dir=root))
-        child = await Child.start([*PYTHON, str(RUNNER), str(packages), rlimits], folder, _environment(folder))
-        return cls(child, folder, limits)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it has not ended."""
-        return self._child.is_alive
+    async def start(cls, zygote: Zygote, calls: Path, limits: Limits) -> "ToolProcess":
+        """Has one forked. Where it cannot have a root of its own, its folder is below `calls`. Raises OSError."""
+        folder = None if "mount" in zygote.layers.namespaces else _make_folder(calls)
+        return cls(await Child.start(zygote, str(folder or HOME)), folder, limits)
 
     async def run(self, job: Job) -> AsyncGenerator[Event, None]:
         """Runs the job: what it prints as it prints it, and last how it ended. Leaving the loop kills the process."""
@@ -60,11 +53,11 @@ class ToolProcess:
     async def close(self) -> None:
         """Kills the process with all that it started, and removes its folder."""
         await self._child.close()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        if self._folder:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def _work(self, job: Job, events: asyncio.Queue[Event | None]) -> Returned | Failed:
-        frame = orjson.dumps(asdict(job))
-        self._child.write(len(frame).to_bytes(HEADER_BYTES, "big") + frame)
+        sending = asyncio.create_task(self._send(job))
         printed = [
             asyncio.create_task(self._follow(self._child.stdout, "stdout", events)),
             asyncio.create_task(self._follow(self._child.stderr, "stderr", events)),
@@ -75,8 +68,12 @@ class ToolProcess:
             await asyncio.wait(printed, timeout=LAST_WORDS_S)
             return ended
         finally:
-            for task in printed:
+            for task in (sending, *printed):
                 task.cancel()
+
+    async def _send(self, job: Job) -> None:
+        frame = orjson.dumps(asdict(job))
+        await self._child.send(len(frame).to_bytes(HEADER_BYTES, "big") + frame)
 
     async def _follow(
         self, pipe: asyncio.StreamReader, stream: Literal["stdout", "stderr"], events: asyncio.Queue[Event | None]
@@ -118,8 +115,11 @@ class ToolProcess:
         return f"the process was killed by {signal.Signals(-code).name}" if code < 0 else f"it exited with code {code}"
 
 
-def _environment(folder: Path) -> Mapping[str, str]:
-    return {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(folder), "TMPDIR": str(folder)}
+def _make_folder(calls: Path) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="call-", dir=calls))
+    if os.getuid() == 0:
+        os.chown(folder, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
+    return folder
 
 
 def _read_answer(frame: bytes, char_limit: int) -> Returned | Failed:

@@ -1,75 +1,97 @@
-"""Sandboxes of calls: started ahead of need, used once, and only so many at a time."""
+"""Sandboxes of calls: forked from a process that has all loaded, used once, and only so many at a time."""
 
 import asyncio
+import logging
 import os
 import shutil
 import sysconfig
 import tempfile
-from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
-import orjson
-
-from services.tools.sandbox.job import Event, Job, Limits
+from services.tools.sandbox.job import Event, Failed, Job, Limits
+from services.tools.sandbox.layers import Layers
 from services.tools.sandbox.process import ToolProcess
+from services.tools.sandbox.zygote import CannotStart, Zygote
+
+log = logging.getLogger(__name__)
 
 # What tools can import beside the standard library: pydantic and what it needs.
 PACKAGES = ("pydantic", "pydantic_core", "annotated_types", "typing_extensions.py", "typing_inspection")
 
 
 class Sandbox:
-    """Runs calls, each in a process of its own: clean environment, private folder, rlimits, deadline."""
+    """Runs calls, each shut in a process of its own with a deadline: see docs/security.md.
 
-    def __init__(self, limits: Limits, *, concurrency: int, idle: int) -> None:
+    `allows_too_few_layers`: tools run also where the machine has neither Landlock nor namespaces, or no seccomp.
+    """
+
+    def __init__(self, limits: Limits, *, concurrency: int, allows_too_few_layers: bool = False) -> None:
         self._limits = limits
-        self._rlimits = _rlimits(limits)
+        self._allows_too_few_layers = allows_too_few_layers
         self._slots = asyncio.Semaphore(concurrency)
-        self._idle: deque[ToolProcess] = deque()
-        self._idle_wanted = idle
-        self._starts: set[asyncio.Task[None]] = set()
-        self._root = Path(tempfile.mkdtemp(prefix="perdure-tools-"))
-        self._packages = _link_packages(self._root / "packages")
+        self._starting = asyncio.Lock()
+        self._zygote: Zygote | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix="perdure-tools-"))
+        self._packages = _link_packages(self._folder / "packages")
+        for name in ("root", "calls"):
+            (self._folder / name).mkdir()
+        os.chmod(self._folder, 0o711)  # noqa: S103  # calls of root run as another user
+
+    async def start(self) -> Layers:
+        """Starts what calls are forked from, unless it runs: the layers that they have. Raises `CannotStart`."""
+        return (await self._running()).layers
 
     async def run(self, job: Job) -> AsyncGenerator[Event, None]:
         """What the job prints, as it prints it, and last a `Returned` or `Failed`. Leaving the loop kills the job."""
         async with self._slots:
-            process = await self._take()
             try:
-                async with aclosing(process.run(job)) as events:
-                    async for event in events:
-                        yield event
-            finally:
-                self.start_ahead()  # not before, as starting takes the processor from the call
-
-    def start_ahead(self) -> None:
-        """Starts processes until enough wait."""
-        for _ in range(self._idle_wanted - len(self._idle) - len(self._starts)):
-            start = asyncio.create_task(self._start_idle())
-            self._starts.add(start)
-            start.add_done_callback(self._starts.discard)
+                process = await self._fork()
+            except (CannotStart, OSError) as exc:
+                yield Failed(f"SandboxUnavailable: {exc}")
+                return
+            async with aclosing(process.run(job)) as events:
+                async for event in events:
+                    yield event
 
     async def close(self) -> None:
-        """Ends the waiting processes and removes every folder."""
-        self._idle_wanted = 0
-        await asyncio.gather(*self._starts)
-        await asyncio.gather(*(process.close() for process in self._idle))
-        await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
+        """Ends what calls are forked from, and removes every folder."""
+        if self._zygote:
+            await self._zygote.close()
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    async def _take(self) -> ToolProcess:
-        while self._idle:
-            process = self._idle.popleft()
-            if process.is_alive:
-                return process
-            await process.close()
-        return await self._start()
+    async def _fork(self) -> ToolProcess:
+        zygote = await self._running()
+        if not self._takes(zygote.layers):
+            raise CannotStart(
+                f"this machine cannot shut tools in ({zygote.layers}). They need seccomp, and Landlock or namespaces; "
+                "PERDURE_ALLOW_UNSANDBOXED_TOOLS=1 runs them all the same"
+            )
+        return await ToolProcess.start(zygote, self._folder / "calls", self._limits)
 
-    async def _start_idle(self) -> None:
-        self._idle.append(await self._start())
+    def _takes(self, layers: Layers) -> bool:
+        return layers.are_enough or self._allows_too_few_layers
 
-    async def _start(self) -> ToolProcess:
-        return await ToolProcess.start(self._root, self._packages, self._limits, self._rlimits)
+    async def _running(self) -> Zygote:
+        async with self._starting:
+            if self._zygote and not self._zygote.is_alive:
+                log.error("The process that tools are forked from ended; starting another")
+                await self._zygote.close()
+                self._zygote = None
+            if self._zygote is None:
+                self._zygote = await self._start()
+            return self._zygote
+
+    async def _start(self) -> Zygote:
+        try:
+            zygote = await Zygote.start(self._packages, self._folder / "root", self._limits)
+        except CannotStart as exc:
+            log.error("Tools cannot run: %s", exc)
+            raise
+        level, end = (logging.INFO, "") if zygote.layers.are_enough else (logging.WARNING, ": too few")
+        log.log(level, "Layers of the sandbox of tools: %s%s", zygote.layers, end)
+        return zygote
 
 
 def _link_packages(folder: Path) -> Path:
@@ -79,29 +101,3 @@ def _link_packages(folder: Path) -> Path:
     for name in PACKAGES:
         (folder / name).symlink_to(installed / name)
     return folder
-
-
-def _rlimits(limits: Limits) -> str:
-    """The limits of the kernel by name, as JSON: see setrlimit(2)."""
-    return orjson.dumps(
-        {
-            "RLIMIT_CPU": int(limits.timeout_s) + 1,
-            "RLIMIT_AS": limits.memory_bytes,
-            "RLIMIT_FSIZE": limits.file_bytes,
-            "RLIMIT_NOFILE": limits.open_files,
-            "RLIMIT_NPROC": _threads_of_user() + limits.processes,
-            "RLIMIT_CORE": 0,
-        }
-    ).decode()
-
-
-def _threads_of_user() -> int:
-    """How many threads our user has: RLIMIT_NPROC counts them all."""
-    count = 0
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if process.stat().st_uid == os.getuid():
-                count += sum(1 for _ in (process / "task").iterdir())
-        except OSError:
-            continue  # it has ended
-    return count

@@ -1,34 +1,25 @@
-"""Runs one call of a tool: the program of a sandboxed process, and the only file of ours in it.
-
-Started ahead of need as `python -I -S runner.py PACKAGES LIMITS RESULT_FD`, in the call's private folder. It reads a
-frame from stdin (four bytes of length, then the JSON of a `Job`) and writes one to RESULT_FD:
-`{"value", "length"}`, or `{"error"}` where the tool failed.
-Standard input stays open for as long as somebody waits for the result; when it closes, the process group dies.
-"""
+"""Runs a tool's code: the part of the sandbox that is in one process with it."""
 
 import __future__
 
 import ast
+import asyncio
 import dataclasses
 import enum
 import inspect
 import json
 import linecache
 import os
-import resource
-import signal
 import sys
 import textwrap
-import threading
 import traceback
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 MODULE = "tool"  # what the tool's code is called in sys.modules
 FILE = f"<{MODULE}>"  # and in tracebacks
-HEADER_BYTES = 4
 TRUE = frozenset(("true", "yes", "1"))
 FALSE = frozenset(("false", "no", "0"))
 
@@ -43,46 +34,6 @@ class Record(dict[str, Any]):
             return self[name]
         except KeyError:
             raise AttributeError(name) from None
-
-
-def main(packages: str, limits: dict[str, int], result_fd: int) -> None:
-    """Waits for the job, runs it, sends what came out."""
-    os.set_inheritable(result_fd, False)  # noqa: FBT003  # its only form
-    os.closerange(3, result_fd)
-    os.closerange(result_fd + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    sys.path.append(packages)
-    for name, value in limits.items():
-        resource.setrlimit(getattr(resource, name), (value, value))
-    requests = take_over_stdin()
-    job = read_frame(requests)
-    threading.Thread(target=die_with_caller, args=[requests], daemon=True).start()
-    answer = json.dumps(run(job)).encode()
-    with os.fdopen(result_fd, "wb") as result:
-        result.write(len(answer).to_bytes(HEADER_BYTES, "big") + answer)
-
-
-def take_over_stdin() -> BinaryIO:
-    """Moves standard input to where the tool's code and its children do not read from it."""
-    requests = os.fdopen(os.dup(0), "rb")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    return requests
-
-
-def read_frame(requests: BinaryIO) -> dict[str, Any]:
-    """The job; ends the process when nobody wants one any more."""
-    header = requests.read(HEADER_BYTES)
-    if len(header) < HEADER_BYTES:
-        sys.exit()
-    job: dict[str, Any] = json.loads(requests.read(int.from_bytes(header, "big")))
-    return job
-
-
-def die_with_caller(requests: BinaryIO) -> None:
-    """Kills the process group when the caller has gone."""
-    requests.read()
-    os.killpg(0, signal.SIGKILL)
 
 
 def run(job: dict[str, Any]) -> Answer:
@@ -122,7 +73,6 @@ def call(function: Callable[..., Any], job: dict[str, Any]) -> Any:
     result = function(**arguments_for(function, job))
     if not inspect.isawaitable(result):
         return result
-    import asyncio  # takes a third of the start time and few tools need it
 
     async def wait() -> Any:
         return await result
@@ -253,8 +203,3 @@ def print_traceback(exc: BaseException) -> None:
     while frames is not None and frames.tb_frame.f_code.co_filename != FILE:
         frames = frames.tb_next
     traceback.print_exception(type(exc), exc, frames)
-
-
-if __name__ == "__main__":
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that what is printed can be followed
-    main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]))

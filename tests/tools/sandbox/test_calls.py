@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 import time
 from contextlib import aclosing
@@ -13,8 +12,8 @@ import pytest
 from services.tools.sandbox.job import Event, Failed, Job, Printed, Returned
 from services.tools.sandbox.sandbox import Sandbox
 from tests.tools.conftest import LIMITS
-from tests.tools.processes import has_ended
-from tests.tools.sources import tool_source
+from tests.tools.processes import has_ended, is_running
+from tests.tools.sources import sleeping_source, tool_source
 
 
 async def events_of(sandbox: Sandbox, source: str, **options: Any) -> list[Event]:
@@ -142,42 +141,36 @@ async def test_what_is_printed_comes_while_the_tool_runs(sandbox: Sandbox) -> No
 
 
 async def test_the_deadline_kills_the_tool_and_its_children(sandbox: Sandbox) -> None:
-    body = (
-        "import subprocess, time\nchild = subprocess.Popen(['sleep', '60'])\n"
-        "print(child.pid)\ntime.sleep(60)"
-    )  # fmt: skip
+    events = await events_of(sandbox, sleeping_source("61.25", then="time.sleep(60)"))
 
-    events = await events_of(sandbox, tool_source(body))
-
-    assert events[-1] == Failed("TimeoutError: the call took longer than 1 s")
-    assert await has_ended(int(text_of(events, "stdout")))
+    assert events == [Printed("stdout", "started\n"), Failed("TimeoutError: the call took longer than 1 s")]
+    assert await has_ended("61.25")
 
 
 async def test_children_die_when_the_tool_returns(sandbox: Sandbox) -> None:
-    pid = await result_of(sandbox, tool_source("import subprocess\nreturn subprocess.Popen(['sleep', '60']).pid"))
+    await result_of(sandbox, sleeping_source("62.25", then="return 1"))
 
-    assert await has_ended(int(pid))
+    assert await has_ended("62.25")
 
 
 async def test_leaving_the_loop_kills_the_tool(sandbox: Sandbox) -> None:
-    job = Job(source=tool_source("import os, time\nprint(os.getpid())\ntime.sleep(60)"), arguments={})
+    job = Job(source=sleeping_source("63.25", then="time.sleep(60)"), arguments={})
 
     async with aclosing(sandbox.run(job)) as events:
-        first = await anext(events)
+        await anext(events)
+        assert is_running("63.25")
 
-    assert isinstance(first, Printed)
-    assert await has_ended(int(first.text))
+    assert await has_ended("63.25")
 
 
 CALLER = """
 import asyncio
+import sys
 from services.tools.sandbox.job import Job, Limits
 from services.tools.sandbox.sandbox import Sandbox
 
-SOURCE = '''def f():\n    import os, time\n    print(os.getpid())\n    time.sleep(60)\n'''
-
 async def main():
-    async for event in Sandbox(Limits(), concurrency=1, idle=0).run(Job(source=SOURCE, arguments={})):
+    async for event in Sandbox(Limits(), concurrency=1).run(Job(source=sys.argv[1], arguments={})):
         print(event.text, end="", flush=True)
 
 asyncio.run(main())
@@ -185,14 +178,16 @@ asyncio.run(main())
 
 
 async def test_the_tool_dies_with_its_caller() -> None:
-    caller = await asyncio.create_subprocess_exec(sys.executable, "-c", CALLER, stdout=asyncio.subprocess.PIPE)
+    source = sleeping_source("64.25", then="time.sleep(60)")
+    caller = await asyncio.create_subprocess_exec(sys.executable, "-c", CALLER, source, stdout=asyncio.subprocess.PIPE)
     assert caller.stdout is not None
-    tool = int(await caller.stdout.readline())
+    await caller.stdout.readline()
+    assert is_running("64.25")
 
     caller.kill()
     await caller.wait()
 
-    assert await has_ended(tool)
+    assert await has_ended("64.25")
 
 
 async def test_endless_output_is_cut_and_ended(sandbox: Sandbox) -> None:
@@ -245,7 +240,7 @@ async def test_no_descriptor_of_the_server_is_open(sandbox: Sandbox) -> None:
         os.close(reading)
         os.close(writing)
 
-    assert pipes == "4"  # stdout, stderr, the job, the result
+    assert pipes == "3"  # stdout, stderr, the result
 
 
 async def test_standard_input_is_empty(sandbox: Sandbox) -> None:
@@ -265,7 +260,7 @@ async def test_a_forged_result_is_checked(sandbox: Sandbox) -> None:
 
 
 async def test_calls_wait_for_a_free_place() -> None:
-    sandbox = Sandbox(LIMITS, concurrency=1, idle=0)
+    sandbox = Sandbox(LIMITS, concurrency=1)
     source = tool_source("import time\nt = time.time()\ntime.sleep(0.1)\nreturn f'{t} {time.time()}'")
 
     first, second = await asyncio.gather(result_of(sandbox, source), result_of(sandbox, source))
@@ -275,10 +270,10 @@ async def test_calls_wait_for_a_free_place() -> None:
     assert float(times[0][1]) <= float(times[1][0])
 
 
-async def test_a_waiting_process_that_died_is_replaced(sandbox: Sandbox) -> None:
-    await result_of(sandbox, tool_source())
-    await asyncio.gather(*sandbox._starts)
-    os.kill(sandbox._idle[0]._child._process.pid, signal.SIGKILL)
-    await sandbox._idle[0]._child.wait()
+async def test_what_calls_are_forked_from_is_replaced_when_it_dies(sandbox: Sandbox) -> None:
+    await sandbox.start()
+    assert sandbox._zygote is not None
+    sandbox._zygote._process.kill()
+    sandbox._zygote._process.wait()
 
     assert await result_of(sandbox, tool_source("return 1")) == "1"

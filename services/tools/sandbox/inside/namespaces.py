@@ -1,0 +1,94 @@
+"""Namespaces: a call sees neither other processes nor files, networks and names of the machine. See namespaces(7)."""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from services.tools.sandbox.inside import kernel
+
+FLAGS = {
+    "user": 0x10000000,
+    "mount": 0x00020000,
+    "pid": 0x20000000,
+    "net": 0x40000000,
+    "ipc": 0x08000000,
+    "uts": 0x04000000,
+}
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+HOME = "/home/tool"  # where a call finds its folder, where it has a root of its own
+
+
+def enter(names: tuple[str, ...]) -> None:
+    """Moves to new namespaces, as the same user. That of processes begins with the next fork."""
+    user, group = os.getuid(), os.getgid()
+    kernel.unshare(sum(FLAGS[name] for name in names))
+    if "user" in names:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+
+
+def fork(own: int | None) -> int:
+    """Forks a first process of a new namespace of processes; `own` is a descriptor of the one that we are in.
+
+    None: just forks.
+    """
+    if own is None:
+        return os.fork()
+    kernel.unshare(FLAGS["pid"])
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid != 0:
+            kernel.return_to(own, FLAGS["pid"])
+    return pid
+
+
+def readable_paths(packages: Path) -> list[str]:
+    """What calls may read and execute: the system's programs, the interpreter, the packages."""
+    own = [sys.base_prefix, f"{sys.prefix}/bin", f"{sys.prefix}/pyvenv.cfg", str(packages)]
+    targets = [str(link.resolve()) for link in packages.iterdir()]
+    return [path for path in (*SYSTEM, *DEVICES, *own, *targets) if os.path.exists(path)]
+
+
+def change_root(new_root: str, readable: list[str]) -> None:
+    """Gives this process, in a mount namespace of its own, a root that has just what calls may read."""
+    kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.mount("tmpfs", new_root, kind="tmpfs", flags=kernel.MS_NOSUID | kernel.MS_NODEV, options="mode=755,size=1m")
+    for path in readable:
+        _place(path, new_root + path)
+    os.makedirs(new_root + HOME)
+    os.makedirs(f"{new_root}/proc")
+    kernel.make_read_only(new_root)
+    kernel.mount(
+        "/proc", f"{new_root}/proc", flags=kernel.MS_BIND | kernel.MS_REC
+    )  # to enter namespaces; calls lose it
+    kernel.change_root(new_root)
+
+
+def _place(path: str, target: str) -> None:
+    if os.path.lexists(target):  # within what is there already
+        return
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.islink(path):
+        os.symlink(os.readlink(path), target)
+        return
+    if os.path.isdir(path):
+        os.mkdir(target)
+    else:
+        Path(target).touch()
+    kernel.mount(path, target, flags=kernel.MS_BIND | kernel.MS_REC)
+
+
+def mount_own_files(folder_bytes: int) -> None:
+    """Mounts the folder of a call, which is gone with its last process, and a /proc with its processes alone."""
+    kernel.unshare(FLAGS["mount"])
+    guarded = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("tmpfs", HOME, kind="tmpfs", flags=guarded, options=f"mode=700,size={folder_bytes},nr_inodes=16k")
+    kernel.mount("tmpfs", "/proc", kind="tmpfs", flags=guarded | kernel.MS_RDONLY)
+    with suppress(OSError):  # inside some containers the kernel refuses; then /proc stays empty
+        flags = guarded | kernel.MS_NOEXEC | kernel.MS_RDONLY
+        kernel.mount("proc", "/proc", kind="proc", flags=flags, options="subset=pid")
