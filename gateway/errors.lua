@@ -56,19 +56,21 @@ local function allowed_methods(handle, path)
   return #found > 0 and table.concat(found, ", ") or nil
 end
 
--- Requests that Envoy itself refused; x-refused-request holds the path.
-local function answer_refused(handle, path)
+-- Requests that Envoy itself refused; x-refused-request holds method and path.
+local function answer_refused(handle, request)
   local headers = handle:headers()
+  local method, path = request:match("^(%S+) ([^?]*)")
   if headers:get(":status") == "400" then
     headers:replace(":status", "422")
     local body = handle:body(true)
     set_body(handle, parameter_body(body:getBytes(0, body:length())))
     return
   end
-  local allowed = allowed_methods(handle, path:match("^[^?]*"))
+  local allowed = allowed_methods(handle, path)
   if allowed then
     headers:replace(":status", "405")
     headers:replace("allow", allowed)
+    if method == "HEAD" then return end -- a body would stand in front of the next answer
     set_body(handle, '{"detail":"Method Not Allowed"}')
   end
 end

@@ -172,6 +172,13 @@ async def test_unknown_method_of_a_known_path_is_refused(client: httpx.AsyncClie
     assert answered.headers["allow"] == "GET, POST"
 
 
+async def test_the_connection_is_usable_after_a_refused_head(client: httpx.AsyncClient) -> None:
+    refused = [await client.head(path) for path in ("/v1/agents/", "/v1/nothing-here")]
+
+    assert [(answered.status_code, answered.content) for answered in refused] == [(405, b""), (404, b"")]
+    assert (await client.get("/v1/nothing-here")).json() == {"detail": "Not Found"}
+
+
 async def test_service_that_is_away_asks_to_try_again(client: httpx.AsyncClient) -> None:
     answered = await client.get("/v1/tools")
 
