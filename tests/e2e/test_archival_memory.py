@@ -2,6 +2,7 @@
 
 import ast
 
+import httpx
 import pytest
 from letta_client import AsyncLetta
 
@@ -62,3 +63,24 @@ async def test_agents_share_an_archive(client: AsyncLetta, make_agent: MakeAgent
     assert found.passage.id == passage.id
     assert left == []
     assert [one.id async for one in client.archives.list(name="shared")] == []
+
+
+async def test_over_plain_http_as_well(http: httpx.AsyncClient, make_agent: MakeAgent) -> None:
+    agent = await make_agent()
+    path = f"/v1/agents/{agent.id}/archival-memory"
+    made = await http.post(path, json={"text": "Noon.", "created_at": "2024-05-01T12:00:00+02:00"})
+    [passage] = made.json()
+
+    times = {"start_datetime": "2024-05-01T10:00:00+00:00", "end_datetime": "2024-05-01"}
+    found = await http.get(f"{path}/search", params={"query": "noon", **times})
+    malformed = await http.get(f"{path}/search", params={"query": "noon", "start_datetime": "soon"})
+    removed = await http.delete(f"/v1/archives/{passage['archive_id']}/passages/{passage['id']}")
+    deleted = await http.delete(f"/v1/archives/{passage['archive_id']}")
+
+    timestamp = "2024-05-01T10:00:00+00:00"
+    assert found.json() == {
+        "results": [{"id": passage["id"], "timestamp": timestamp, "content": "Noon.", "tags": []}],
+        "count": 1,
+    }
+    assert (malformed.status_code, malformed.json()["detail"][0]["loc"]) == (422, ["query", "start_datetime"])
+    assert [(answer.status_code, answer.content) for answer in (removed, deleted)] == [(204, b"")] * 2
