@@ -23,11 +23,6 @@ from services.contract.model_settings import (
 any_settings: TypeAdapter[ModelSettings] = TypeAdapter(ModelSettings)
 
 
-def read_stored(model_settings: dict[str, Any], llm_config: dict[str, Any]) -> TypedSettings:
-    """The typed settings of an agent's or conversation's columns `model_settings` and `llm_config`."""
-    return to_typed(any_settings.validate_python(model_settings), LlmConfig.model_validate(llm_config))
-
-
 def to_typed(settings: ModelSettings, config: LlmConfig) -> TypedSettings:
     """The typed form. What only reasoning models know is left out for others."""
     reasons = config.enable_reasoner and not config.put_inner_thoughts_in_kwargs
