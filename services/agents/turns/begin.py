@@ -73,7 +73,7 @@ class TurnStarter:
                 turn = await self._open(tx, organization_id, run_id, attempt, conversation, accepted)
                 conversation = replace(conversation, window_version=conversation.window_version + 1)
             elif turn.is_active:
-                await self._resume(tx, turn, attempt)
+                await self._resume(tx, organization_id, turn, attempt)
             else:
                 return turn.outcome()
             return await self._snapshot(tx, organization_id, conversation, turn)
@@ -129,11 +129,11 @@ class TurnStarter:
         await self._store.begin(tx, organization_id, opening)
         return opening.turn
 
-    async def _resume(self, tx: Transaction, turn: Turn, attempt: int) -> None:
+    async def _resume(self, tx: Transaction, organization_id: str, turn: Turn, attempt: int) -> None:
         if attempt < turn.attempt:
             raise AttemptSuperseded(turn.run_id, attempt=attempt, current=turn.attempt)
         if attempt > turn.attempt:
-            await self._store.take_over(tx, turn.run_id, attempt)
+            await self._store.take_over(tx, organization_id, turn.run_id, attempt)
 
     async def _snapshot(
         self, tx: Transaction, organization_id: str, conversation: LockedConversation, turn: Turn

@@ -108,7 +108,7 @@ class TurnCompactor:
         turn = locked.turn
         stored = await self._store.lock_conversation(tx, organization_id, turn.conversation_id)
         assert stored is not None  # the turn's lock has just found it
-        terms = await self._store.compaction_terms(tx, turn.conversation_id)
+        terms = await self._store.compaction_terms(tx, organization_id, turn.conversation_id)
         ranked = await self._messages.read_ranked_window(tx, organization_id, turn.conversation_id)
         window, tools = [message for message, _ in ranked], read_tools(stored)
         return _Situation(

@@ -114,7 +114,7 @@ class TurnStore(Protocol):
     async def begin(self, tx: Transaction, organization_id: str, opening: Opening) -> None:
         """Stores a new turn."""
 
-    async def take_over(self, tx: Transaction, run_id: str, attempt: int) -> None:
+    async def take_over(self, tx: Transaction, organization_id: str, run_id: str, attempt: int) -> None:
         """Gives a turn to another attempt."""
 
     async def write(self, tx: Transaction, organization_id: str, turn: Turn, writing: Writing, now: datetime) -> None:
@@ -128,7 +128,7 @@ class TurnStore(Protocol):
     ) -> dict[str, tuple[str, TurnState]]:
         """By call: which run answered these calls, or those of the request, last, and where it stands."""
 
-    async def compaction_terms(self, tx: Transaction, conversation_id: str) -> CompactionTerms:
+    async def compaction_terms(self, tx: Transaction, organization_id: str, conversation_id: str) -> CompactionTerms:
         """How the conversation's window is to be compacted."""
 
     async def compact(self, tx: Transaction, organization_id: str, locked: LockedTurn, change: Compaction) -> None:

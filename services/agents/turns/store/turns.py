@@ -91,7 +91,9 @@ _BEGIN = text(
     """  # noqa: S608  # fixed parts of one statement
 )
 
-_TAKE_OVER = text("UPDATE agents.turns SET attempt = :attempt WHERE run_id = :run_id")
+_TAKE_OVER = text(
+    "UPDATE agents.turns SET attempt = :attempt WHERE run_id = :run_id AND organization_id = :organization_id"
+)
 
 _WRITE = text(
     f"""
@@ -129,7 +131,8 @@ _BURY = text(
         (run_id, organization_id, agent_id, conversation_id, attempt, state, stop_reason, error, next_step,
         next_step_id, steps, input_ids, ended_at)
     VALUES
-        (:run_id, :organization_id, (SELECT agent_id FROM agents.conversations WHERE id = :conversation_id),
+        (:run_id, :organization_id,
+        (SELECT agent_id FROM agents.conversations WHERE id = :conversation_id AND organization_id = :organization_id),
         :conversation_id, :attempt, :state, :stop_reason, :error, 1, '', 0, '{}', :now)
     ON CONFLICT (run_id) DO NOTHING
     """
@@ -139,7 +142,7 @@ _COMPACTION_TERMS = text(
     """
     SELECT agent.compaction_settings, conversation.context_tokens
     FROM agents.conversations conversation JOIN agents.agents agent ON agent.id = conversation.agent_id
-    WHERE conversation.id = :conversation_id
+    WHERE conversation.id = :conversation_id AND conversation.organization_id = :organization_id
     """
 )
 
@@ -210,9 +213,9 @@ class PostgresTurns:
         parameters |= {"next_position": opening.next_position, "now": opening.turn.begun_at}
         await tx.execute(_BEGIN, parameters)
 
-    async def take_over(self, tx: Transaction, run_id: str, attempt: int) -> None:
+    async def take_over(self, tx: Transaction, organization_id: str, run_id: str, attempt: int) -> None:
         """Gives a turn to another attempt."""
-        await tx.execute(_TAKE_OVER, {"run_id": run_id, "attempt": attempt})
+        await tx.execute(_TAKE_OVER, {"organization_id": organization_id, "run_id": run_id, "attempt": attempt})
 
     async def write(self, tx: Transaction, organization_id: str, turn: Turn, writing: Writing, now: datetime) -> None:
         """Stores a turn as it is now, with what changed in its conversation."""
@@ -253,9 +256,10 @@ class PostgresTurns:
         )
         return {call_id: (run_id, TurnState(state)) for call_id, run_id, state in rows}
 
-    async def compaction_terms(self, tx: Transaction, conversation_id: str) -> CompactionTerms:
+    async def compaction_terms(self, tx: Transaction, organization_id: str, conversation_id: str) -> CompactionTerms:
         """How the conversation's window is to be compacted."""
-        row = (await tx.execute(_COMPACTION_TERMS, {"conversation_id": conversation_id})).one()
+        asked = {"organization_id": organization_id, "conversation_id": conversation_id}
+        row = (await tx.execute(_COMPACTION_TERMS, asked)).one()
         return CompactionTerms(row.compaction_settings, row.context_tokens)
 
     async def compact(self, tx: Transaction, organization_id: str, locked: LockedTurn, change: Compaction) -> None:
