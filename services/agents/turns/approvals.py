@@ -1,6 +1,7 @@
 """Answers to approval requests: which calls they decide, and how."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 from perdure.conversation.v1.message_pb2 import (
     ROLE_APPROVAL,
@@ -12,15 +13,19 @@ from services.agents.turns.errors import InvalidCallIds, WrongRequest
 from services.agents.turns.pairing import LOST, failed_return, in_call_order, tool_calls
 from services.agents.turns.turn import Input, OpenRequest
 
-PENDING = "pending"  # states of an approval
-APPROVED = "approved"
-DENIED = "denied"
-RETURNED = "returned"
-CANCELLED = "cancelled"
-
 DENIAL = "Error: request to call tool denied. User reason: {reason}"  # clients look for these words
 NO_REASON = "not given"
 CANCEL_REASON = "the run was cancelled"
+
+
+class ApprovalState(StrEnum):
+    """What became of a call that waits for the client. RETURNED: the client made it itself."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
 
 
 def match_answers(request_id: str, call_ids: Sequence[str], given: Input) -> list[ApprovalAnswer]:
@@ -45,11 +50,11 @@ def _answer_to(call_id: str, answer: ApprovalAnswer) -> ApprovalAnswer:
     return one
 
 
-def approval_state(answer: ApprovalAnswer) -> str:
+def approval_state(answer: ApprovalAnswer) -> ApprovalState:
     """The state of an approval with this answer."""
     if answer.WhichOneof("answer") == "result":
-        return RETURNED
-    return APPROVED if answer.approve else DENIED
+        return ApprovalState.RETURNED
+    return ApprovalState.APPROVED if answer.approve else ApprovalState.DENIED
 
 
 def find_message(window: Sequence[Message], message_id: str) -> Message | None:

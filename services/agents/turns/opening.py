@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from perdure.conversation.v1.message_pb2 import ROLE_SYSTEM, ApprovalAnswer, Message
 from services.agents.messages.drafts import Origin
-from services.agents.turns.approvals import approval_state
+from services.agents.turns.approvals import ApprovalState, approval_state
 from services.agents.turns.turn import Turn, TurnState
 from services.common.ids import new_id
 
@@ -26,7 +26,7 @@ class Opening:
     turn: Turn
     messages: Sequence[tuple[Message, int]]
     next_position: int
-    answers: Mapping[str, str]
+    answers: Mapping[str, ApprovalState]
 
 
 @dataclass

@@ -15,6 +15,7 @@ from services.agents.messages.stored_rows import STORE_MESSAGES, message_arrays
 from services.agents.messages.tables import messages
 from services.agents.paging import Page
 from services.agents.store.keyset import cut
+from services.agents.turns.approvals import ApprovalState
 from services.agents.turns.store.idle import lock_idle
 from services.agents.turns.tables import approvals, turns
 from services.common.caller import Caller
@@ -130,8 +131,8 @@ class PostgresConversations:
         )
         await tx.execute(
             update(approvals)
-            .where(approvals.c.conversation_id == conversation_id, approvals.c.state == "pending")
-            .values(state="cancelled")
+            .where(approvals.c.conversation_id == conversation_id, approvals.c.state == ApprovalState.PENDING)
+            .values(state=ApprovalState.CANCELLED)
         )
 
     async def append(self, tx: Transaction, conversation_id: str, messages: Sequence[Message]) -> None:

@@ -16,8 +16,10 @@ from services.agents.messages.messages import MessageNotFound, Messages
 from services.agents.messages.store import PostgresMessages
 from services.agents.messages.stored_rows import STORE_MESSAGES, message_arrays, searched_text
 from services.agents.messages.tables import messages
+from services.agents.turns.approvals import ApprovalState
 from services.agents.turns.store.idle import lock_idle
 from services.agents.turns.tables import approvals, turns
+from services.agents.turns.turn import TurnState
 from services.common.database import Transaction
 from services.common.pieces import Shown, render_pieces
 from services.contract.agents import AgentState
@@ -130,7 +132,7 @@ class PostgresHistory:
             .join(approvals, approvals.c.message_id == messages.c.id)
             .where(
                 approvals.c.conversation_id.in_(agent_ids),
-                approvals.c.state == "pending",
+                approvals.c.state == ApprovalState.PENDING,
             )
         )
         requests = [Message.FromString(body) for body in await tx.scalars(query)]
@@ -192,8 +194,12 @@ class PostgresHistory:
         await tx.execute(select(agents.c.id).where(*its_row).with_for_update())
         await tx.execute(
             update(turns)
-            .where(turns.c.organization_id == organization_id, turns.c.agent_id == agent_id, turns.c.state == "active")
-            .values(state="deleted", stop_reason="cancelled", ended_at=datetime.now(UTC))
+            .where(
+                turns.c.organization_id == organization_id,
+                turns.c.agent_id == agent_id,
+                turns.c.state == TurnState.ACTIVE,
+            )
+            .values(state=TurnState.DELETED, stop_reason="cancelled", ended_at=datetime.now(UTC))
         )
         await tx.execute(delete(conversations).where(*of_agent))
         await tx.execute(

@@ -6,6 +6,7 @@ from services.agents.conversations.errors import ConversationNotFound
 from services.agents.conversations.tables import conversations
 from services.agents.turns.errors import ConversationBusy
 from services.agents.turns.tables import turns
+from services.agents.turns.turn import TurnState
 from services.common.database import Transaction
 
 
@@ -18,7 +19,7 @@ async def lock_idle(tx: Transaction, conversation_id: str) -> None:
     locked = select(conversations.c.id).where(conversations.c.id == conversation_id).with_for_update()
     if await tx.scalar(locked) is None:
         raise ConversationNotFound(conversation_id)
-    active = select(turns.c.run_id).where(turns.c.conversation_id == conversation_id, turns.c.state == "active")
+    active = select(turns.c.run_id).where(turns.c.conversation_id == conversation_id, turns.c.state == TurnState.ACTIVE)
     run_id = await tx.scalar(active)
     if run_id is not None:
         raise ConversationBusy(run_id)
