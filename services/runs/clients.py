@@ -165,6 +165,7 @@ class RouterClient:
             messages=prompt.messages,
             tools=prompt.tools,
             settings=prompt.settings,
+            tool_choice=prompt.tool_choice,
             context_window=prompt.context_window,
             agent_id=prompt.agent_id,
             run_id=prompt.run_id,
@@ -234,6 +235,7 @@ def _snapshot(found: turn_service_pb2.TurnSnapshot) -> Snapshot:
         settings=found.agent.settings,
         context_window=found.agent.context_window,
         agent_type=found.agent.agent_type,
+        tool_rules=found.agent.tool_rules,
     )
     return Snapshot(
         agent=agent,

@@ -60,6 +60,7 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
     def __init__(self) -> None:
         self.tools: list[ToolDefinition] = []
         self.context_window = 0
+        self.tool_rules = ""
         self.histories: dict[str, list[Message]] = defaultdict(list)
         self.turns: dict[str, FakeTurn] = {}
         self.missing: set[str] = set()
@@ -167,6 +168,7 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         snapshot.agent.id = turn.conversation_id.replace("conv-", "agent-")
         snapshot.agent.model = "fake/model"
         snapshot.agent.context_window = self.context_window
+        snapshot.agent.tool_rules = self.tool_rules
         return snapshot
 
     def _fenced(self, request: Any) -> FakeTurn:
@@ -295,6 +297,7 @@ class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
             self.cancelled += 1
             raise
         returned = ToolReturn(call_id=request.call_id, status=TOOL_STATUS_SUCCESS, value=value, executed=True)
+        returned.name = request.tool_id.removeprefix("tool-")
         yield tool_service_pb2.ExecuteResponse(tool_return=returned)
 
 

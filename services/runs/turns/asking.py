@@ -24,7 +24,7 @@ from services.runs.turns.failures import (
 )
 from services.runs.turns.history import History
 from services.runs.turns.model import Completion, Model, Prompt
-from services.runs.turns.plan import calls_of, needs_client
+from services.runs.turns.plan import needs_client
 from services.runs.turns.progress import Progress
 from services.runs.turns.prompt import build_prompt
 
@@ -78,7 +78,7 @@ class Asker:
         began, clock = datetime.now(UTC), time.monotonic_ns()
         completion = await self._receive(prompt, message_id, progress, shown=not request.without_deltas)
         asked_ns = int(began.timestamp() * 1e9)
-        assistant = _assistant(run, prompt, completion, message_id, progress.tools)
+        assistant = _assistant(run, prompt, completion, message_id)
         step = Step(
             id=progress.step_id,
             organization_id=run.organization_id,
@@ -99,7 +99,7 @@ class Asker:
         return Draft(step, assistant, completion.finish, new_id("message"))
 
     async def _receive(self, prompt: Prompt, message_id: str, progress: Progress, *, shown: bool) -> Completion:
-        marker = _Marker(progress.tools)
+        marker = _Marker(progress.offered)
         completion: Completion | None = None
         async with aclosing(self._model.complete(prompt, message_id)) as answer:
             async for item in answer:
@@ -137,9 +137,7 @@ def _says_something(completion: Completion) -> bool:
     return any(part.text or part.HasField("tool_call") for part in completion.parts)
 
 
-def _assistant(
-    run: Run, prompt: Prompt, completion: Completion, message_id: str, tools: Mapping[str, ToolDefinition]
-) -> Message:
+def _assistant(run: Run, prompt: Prompt, completion: Completion, message_id: str) -> Message:
     message = Message(
         id=message_id,
         role=ROLE_ASSISTANT,
@@ -151,8 +149,6 @@ def _assistant(
         conversation_id=run.conversation_id,
     )
     message.created_at.GetCurrentTime()
-    for call in calls_of(message):
-        call.needs_approval = needs_client(call.name, tools)
     return message
 
 

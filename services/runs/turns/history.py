@@ -35,13 +35,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TurnAgent:
-    """The agent as a turn sees it. `context_window` in tokens."""
+    """The agent as a turn sees it. `context_window` in tokens; `tool_rules` is the public API's JSON list."""
 
     id: str
     model: str
     settings: ModelSettings
     context_window: int
     agent_type: str = ""
+    tool_rules: str = ""
 
 
 @dataclass(frozen=True)

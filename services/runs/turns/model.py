@@ -9,6 +9,7 @@ from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
 from perdure.runs.v1.run_pb2 import MessageDelta
 from services.runs.records import ModelInfo
 
+ToolChoice = Literal["auto", "required", "none"]
 Finish = Literal["stop", "tool_calls", "length", "content_filter"]
 
 
@@ -21,6 +22,7 @@ class Prompt:
     messages: Sequence[Message]
     tools: Sequence[ToolDefinition]
     settings: ModelSettings
+    tool_choice: ToolChoice
     context_window: int
     agent_id: str
     run_id: str

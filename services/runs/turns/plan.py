@@ -8,6 +8,8 @@ import orjson
 from perdure.conversation.v1.message_pb2 import TOOL_STATUS_ERROR, Message, ToolCall, ToolReturn
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT, TOOL_KIND_MEMORY, ToolDefinition
 
+NO_REFUSALS: Mapping[str, str] = {}
+
 
 @dataclass(frozen=True)
 class CallPlan:
@@ -21,11 +23,26 @@ class CallPlan:
     refused: Sequence[ToolReturn]
     executed: Sequence[ToolCall]
 
+    def accepted(self, calls: Iterable[ToolCall]) -> list[ToolCall]:
+        """Those of the step's calls that are not refused."""
+        refused = {each.call_id for each in self.refused}
+        return [call for call in calls if call.id not in refused]
 
-def plan_calls(calls: Sequence[ToolCall], tools: Mapping[str, ToolDefinition], *, approved: bool = False) -> CallPlan:
-    """Sorts calls by the tools that are there. `approved`: the client has been asked already."""
-    waiting = [] if approved else [call for call in calls if needs_client(call.name, tools)]
-    refused = [error_return(call, text) for call in calls if (text := _problem(call, tools))]
+
+def plan_calls(
+    calls: Sequence[ToolCall],
+    tools: Mapping[str, ToolDefinition],
+    *,
+    refusals: Mapping[str, str] = NO_REFUSALS,
+    approved: bool = False,
+) -> CallPlan:
+    """Sorts calls by the tools that are there.
+
+    `refusals` says of calls that break a rule why, by call id. `approved`: the client has been asked already.
+    """
+    asked = [call for call in calls if needs_client(call.name, tools) and call.id not in refusals]
+    waiting = [] if approved else asked
+    refused = [error_return(call, text) for call in calls if (text := refusals.get(call.id) or _problem(call, tools))]
     problematic = {each.call_id for each in refused}
     runnable = [call for call in calls if call.id not in problematic and tools[call.name].kind != TOOL_KIND_MEMORY]
     return CallPlan(waiting, refused, runnable)

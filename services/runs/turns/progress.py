@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, ToolCall, Usage
+from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, ToolCall, ToolReturn, Usage
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.runs.records import RunRequest, Step
 from services.runs.turns.history import Committed, Snapshot, TurnAgent, Window
 from services.runs.turns.plan import calls_of
+from services.runs.turns.rules import Rules, turn_steps
 
 
 @dataclass
 class Progress:
     """The conversation as the model sees it next, and what the turn has come to so far.
 
-    `rows` are the committed steps. `context_tokens` are those of the last step's prompt and answer.
+    `made` are the calls since its input that were carried out, by step; `rows` the committed steps. `context_tokens`
+    are those of the last step's prompt and answer.
     """
 
     agent: TurnAgent
@@ -25,6 +27,8 @@ class Progress:
     step: int
     step_id: str
     window_version: int
+    rules: Rules
+    made: list[list[ToolReturn]] = field(default_factory=list)
     rows: list[Step] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     context_tokens: int = 0
@@ -42,11 +46,25 @@ class Progress:
             step=snapshot.next_step,
             step_id=snapshot.next_step_id,
             window_version=snapshot.window_version,
+            rules=Rules.read(snapshot.agent.tool_rules),
+            made=turn_steps(snapshot.window),
         )
+
+    @property
+    def offered(self) -> Mapping[str, ToolDefinition]:
+        """The tools that the rules let the model call next."""
+        allowed = self.rules.allowed(self.made, self.tools)
+        return {name: tool for name, tool in self.tools.items() if name in allowed}
+
+    @property
+    def must_call(self) -> bool:
+        """Whether the rules want a tool called before the turn may end."""
+        return self.rules.must_call(self.made, self.tools)
 
     def advance(self, committed: Committed) -> None:
         """A step was stored."""
         self.window += committed.messages
+        self.made += turn_steps(committed.messages)
         if committed.system is not None:
             self.window[:1] = [committed.system]
         if committed.tools is not None:

@@ -1,10 +1,15 @@
 """What the model is asked in a turn: the window with what holds for this request only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from perdure.conversation.v1.message_pb2 import Message, Part
+import orjson
+
+from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER, Message, Part
+from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.runs.records import Run, RunRequest, Skill
-from services.runs.turns.model import Prompt
+from services.runs.turns.model import Prompt, ToolChoice
+from services.runs.turns.plan import calls_of
 from services.runs.turns.progress import Progress
 
 
@@ -14,14 +19,51 @@ def build_prompt(run: Run, request: RunRequest, progress: Progress) -> Prompt:
     return Prompt(
         organization_id=run.organization_id,
         model=request.override_model or agent.model,
-        messages=_with_overrides(progress.window, request),
-        tools=list(progress.tools.values()),
+        messages=[*_with_overrides(progress.window, request), *_reminder(progress)],
+        tools=_offer(progress),
         settings=agent.settings,
+        tool_choice=_tool_choice(progress),
         context_window=0 if request.override_model else agent.context_window,
         agent_id=agent.id,
         run_id=run.id,
         step_id=progress.step_id,
     )
+
+
+def _offer(progress: Progress) -> list[ToolDefinition]:
+    """The tools that may be called next; all where none may, as providers want to know those that were called."""
+    offered = progress.offered or progress.tools
+    return [_narrow(tool, progress.rules.arguments(name, progress.made)) for name, tool in offered.items()]
+
+
+def _tool_choice(progress: Progress) -> ToolChoice:
+    if progress.tools and not progress.offered:
+        return "none"
+    return "required" if progress.must_call else "auto"
+
+
+def _narrow(tool: ToolDefinition, arguments: Mapping[str, Any]) -> ToolDefinition:
+    """The tool with these arguments fixed."""
+    if not arguments:
+        return tool
+    schema = orjson.loads(tool.parameters)
+    fixed = {name: {"const": value} for name, value in arguments.items()}
+    properties = schema.get("properties", {})
+    schema["properties"] = {name: {**about, **fixed.pop(name, {})} for name, about in properties.items()} | fixed
+    schema["required"] = list(dict.fromkeys([*schema.get("required", ()), *arguments]))
+    narrowed = ToolDefinition()
+    narrowed.CopyFrom(tool)
+    narrowed.parameters = orjson.dumps(schema).decode()
+    return narrowed
+
+
+def _reminder(progress: Progress) -> list[Message]:
+    """For a model that has ended its answer although a tool has to be called; for this prompt only."""
+    last = progress.window[-1] if progress.window else None
+    if last is None or last.role != ROLE_ASSISTANT or not last.model or calls_of(last) or not progress.must_call:
+        return []
+    text = f"You are not done yet. Call one of these tools: {', '.join(sorted(progress.offered))}."
+    return [Message(role=ROLE_USER, parts=[Part(text=text)])]
 
 
 def _with_overrides(window: Sequence[Message], request: RunRequest) -> Sequence[Message]:

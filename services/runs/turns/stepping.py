@@ -1,9 +1,10 @@
 """The steps of a turn."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
-from perdure.conversation.v1.message_pb2 import ToolReturn, Usage
+from perdure.conversation.v1.message_pb2 import ToolCall, ToolReturn, Usage
 from services.common import telemetry
 from services.common.ids import new_id
 from services.runs.events.recorder import Recorder
@@ -13,6 +14,7 @@ from services.runs.turns.calling import Caller
 from services.runs.turns.history import Committed, Outcome, Snapshot, StepCommit, TurnEnd
 from services.runs.turns.plan import CallPlan, calls_of, error_return, in_order, plan_calls
 from services.runs.turns.progress import Progress
+from services.runs.turns.rules import carried_out
 from services.runs.turns.services import Services
 
 CUT_OFF = "Error: the call was not made, as the model's answer was cut off at its length limit."
@@ -48,6 +50,7 @@ class Stepper:
             returns=in_order(asked, returns) if asked else returns,
             tool_message_id=new_id("message"),
             usage=Usage(),
+            end=self._end_of_answer(snapshot, plan, progress),
         )
         committed = await self._services.history.commit(self._run, step)
         self._show(committed, progress)
@@ -58,7 +61,7 @@ class Stepper:
         telemetry.step_id.set(progress.step_id)
         clock = time.monotonic_ns()
         draft = self.draft = await self._recall(progress) or await self._asker.ask(self._run, self._request, progress)
-        plan = plan_calls(calls_of(draft.assistant), progress.tools) if draft.finish != "length" else _NOTHING
+        plan = _NOTHING if draft.finish == "length" else _plan(calls_of(draft.assistant), progress)
         progress.note_tools(calls_of(draft.assistant))
         end = self._end_after(draft, plan, progress)
         called = time.monotonic_ns()
@@ -88,13 +91,23 @@ class Stepper:
             draft.assistant.id = new_id("message")
         return draft
 
+    def _end_of_answer(self, snapshot: Snapshot, plan: CallPlan, progress: Progress) -> TurnEnd | None:
+        made = [call.name for call in plan.accepted(snapshot.pending)]
+        made += [returned.name for returned in carried_out(snapshot.known)]
+        if self._request.input or not progress.rules.ends_turn(made):
+            return None
+        return TurnEnd("completed", "tool_rule")
+
     def _end_after(self, draft: Draft, plan: CallPlan, progress: Progress) -> TurnEnd | None:
         if draft.finish == "length":
             return TurnEnd("failed", "max_tokens_exceeded")
         if plan.waiting:
             return TurnEnd("completed", "requires_approval")
-        if not calls_of(draft.assistant):
+        calls = calls_of(draft.assistant)
+        if not calls and not progress.must_call:
             return TurnEnd("completed", "end_turn")
+        if progress.rules.ends_turn([call.name for call in plan.accepted(calls)]):
+            return TurnEnd("completed", "tool_rule")
         answering = 1 if self._request.approvals else 0  # the first step of an answer is no model call
         if progress.step - answering >= self._request.max_steps:
             return TurnEnd("completed", "max_steps")
@@ -120,3 +133,13 @@ class Stepper:
         progress.count(step)
         if committed.outcome is None and not plan.executed:
             await self._services.ledger.save([progress.rows[-1]])
+
+
+def _plan(calls: Sequence[ToolCall], progress: Progress) -> CallPlan:
+    """What is to become of an answer's calls; those that wait for the client are marked so."""
+    refusals = progress.rules.refusals(calls, progress.made, progress.tools)
+    plan = plan_calls(calls, progress.tools, refusals=refusals)
+    waiting = {call.id for call in plan.waiting}
+    for call in calls:
+        call.needs_approval = call.id in waiting
+    return plan

@@ -22,6 +22,7 @@ from services.runs.turns.calling import RunTaken
 from services.runs.turns.failures import describe_failure
 from services.runs.turns.history import Outcome, Snapshot, TurnEnd, TurnState
 from services.runs.turns.progress import Progress
+from services.runs.turns.rules import turn_steps
 from services.runs.turns.services import Services
 from services.runs.turns.stepping import Stepper
 
@@ -122,7 +123,8 @@ class Turn:
         """Goes on where an earlier attempt stopped: with its events, its numbers and its steps."""
         logged = await self._log.take_over(self.run.id, self.run.attempt)
         steps = await self._services.ledger.of_run(self.run.organization_id, self.run.id)
-        found = reconcile(logged, await self._services.history.messages(self.run))
+        stored = await self._services.history.messages(self.run)
+        found = reconcile(logged, stored)
         seen = max([last_number(event) for event in logged[-1:]] + [step.last_seq for step in steps], default=0)
         was_released = self.run.last_seq == seen
         self._recorder.resume(seen if was_released else seen + LOST_NUMBERS, found.shown)
@@ -131,6 +133,8 @@ class Turn:
         self._recorder.void(found.void)
         self._recorder.messages(found.missing)
         if self._progress is not None:
+            # Compaction may have taken the first of the calls out of the window.
+            self._progress.made = max(self._progress.made, turn_steps(stored), key=len)
             for step in steps:
                 if step.number < self._progress.step:
                     self._progress.count(step)
