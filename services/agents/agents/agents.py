@@ -10,7 +10,7 @@ from services.agents.agents.creation import Creation, NewAgent
 from services.agents.agents.filter import AgentFilter
 from services.agents.agents.first_messages import first_messages
 from services.agents.agents.relations import LoadedAgents, Relations
-from services.agents.memory.blocks import find_block
+from services.agents.memory.blocks import find_blocks
 from services.agents.memory.system_prompts import SystemPrompts
 from services.agents.messages.drafts import Origin
 from services.agents.paging import Page
@@ -129,12 +129,11 @@ class Agents:
 
     async def _add_relations(self, tx: Transaction, caller: Caller, new: NewAgent, request: CreateAgent) -> None:
         organization_id, agent_id = caller.organization_id, new.state.id
-        shared = [
-            (await find_block(self._stores.blocks, tx, organization_id, block_id)).block
-            for block_id in dict.fromkeys(request.block_ids or [])
-        ]
+        shared = await find_blocks(self._stores.blocks, tx, organization_id, request.block_ids or [])
         await self._stores.blocks.insert(tx, organization_id, caller.user_id, new.blocks)
-        await self._stores.blocks.attach(tx, organization_id, agent_id, [*new.blocks, *shared])
+        await self._stores.blocks.attach(
+            tx, organization_id, agent_id, [*new.blocks, *(stored.block for stored in shared)]
+        )
         await self._stores.tools.attach(tx, organization_id, agent_id, new.tools)
         await self._stores.tags.replace(tx, organization_id, agent_id, request.tags or [])
         variables = (request.tool_exec_environment_variables or {}) | (request.secrets or {})

@@ -8,7 +8,7 @@ from services.agents.agents.agents import Agents, Stores
 from services.agents.agents.compaction import complete_settings, follow_model
 from services.agents.agents.creation import Creation, check_timezone, distinct_rules
 from services.agents.agents.relations import Relations
-from services.agents.memory.blocks import find_block
+from services.agents.memory.blocks import find_blocks
 from services.agents.memory.system_prompts import SystemPrompts
 from services.common.caller import Caller
 from services.common.database import Database, Transaction
@@ -129,14 +129,11 @@ class AgentChanges:
             await self._stores.variables.replace(tx, organization_id, agent_id, variables)
 
     async def _replace_blocks(self, tx: Transaction, organization_id: str, agent_id: str, block_ids: list[str]) -> None:
-        wanted = {
-            block_id: (await find_block(self._stores.blocks, tx, organization_id, block_id)).block
-            for block_id in block_ids
-        }
+        wanted = await find_blocks(self._stores.blocks, tx, organization_id, block_ids)
         present = {stored.block.id for stored in (await self._stores.blocks.of_agents(tx, [agent_id]))[agent_id]}
-        for block_id in present - set(wanted):
+        for block_id in present.difference(block_ids):
             await self._stores.blocks.detach(tx, agent_id, block_id)
-        new = [block for block_id, block in wanted.items() if block_id not in present]
+        new = [stored.block for stored in wanted if stored.block.id not in present]
         await self._stores.blocks.attach(tx, organization_id, agent_id, new)
 
 

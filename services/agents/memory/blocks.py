@@ -182,10 +182,19 @@ async def find_block(
     store: Store, tx: Transaction, organization_id: str, block_id: str, *, lock: bool = False
 ) -> StoredBlock:
     """One block. Raises `BlockNotFound`."""
-    found = await store.find(tx, organization_id, [block_id], lock=lock)
-    if block_id not in found:
-        raise BlockNotFound(f"There is no block {block_id}.")
-    return found[block_id]
+    [found] = await find_blocks(store, tx, organization_id, [block_id], lock=lock)
+    return found
+
+
+async def find_blocks(
+    store: Store, tx: Transaction, organization_id: str, block_ids: Sequence[str], *, lock: bool = False
+) -> list[StoredBlock]:
+    """The blocks in the order of their ids, none twice; one statement, none for none. Raises `BlockNotFound`."""
+    found = await store.find(tx, organization_id, block_ids, lock=lock) if block_ids else {}
+    for block_id in block_ids:
+        if block_id not in found:
+            raise BlockNotFound(f"There is no block {block_id}.")
+    return [found[block_id] for block_id in dict.fromkeys(block_ids)]
 
 
 def make_block(request: CreateBlock) -> Block:
