@@ -122,7 +122,7 @@ class Agents:
         async with self._database.begin() as tx:
             await self._stores.agents.insert(tx, caller.organization_id, new.state)
             await self._add_relations(tx, caller, new, request)
-            await self._open_history(tx, new.state, request)
+            await self._open_history(tx, caller.organization_id, new.state, request)
             loaded = await self._relations.load(tx, [new.state], relations.ALL)
         [agent] = await self._relations.show_tools(caller.organization_id, loaded)
         return agent
@@ -139,13 +139,15 @@ class Agents:
         variables = (request.tool_exec_environment_variables or {}) | (request.secrets or {})
         await self._stores.variables.replace(tx, organization_id, agent_id, variables)
 
-    async def _open_history(self, tx: Transaction, agent: AgentState, request: CreateAgent) -> None:
+    async def _open_history(
+        self, tx: Transaction, organization_id: str, agent: AgentState, request: CreateAgent
+    ) -> None:
         assert agent.created_at is not None  # a new agent has its dates
         origin = Origin(agent_id=agent.id, conversation_id=agent.id, made_at=agent.created_at)
         system = await self._prompts.compile_for(tx, agent.id, agent.id)
         timezone, sent = agent.timezone or "UTC", request.initial_message_sequence
         messages = first_messages(origin, system, agent.agent_type, timezone, sent)
-        await self._stores.history.open_own(tx, agent, messages)
+        await self._stores.history.open_own(tx, organization_id, agent.id, messages)
 
     async def get(self, caller: Caller, agent_id: str, wanted: frozenset[str]) -> AgentState:
         """One agent with the wanted relations. Raises `AgentNotFound`."""

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from perdure.conversation.v1.message_pb2 import Message, Role
 from services.common.database import Transaction
-from services.contract.agents import AgentState
 from services.contract.messages import ApprovalRequestMessage
 
 
@@ -25,7 +24,7 @@ class History(Protocol):
     `conversation_id` is "conv-<uuid4>", or an agent's id for its own history.
     """
 
-    async def open_own(self, tx: Transaction, agent: AgentState, messages: Sequence[Message]) -> None:
+    async def open_own(self, tx: Transaction, organization_id: str, agent_id: str, messages: Sequence[Message]) -> None:
         """Opens a new agent's own history with its first messages, all in the context window, system message first."""
 
     async def own_windows(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -34,8 +33,8 @@ class History(Protocol):
     async def set_own_window(self, tx: Transaction, agent_id: str, message_ids: Sequence[str]) -> None:
         """Puts exactly these messages into the context window. Raises NotFound for one that is not the agent's."""
 
-    async def rewrite_own_system(self, tx: Transaction, agent_id: str, text: str) -> None:
-        """Replaces the text of the system message of the agent's own history; the message keeps its id."""
+    async def rewrite_system(self, tx: Transaction, conversation_id: str, text: str) -> Message | None:
+        """Replaces the text of a conversation's system message, which keeps its id. None where it has none yet."""
 
     async def pending_approvals(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, ApprovalRequestMessage]:
         """The unanswered approval request in each agent's own history; agents without one are left out."""

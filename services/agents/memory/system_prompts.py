@@ -77,7 +77,7 @@ class SystemPrompts:
         counts = await self._history.count_messages(tx, agent_ids)
         for agent in await self._agents.read_prompted(tx, agent_ids):
             prompt = _compile(agent, blocks[agent.id], agent.id, counts.get(agent.id))
-            await self._history.rewrite_own_system(tx, agent.id, str(prompt))
+            await self._history.rewrite_system(tx, agent.id, str(prompt))
 
 
 def _compile(

@@ -55,7 +55,6 @@ from services.common.errors import InvalidArgument, Unavailable
 from services.common.ids import new_id
 from services.common.server import ErrorInterceptor
 from services.common.status import rpc_errors
-from services.contract.agents import AgentState
 
 ORGANIZATION = DEFAULT_ORGANIZATION_ID
 LLM_CONFIG = {"model": "m", "model_endpoint_type": "openai", "context_window": 1000, "handle": "openai/m"}
@@ -129,8 +128,7 @@ class World:
         async with self.database.begin() as tx:
             await tx.execute(insert(agents).values(agent_row(agent_id, now) | columns))
             system = Origin(agent_id, agent_id, now).text(ROLE_SYSTEM, "You are an agent.")
-            agent = AgentState.model_construct(id=agent_id)  # type: ignore[call-arg]  # only the id matters here
-            await self.history.open_own(tx, agent, [system])
+            await self.history.open_own(tx, ORGANIZATION, agent_id, [system])
         return agent_id
 
     async def begin(self, conversation_id: str, run_id: str = "", **fields: Any) -> pb.BeginTurnResponse:

@@ -11,7 +11,6 @@ from services.agents.agents.history import MessageCounts
 from services.agents.agents.tables import agents
 from services.agents.conversations.tables import conversation_messages as links
 from services.agents.conversations.tables import conversations
-from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import MessageNotFound, Messages
 from services.agents.messages.store import PostgresMessages
 from services.agents.messages.stored_rows import STORE_MESSAGES, message_arrays, searched_text
@@ -22,7 +21,6 @@ from services.agents.turns.tables import approvals, turns
 from services.agents.turns.turn import TurnState
 from services.common.database import Transaction
 from services.common.pieces import Shown, render_pieces
-from services.contract.agents import AgentState
 from services.contract.messages import ApprovalRequestMessage
 
 _OPEN = text(
@@ -58,14 +56,17 @@ class PostgresHistory:
     def __init__(self, messages: PostgresMessages) -> None:
         self._messages = messages
 
-    async def open_own(self, tx: Transaction, agent: AgentState, messages: Sequence[Message]) -> None:
-        """Opens a new agent's own history with its first messages, all in the context window. Two statements."""
-        organization_id = await tx.scalar(select(agents.c.organization_id).where(agents.c.id == agent.id))
-        now = datetime.now(UTC)
-        origin = Origin(agent.id, agent.id, now)
-        placed = [(origin.stamp(message), position) for position, message in enumerate(messages)]
-        parameters = {"organization_id": organization_id, "agent_id": agent.id, "conversation_id": agent.id, "now": now}
-        await tx.execute(_OPEN, parameters | message_arrays(placed) | {"next_position": len(placed)})
+    async def open_own(self, tx: Transaction, organization_id: str, agent_id: str, messages: Sequence[Message]) -> None:
+        """Opens a new agent's own history with its first messages, all in the context window."""
+        placed = [(message, position) for position, message in enumerate(messages)]
+        parameters = {
+            "organization_id": organization_id,
+            "agent_id": agent_id,
+            "conversation_id": agent_id,
+            "now": datetime.now(UTC),
+            "next_position": len(placed),
+        }
+        await tx.execute(_OPEN, parameters | message_arrays(placed))
 
     async def own_windows(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[str]]:
         """The message ids in the context window of each agent's own history, oldest first."""
@@ -95,10 +96,6 @@ class PostgresHistory:
         if missing:
             raise MessageNotFound(min(missing))
         await tx.execute(_SET_WINDOW, {"conversation_id": agent_id, "message_ids": list(message_ids)})
-
-    async def rewrite_own_system(self, tx: Transaction, agent_id: str, text: str) -> None:
-        """Replaces the text of the system message of the agent's own history. Two statements."""
-        await self.rewrite_system(tx, agent_id, text)
 
     async def rewrite_system(self, tx: Transaction, conversation_id: str, text: str) -> Message | None:
         """Replaces the text of a conversation's system message, which keeps its id. Two statements.
