@@ -53,22 +53,22 @@ class BodyReader:
             body = self._adapter.validate_json(data)
         except ValidationError as exc:
             raise Unprocessable(problems_of(exc)) from exc
-        if NUL_ESCAPE in data and (places := list(_find_nul(from_json(data), ["body"]))):
+        if NUL_ESCAPE in data and (places := list(find_nul(from_json(data), ["body"]))):
             raise Unprocessable([{"type": NUL_TYPE, "loc": place, "msg": NUL_PROBLEM} for place in places])
         return body
 
 
-def _find_nul(value: Any, place: list[str | int]) -> Iterator[list[str | int]]:
+def find_nul(value: Any, place: list[str | int]) -> Iterator[list[str | int]]:
     """Where strings or keys hold the character NUL."""
     if isinstance(value, str) and "\0" in value:
         yield place
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _find_nul(item, [*place, index])
+            yield from find_nul(item, [*place, index])
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _find_nul(key, place)
-            yield from _find_nul(item, [*place, key])
+            yield from find_nul(key, place)
+            yield from find_nul(item, [*place, key])
 
 
 def problems_of(error: ValidationError, where: str = "body") -> list[Json]:

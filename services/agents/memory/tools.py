@@ -1,8 +1,10 @@
 """The memory tools of agents, run in the transaction that stores their step."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from perdure.conversation.v1.message_pb2 import TOOL_STATUS_SUCCESS, ToolCall, ToolReturn
 from services.agents.archives.embedding import Vectors
@@ -12,6 +14,7 @@ from services.agents.memory.blocks import Store
 from services.agents.memory.conversation_search import ConversationSearch, SearchArguments
 from services.agents.memory.system_prompts import SystemPrompts
 from services.agents.memory.workbench import CallingAgent, Workbench
+from services.common.bodies import NUL_PROBLEM, find_nul
 from services.common.database import Transaction
 from services.common.errors import InvalidArgument, NotFound
 from services.contract.passages import ArchivalSearch
@@ -77,8 +80,15 @@ class MemoryTools:
 
 def read_arguments(model: type[Arguments], call: ToolCall) -> Arguments:
     """The arguments of a call. Raises `BadArguments`."""
+    sent = call.arguments or "{}"
     try:
-        return model.model_validate_json(call.arguments or "{}")
+        read = model.model_validate_json(sent)
     except ValidationError as exc:
-        problems = [f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in exc.errors()]
-        raise BadArguments("; ".join(problems)) from exc
+        raise BadArguments("; ".join(_tell(one["loc"], one["msg"]) for one in exc.errors())) from exc
+    if places := list(find_nul(from_json(sent), [])):
+        raise BadArguments("; ".join(_tell(place, NUL_PROBLEM) for place in places))
+    return read
+
+
+def _tell(place: Sequence[str | int], problem: str) -> str:
+    return f"{'.'.join(map(str, place)) or 'arguments'}: {problem}"

@@ -47,6 +47,7 @@ async def test_an_agent_that_stored_nothing_finds_nothing(talk: Talk) -> None:
     ("tool", "arguments", "words"),
     [
         ("archival_memory_insert", {}, "content"),
+        ("archival_memory_insert", {"content": "a\0b"}, "content: The character NUL"),
         ("archival_memory_search", {"query": "x", "top_k": 10**9}, "top_k"),
         ("archival_memory_search", {"query": "x", "end_datetime": "soon"}, "end_datetime"),
         ("archival_memory_search", {"query": "x", "tag_match_mode": "some"}, "tag_match_mode"),
