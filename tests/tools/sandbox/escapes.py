@@ -1,0 +1,158 @@
+"""What a hostile tool tries, as sources, and the errors that it may meet.
+
+`{...}` in a body stands for something outside: see `Outside` in test_escapes.py.
+"""
+
+import errno
+from collections.abc import Mapping
+from dataclasses import dataclass
+from textwrap import indent
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A body that works outside a sandbox, and the error numbers that mean it was kept from it."""
+
+    name: str
+    body: str
+    refusals: tuple[int, ...]
+
+
+GONE_OR_CLOSED = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+NO_SUCH_PROCESS = (errno.ESRCH, errno.EPERM, errno.ENOENT, errno.EACCES, errno.EINVAL)  # the last: there is no root
+NOT_PERMITTED = (errno.EPERM,)
+NO_NETWORK = (errno.EPERM, errno.ENETUNREACH)
+
+
+def source_of(attempt: Attempt, outside: Mapping[str, object]) -> str:
+    """A tool that tries, and returns "escaped" or the number of the error; `call` makes a system call."""
+    body = attempt.body
+    for name, value in outside.items():
+        body = body.replace(f"{{{name}}}", str(value))
+    return f"""
+import ctypes, os, signal, socket, struct, subprocess, sys
+
+def call(number, *arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+
+def attempt():
+{indent(body, "    ")}
+
+def probe():
+    try:
+        attempt()
+    except OSError as exc:
+        return exc.errno
+    return "escaped"
+"""
+
+
+def _attempts(refusals: tuple[int, ...], bodies: dict[str, str]) -> list[Attempt]:
+    return [Attempt(name, body, refusals) for name, body in bodies.items()]
+
+
+FILES = _attempts(
+    GONE_OR_CLOSED,
+    {
+        "read passwords": "open('/etc/shadow').read()",
+        "read users": "open('/etc/passwd').read()",
+        "list root's home": "os.listdir('/root')",
+        "read the server's code": "open('{code}').read()",
+        "read a file of the server": "open('{secret}').read()",
+        "read it through a symlink": "os.symlink('{secret}', 'link'); open('link').read()",
+        "read it through a hard link": "os.link('{secret}', 'link'); open('link').read()",
+        "read it through a parent": "open('../../../../../..{secret}').read()",
+        "read it through /proc": "open('/proc/self/root{secret}').read()",
+        "read it through the first process": "open('/proc/1/root{secret}').read()",
+        "read it in another program": "if subprocess.run(['cat', '{secret}']).returncode: raise OSError(1, '')",
+        "list temporary files": "os.listdir('/tmp')",
+        "write a temporary file": "open('/tmp/escaped', 'w')",
+        "write to shared memory": "open('/dev/shm/escaped', 'w')",
+        "write beside its folder": "open('../escaped', 'w')",
+        "write to a file of the server": "open('{secret}', 'a')",
+        "truncate a file of the server": "os.truncate('{secret}', 0)",
+        "change the interpreter": "open(os.__file__, 'a')",
+        "change a package": "import pydantic; open(pydantic.__file__, 'a')",
+        "add to the programs": "open('/usr/bin/escaped', 'w')",
+        "read memory of the machine": "open('/dev/mem', 'rb').read(1)",
+        "read the kernel's messages": "open('/dev/kmsg').read(1)",
+        "make a device": "os.mknod('disk', 0o60600, os.makedev(254, 0)); open('disk', 'rb').read(1)",
+        "change a setting of the kernel": "open('/proc/sys/kernel/hostname', 'w').write('escaped')",
+        "restart the machine through /proc": "open('/proc/sysrq-trigger', 'w').write('b')",
+        "read control groups": "os.listdir('/sys/fs/cgroup')",
+    },
+)
+PROCESSES = _attempts(
+    NO_SUCH_PROCESS,
+    {
+        "kill the server": "os.kill({pid}, 9)",
+        "kill what it is forked from": "os.kill({zygote}, 9)",
+        "stop its keeper": "os.kill(os.getppid(), signal.SIGSTOP); open(f'/proc/{os.getppid()}/mem', 'rb').read(1)",
+        "read the server's environment": "open('/proc/{pid}/environ').read()",
+        "read its keeper's environment": "open(f'/proc/{os.getppid()}/environ').read()",
+        "read its keeper's memory": "open(f'/proc/{os.getppid()}/mem', 'rb').read(1)",
+        "read its keeper's descriptors": "os.listdir(f'/proc/{os.getppid()}/fd')",
+        "hold the server": "os.pidfd_open({pid}); call({ptrace}, 16, {pid}, 0, 0)",
+        "become root": "os.setuid(0)",
+        "run first": "os.setpriority(os.PRIO_PROCESS, 0, -20)",
+        "run in real time": "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))",
+        "raise its limits": "import resource; resource.prlimit({pid}, resource.RLIMIT_NOFILE)",
+    },
+)
+KERNEL = _attempts(
+    NOT_PERMITTED,
+    {
+        "trace its keeper": "call({ptrace}, 16, os.getppid(), 0, 0)",
+        "read the memory of others": "call({process_vm_readv}, os.getppid(), 0, 0, 0, 0, 0)",
+        "write the memory of others": "call({process_vm_writev}, os.getppid(), 0, 0, 0, 0, 0)",
+        "take a descriptor of its keeper": "call({pidfd_getfd}, os.pidfd_open(os.getppid()), 0, 0)",
+        "mount": "call({mount}, b'none', b'.', b'tmpfs', 0, 0)",
+        "unmount": "call({umount2}, b'/proc', 2)",
+        "mount the new way": "call({fsopen}, b'tmpfs', 0)",
+        "change its root": "os.chroot('.')",
+        "make a user namespace": "call({unshare}, 0x10000000)",
+        "fork into a user namespace": "call({clone}, 0x10000000 | signal.SIGCHLD, 0, 0, 0, 0)",
+        "enter a namespace": "call({setns}, os.open('/dev/null', os.O_RDONLY), 0)",
+        "open by handle": "call({open_by_handle_at}, -100, 0, 0)",
+        "use a key ring": "call({keyctl}, 0, 0, 0)",
+        "load a BPF program": "call({bpf}, 0, 0, 0)",
+        "watch performance events": "call({perf_event_open}, 0, 0, -1, -1, 0)",
+        "handle page faults": "call({userfaultfd}, 0)",
+        "queue calls with io_uring": "call({io_uring_setup}, 1, 0)",
+        "load a module": "call({init_module}, 0, 0, b'')",
+        "load a kernel": "call({kexec_load}, 0, 0, 0, 0)",
+        "restart the machine": "call({reboot}, 0xFEE1DEAD, 672274793, 0, 0)",
+        "set the clock": "call({clock_settime}, 0, 0)",
+        "rename the machine": "socket.sethostname('escaped')",
+        "read the kernel's log": "call({syslog}, 2, 0, 0)",
+        "hide memory": "os.memfd_create('hidden')",
+        "share memory beyond the call": "call({shmget}, 0, 4096, 0o1600)",
+        "turn randomisation off": "call({personality}, 0x0040000)",
+    },
+)
+NETWORK = _attempts(
+    NO_NETWORK,
+    {
+        "listen": "socket.create_server(('127.0.0.1', 0))",
+        "connect with TCP": "socket.create_connection(('127.0.0.1', {port}), 1)",
+        "send with UDP": "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {port}))",
+        "connect with IPv6": "socket.socket(socket.AF_INET6).connect(('::1', {port}))",
+        "connect to a Unix socket": "socket.socket(socket.AF_UNIX).connect('{socket}')",
+        "listen on an abstract socket": "socket.socket(socket.AF_UNIX).bind('\\0escaped')",
+        "ask the cloud's metadata": "socket.create_connection(('169.254.169.254', 80), 1)",
+        "send raw packets": "socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)",
+        "watch packets": "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)",
+        "talk to the kernel's network": "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
+        "talk to virtual machines": "socket.socket(40, socket.SOCK_STREAM)",
+        "ask for a name": (
+            "try: socket.getaddrinfo('example.com', 80)\n"
+            "except socket.gaierror: raise OSError(1, 'no answer')"
+        ),
+        "connect from another program": (
+            "done = subprocess.run(['bash', '-c', 'echo x > /dev/tcp/127.0.0.1/{port}'])\n"
+            "if done.returncode: raise OSError(1, 'no connection')"
+        ),
+    },
+)  # fmt: skip

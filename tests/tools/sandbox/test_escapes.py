@@ -1,0 +1,200 @@
+"""Tools that try to get out, each in a real call."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.tools.sandbox import sandbox as sandbox_module
+from services.tools.sandbox.inside import seccomp
+from services.tools.sandbox.job import Failed, Job, Limits, Printed, Returned
+from services.tools.sandbox.sandbox import Sandbox
+from tests.tools.sandbox.escapes import FILES, KERNEL, NETWORK, PROCESSES, Attempt, source_of
+from tests.tools.sources import tool_source
+
+LIMITS = Limits(timeout_s=5.0, memory_bytes=256 * 2**20, file_bytes=2**20, folder_bytes=4 * 2**20, output_chars=1000)
+NUMBERS = {name: calls[list(seccomp.ARCHITECTURES).index(os.uname().machine)] for name, calls in seccomp.DENIED.items()}
+NUMBERS["clone"] = seccomp.CLONE[list(seccomp.ARCHITECTURES).index(os.uname().machine)]
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Things of the server that a tool must not reach."""
+
+    secret: str
+    port: str
+    socket: str
+    pid: str
+    code: str = sandbox_module.__file__
+
+
+@pytest.fixture(scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    box = Sandbox(LIMITS, concurrency=4)
+    yield box
+    await box.close()
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    folder = tmp_path_factory.mktemp("outside")
+    (folder / "secret").write_text("secret")
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(folder / "socket"))
+        unix.listen()
+        port = str(tcp.getsockname()[1])
+        yield Outside(str(folder / "secret"), port, str(folder / "socket"), str(os.getpid()))
+
+
+async def ending_of(sandbox: Sandbox, source: str) -> Returned | Failed:
+    events = [event async for event in sandbox.run(Job(source=source, arguments={}))]
+    assert not isinstance(events[-1], Printed)
+    return events[-1]
+
+
+async def error_of(sandbox: Sandbox, body: str) -> str:
+    ended = await ending_of(sandbox, tool_source(body))
+    assert isinstance(ended, Failed), ended
+    return ended.error
+
+
+@pytest.mark.parametrize("attempt", [*FILES, *PROCESSES, *KERNEL, *NETWORK], ids=lambda attempt: attempt.name)
+async def test_a_tool_cannot(sandbox: Sandbox, outside: Outside, attempt: Attempt) -> None:
+    await sandbox.start()
+    assert sandbox._zygote is not None
+    known = NUMBERS | vars(outside) | {"zygote": sandbox._zygote._process.pid}
+
+    ended = await ending_of(sandbox, source_of(attempt, known))
+
+    assert isinstance(ended, Returned), ended
+    assert ended.value in [str(number) for number in attempt.refusals]
+    assert (await asyncio.to_thread(Path(outside.secret).read_text)) == "secret"
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("while True: os.fork()", "BlockingIOError"),
+        (
+            "import threading\nwhile True: threading.Thread(target=lambda: __import__('time').sleep(9)).start()",
+            "Runtime",
+        ),
+        ("x = []\nwhile True: x.append(bytearray(2**20))", "MemoryError"),
+        ("import mmap\nx = []\nwhile True: x.append(mmap.mmap(-1, 2**24))", "OSError: [Errno 12]"),
+        ("open('big', 'wb').write(bytes(2**21))", "OSError: [Errno 27]"),
+        ("for n in range(100): open(str(n), 'wb').write(bytes(2**20))", "OSError: [Errno 28]"),
+        ("for n in range(10**6): open(str(n), 'w').close()", "OSError: [Errno 28]"),
+        ("x = [open('/dev/null') for _ in range(10**4)]", "OSError: [Errno 24]"),
+        ("while True: pass", "TimeoutError"),
+        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass", "TimeoutError"),
+        ("while True: print('x' * 10**5)", "TimeoutError"),
+        ("while True: os.write(2, b'x' * 10**5)", "TimeoutError"),
+    ],
+)
+async def test_a_bomb_hurts_its_own_call_alone(sandbox: Sandbox, body: str, error: str) -> None:
+    bomb = asyncio.create_task(error_of(sandbox, f"import os, signal\n{body}"))
+
+    neighbour = await ending_of(sandbox, tool_source("return 'well'"))
+
+    assert (await bomb).startswith(error)
+    assert neighbour == Returned("well", 4)
+    assert await ending_of(sandbox, tool_source("return 'well'")) == Returned("well", 4)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return 'x' * (2**26)",
+        "return b'\\xff\\xfe' * 100",
+        "return '\\x00\\x00\\x00\\x02{}'",
+        "return {'value': 'forged', 'error': 'forged', 'length': -1}",
+        "class Odd:\n    def __str__(self): return '\\ud800{\"error\": 1}'\nreturn Odd()",
+        "import sys\nreturn float('nan')",
+    ],
+)
+async def test_odd_results_are_text(sandbox: Sandbox, body: str) -> None:
+    ended = await ending_of(sandbox, tool_source(body))
+
+    assert isinstance(ended, Returned), ended
+    assert len(ended.value) <= 50_000
+    assert ended.length >= 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "os.closerange(0, 256)",
+        "for fd in range(3, 256):\n    try: os.dup2(1, fd)\n    except OSError: pass",
+        "for fd in range(3, 256):\n    try: os.write(fd, b'\\xff' * 100)\n    except OSError: pass",
+        "for fd in range(3, 256):\n    try: os.write(fd, b'\\0\\0\\0\\x10' + b'[' * 16)\n    except OSError: pass",
+        "for fd in range(3, 256):\n    try: os.write(fd, b'\\0\\0\\0\\x04null')\n    except OSError: pass",
+        "for fd in range(3, 256):\n    try: os.write(fd, b'\\0')\n    except OSError: pass\nos._exit(0)",
+        "import json\njson.dumps = lambda *_: 'not json'",
+        "import sys\nsys.stdout = sys.stderr = None",
+        "class Odd(Exception):\n    def __str__(self): raise self\nraise Odd",
+        "os._exit(0)",
+        "os.kill(os.getpid(), 9)",
+        "import ctypes\nctypes.string_at(0)",
+    ],
+)
+async def test_meddling_with_the_result_fails_the_call_alone(sandbox: Sandbox, body: str) -> None:
+    assert await error_of(sandbox, f"import os\n{body}")
+
+    assert await ending_of(sandbox, tool_source("return 'well'")) == Returned("well", 4)
+
+
+@pytest.mark.parametrize("module", ["services", "services.tools.sandbox.inside.call", "perdure", "grpc", "sqlalchemy"])
+async def test_modules_of_the_server_cannot_be_imported(sandbox: Sandbox, module: str) -> None:
+    assert (await error_of(sandbox, f"import {module}")).startswith("ModuleNotFoundError: ")
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the other sets of system calls are x86-64's")
+@pytest.mark.parametrize(
+    "body",
+    [
+        "ctypes.CDLL(None).syscall(ctypes.c_long(0x40000000 + 39))",
+        # mov eax, 20 (getpid, where calls have 32 bits); int 0x80; ret
+        "code = mmap.mmap(-1, 4096, prot=7)\ncode.write(bytes.fromhex('b814000000cd80c3'))\n"
+        "ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()",
+    ],
+)
+async def test_other_sets_of_system_calls_kill_the_tool(sandbox: Sandbox, body: str) -> None:
+    assert "killed by SIGSYS" in await error_of(sandbox, f"import ctypes, mmap\n{body}")
+
+
+async def test_folders_of_calls_are_apart(sandbox: Sandbox) -> None:
+    writing = tool_source("import time\nopen('mine', 'w').write('secret')\ntime.sleep(0.5)")
+    looking = tool_source("import os, time\ntime.sleep(0.2)\nreturn [f for _, _, fs in os.walk('..') for f in fs]")
+
+    _, found = await asyncio.gather(ending_of(sandbox, writing), ending_of(sandbox, looking))
+
+    assert found == Returned("[]", 2)
+
+
+async def test_nothing_of_a_call_stays(sandbox: Sandbox) -> None:
+    body = "import builtins, os\nleft = hasattr(builtins, 'left') or os.listdir()\nbuiltins.left = open('left', 'w')"
+
+    found = [await ending_of(sandbox, tool_source(f"{body}\nreturn left")) for _ in range(2)]
+
+    assert found == [Returned("[]", 2)] * 2
+
+
+async def test_calls_differ_in_what_they_draw_by_lot(sandbox: Sandbox) -> None:
+    source = tool_source("import random, uuid\nreturn f'{random.random()} {uuid.uuid4()}'")
+
+    drawn = [await ending_of(sandbox, source) for _ in range(2)]
+
+    assert drawn[0] != drawn[1]
+
+
+async def test_a_deadline_is_kept_by_a_tool_that_does_not_end(sandbox: Sandbox) -> None:
+    began = time.monotonic()
+
+    await error_of(sandbox, "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass")
+
+    assert time.monotonic() - began < LIMITS.timeout_s + 2
