@@ -36,10 +36,12 @@ async def main() -> None:
     catalog = Catalog(providers)
     router = Router(catalog, config.deadlines, config.retries)
     freshness = asyncio.create_task(catalog.keep_fresh())
-    await serve(config.addresses.listen, lambda server: add_services(server, router, catalog))
-    freshness.cancel()
-    for provider in providers:
-        await provider.adapter.close()
+    try:
+        await serve(config.addresses.listen, lambda server: add_services(server, router, catalog))
+    finally:
+        freshness.cancel()
+        for provider in providers:
+            await provider.adapter.close()
 
 
 if __name__ == "__main__":
