@@ -55,7 +55,7 @@ def _print_model(model: Model) -> contract.Model:
         model=model.name,
         model_endpoint_type=model.provider_type,
         model_endpoint=model.endpoint or None,
-        provider_category="base",
+        provider_category=model.provider_category,
         context_window=model.context_window,
         put_inner_thoughts_in_kwargs=False,
         temperature=1.0,
