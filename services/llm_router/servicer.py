@@ -24,10 +24,8 @@ class LlmRouterServicer(stubs.LlmRouterServiceServicer):
         self._router = router
         self._catalog = catalog
 
-    async def Complete(  # the RPC's name
-        self,
-        request: service.CompleteRequest,
-        context: Context,
+    async def Complete(
+        self, request: service.CompleteRequest, context: Context
     ) -> AsyncIterator[service.CompleteResponse]:
         """Asks a model and streams its answer."""
         model = await self._catalog.resolve(request.model)
@@ -51,27 +49,19 @@ class LlmRouterServicer(stubs.LlmRouterServiceServicer):
         return service.EmbedResponse(vectors=to_vectors(vectors), usage=usage)
 
     async def ResolveModel(
-        self,
-        request: service.ResolveModelRequest,
-        context: Context,
+        self, request: service.ResolveModelRequest, context: Context
     ) -> service.ResolveModelResponse:
         """Says which model a handle means."""
         return service.ResolveModelResponse(model=to_model(await self._catalog.resolve(request.handle)))
 
     async def ResolveEmbeddingModel(
-        self,
-        request: service.ResolveEmbeddingModelRequest,
-        context: Context,
+        self, request: service.ResolveEmbeddingModelRequest, context: Context
     ) -> service.ResolveEmbeddingModelResponse:
         """Says which embedding model a handle means."""
         model = await self._catalog.resolve_embedding(request.handle)
         return service.ResolveEmbeddingModelResponse(model=to_embedding_model(model))
 
-    async def ListModels(
-        self,
-        request: service.ListModelsRequest,
-        context: Context,
-    ) -> service.ListModelsResponse:
+    async def ListModels(self, request: service.ListModelsRequest, context: Context) -> service.ListModelsResponse:
         """Lists the models of all configured providers."""
         return service.ListModelsResponse(
             models=map(to_model, await self._catalog.models()),
