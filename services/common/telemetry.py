@@ -47,3 +47,4 @@ def configure_logging() -> None:
         force=True,
     )
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it logs what it raises, addresses with keys included

@@ -1,0 +1,123 @@
+"""An open connection to a server, which several calls share."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import anyio
+from mcp import Client
+
+from services.tools.mcp.clients.failures import FAILURES, describe_failure
+from services.tools.mcp.server import ServerFailed
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+CANCEL_S = 1.0  # seconds that a call given up has to tell its server
+
+
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """Deadlines, in seconds."""
+
+    connect_s: float = 15.0
+    call_s: float = 60.0
+    idle_s: float = 300.0  # without a call, a connection is closed after that
+
+
+class Connection:
+    """Opens at once, in a task of its own, and stays open while it is used. Errors name the server."""
+
+    def __init__(self, name: str, opening: AbstractAsyncContextManager[Client], limits: ConnectionLimits) -> None:
+        self._name = name
+        self._limits = limits
+        self._opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self._closing = asyncio.Event()
+        self._scope = anyio.CancelScope()
+        self._in_flight = 0
+        self._is_retired = False
+        self._idle: asyncio.TimerHandle | None = None
+        self._task = asyncio.create_task(self._hold(opening))
+        self._task.add_done_callback(self._note_end)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether new calls may use it."""
+        return not self._is_retired and not self._closing.is_set() and not self._task.done()
+
+    async def use(self, work: Callable[[Client], Awaitable[Answer]]) -> Answer:
+        """What the work answers. Raises `ServerFailed`."""
+        self._in_flight += 1
+        if self._idle:
+            self._idle.cancel()
+        try:
+            client = await self._client()
+            return await self._until_answered(work(client))
+        finally:
+            self._in_flight -= 1
+            self._rest()
+
+    def retire(self) -> None:
+        """Takes no new calls and closes when the last one has ended."""
+        self._is_retired = True
+        self._rest()
+
+    async def close(self) -> None:
+        """Closes at once."""
+        self._closing.set()
+        self._scope.cancel()
+        await asyncio.wait({self._task})
+
+    def _rest(self) -> None:
+        if self._in_flight:
+            return
+        if self._is_retired:
+            self._closing.set()
+            self._scope.cancel()
+        else:
+            self._idle = asyncio.get_running_loop().call_later(self._limits.idle_s, self._closing.set)
+
+    async def _hold(self, opening: AbstractAsyncContextManager[Client]) -> None:
+        # The mcp package wants a connection opened and closed by the same task.
+        with self._scope:
+            async with opening as client:
+                self._opened.set_result(client)
+                await self._closing.wait()
+
+    async def _client(self) -> Client:
+        waiting: set[asyncio.Future[Any]] = {self._opened, self._task}  # Any: of two types
+        await asyncio.wait(waiting, timeout=self._limits.connect_s, return_when="FIRST_COMPLETED")
+        if self._opened.done():
+            return self._opened.result()
+        if self._task.done():
+            raise ServerFailed(f"The MCP server {self._name!r} cannot be reached: {self._reason()}.")
+        raise ServerFailed(f"The MCP server {self._name!r} did not connect within {self._limits.connect_s:g} s.")
+
+    async def _until_answered(self, work: Awaitable[Answer]) -> Answer:
+        call = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({call, self._task}, timeout=self._limits.call_s, return_when="FIRST_COMPLETED")
+            if call.done():
+                return call.result()
+            if self._task.done():
+                raise self._went_away(self._reason())
+            raise ServerFailed(f"The MCP server {self._name!r} did not answer within {self._limits.call_s:g} s.")
+        except FAILURES as exc:
+            raise self._went_away(describe_failure(exc)) from exc
+        finally:
+            call.cancel()
+            await asyncio.wait({call}, timeout=CANCEL_S)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception():
+            log.info("the connection to the MCP server %s ended: %s", self._name, self._reason())
+
+    def _went_away(self, reason: str) -> ServerFailed:
+        return ServerFailed(f"The MCP server {self._name!r} failed during the request: {reason}.")
+
+    def _reason(self) -> str:
+        failure = None if self._task.cancelled() else self._task.exception()
+        return describe_failure(failure) if failure else "the connection was closed"

@@ -1,0 +1,128 @@
+"""The servers themselves: one shared connection and one circuit breaker each."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import orjson
+from mcp import Client, MCPError
+from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, ContentBlock, EmbeddedResource, TextContent
+
+from services.contract.json_object import JsonObject
+from services.contract.mcp import McpConfig, McpTool
+from services.tools.mcp.breaker import Breaker, BreakerLimits
+from services.tools.mcp.clients.connection import Connection, ConnectionLimits
+from services.tools.mcp.clients.transport import Allowed, open_client
+from services.tools.mcp.server import Result, Server, ServerFailed
+
+Answer = TypeVar("Answer")
+MAX_TOOLS = 1000  # of a server; a listing that goes on and on must end
+_FATAL = (CONNECTION_CLOSED, REQUEST_TIMEOUT)  # errors that the package raises itself; others are the server's answers
+
+
+@dataclass
+class _Line:
+    """What leads to one version of a server."""
+
+    version: int
+    breaker: Breaker
+    connection: Connection | None = None
+
+
+class RemoteServers:
+    """Connects when asked, keeps connections while they are used, and leaves alone what keeps failing."""
+
+    def __init__(self, allowed: Allowed, limits: ConnectionLimits, breaker_limits: BreakerLimits) -> None:
+        self._allowed = allowed
+        self._limits = limits
+        self._breaker_limits = breaker_limits
+        self._lines: dict[str, _Line] = {}
+
+    async def check(self, config: McpConfig) -> None:
+        """Raises `ServerNotAllowed` for a server that the settings forbid."""
+        await self._allowed.check(config)
+
+    async def list_tools(self, server: Server) -> list[McpTool]:
+        """What it offers. Raises `ServerFailed`, `ServerNotAllowed`."""
+        return await self._use(server, _list_tools)
+
+    async def call(self, server: Server, tool: str, arguments: JsonObject) -> Result:
+        """Runs a tool. What it answers, errors included, is a result. Raises `ServerFailed`, `ServerNotAllowed`."""
+
+        async def work(client: Client) -> Result:
+            try:
+                return _result(await client.call_tool(tool, arguments))
+            except MCPError as exc:
+                if exc.code in _FATAL:
+                    raise
+                return Result(exc.message, is_error=True)
+
+        return await self._use(server, work)
+
+    def forget(self, server_id: str) -> None:
+        """Closes what is open to a server that changed or is gone."""
+        line = self._lines.pop(server_id, None)
+        if line and line.connection:
+            line.connection.retire()
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        connections = [line.connection for line in self._lines.values() if line.connection]
+        await asyncio.gather(*(connection.close() for connection in connections))
+
+    async def _use(self, server: Server, work: Callable[[Client], Awaitable[Answer]]) -> Answer:
+        await self._allowed.check(server.config)
+        line = self._line(server)
+        if wait_s := line.breaker.wait_s():
+            raise ServerFailed(
+                f"The MCP server {server.name!r} failed several times in a row and is left alone for {wait_s:.0f} s."
+            )
+        connection = self._connection(line, server)
+        try:
+            answer = await connection.use(work)
+        except ServerFailed:
+            line.breaker.failed()
+            connection.retire()
+            raise
+        line.breaker.succeeded()
+        return answer
+
+    def _line(self, server: Server) -> _Line:
+        line = self._lines.get(server.id)
+        if line is None or line.version != server.version:
+            self.forget(server.id)
+            line = self._lines[server.id] = _Line(server.version, Breaker(self._breaker_limits))
+        return line
+
+    def _connection(self, line: _Line, server: Server) -> Connection:
+        if line.connection is None or not line.connection.is_usable:
+            line.connection = Connection(server.name, open_client(server.config, self._allowed), self._limits)
+        return line.connection
+
+
+async def _list_tools(client: Client) -> list[McpTool]:
+    page = await client.list_tools()
+    found = page.tools
+    while page.next_cursor and len(found) < MAX_TOOLS:
+        page = await client.list_tools(cursor=page.next_cursor)
+        found = [*found, *page.tools]
+    return [McpTool.model_validate(one.model_dump(mode="json", by_alias=True)) for one in found[:MAX_TOOLS]]
+
+
+def _result(answered: CallToolResult) -> Result:
+    text = "\n".join(map(_text, answered.content))
+    if not text and answered.structured_content is not None:
+        text = orjson.dumps(answered.structured_content).decode()
+    return Result(text, answered.is_error)
+
+
+def _text(block: ContentBlock) -> str:
+    """A piece of an answer as the model reads it; what is not text is named."""
+    if isinstance(block, TextContent):
+        return block.text
+    if isinstance(block, EmbeddedResource):
+        return getattr(block.resource, "text", "") or f"[{block.resource.uri}, not text]"
+    if block.type == "resource_link":
+        return f"[{block.name}: {block.uri}]"
+    return f"[{block.mime_type}, not text]"

@@ -1,0 +1,94 @@
+"""An MCP server with all that can go wrong: `python server.py stdio` or `python server.py sse|streamable-http PORT`.
+
+Its tools are changed by the file that PROBE_TOOLS names: while it exists, `grown` is there and `echo` is not.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from pydantic import BaseModel
+
+app = MCPServer("probe", log_level="ERROR")
+
+
+class Person(BaseModel):
+    name: str
+    friends: "list[Person]" = []
+
+
+@app.tool()
+def echo(text: str) -> str:
+    """Says the text again."""
+    return f"Echo: {text}"
+
+
+@app.tool()
+def add(a: int, b: int = 1) -> int:
+    """Adds two numbers."""
+    return a + b
+
+
+@app.tool()
+def greet(person: Person) -> str:
+    """Greets a person."""
+    return f"Hello {person.name}"
+
+
+@app.tool()
+def secret() -> str:
+    """What the environment holds."""
+    return os.environ.get("PROBE_SECRET", "nothing")
+
+
+@app.tool()
+def count(context: Context) -> str:
+    """The process that answers."""
+    return str(os.getpid())
+
+
+@app.tool()
+def authorization(context: Context) -> str:
+    """The headers of the request."""
+    request: Any = context.request_context.request
+    return str({name: request.headers.get(name) for name in ("authorization", "x-own")})
+
+
+@app.tool()
+def refuse() -> str:
+    """Fails."""
+    raise ValueError("not today")
+
+
+@app.tool()
+async def wait(seconds: float) -> str:
+    """Takes its time."""
+    await asyncio.sleep(seconds)
+    return "done"
+
+
+@app.tool()
+def crash() -> str:
+    """Ends the whole server."""
+    os._exit(3)
+
+
+def main() -> None:
+    changed = os.environ.get("PROBE_TOOLS", "")
+    if changed and Path(changed).exists():
+        app.remove_tool("echo")
+        app.add_tool(lambda size: size, name="grown", description="Is new.")
+    if sys.argv[1] == "stdio":
+        app.run()
+    elif sys.argv[1] == "sse":
+        app.run("sse", port=int(sys.argv[2]))
+    else:
+        app.run("streamable-http", port=int(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()

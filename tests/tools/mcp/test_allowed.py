@@ -1,0 +1,65 @@
+"""Which servers the settings allow."""
+
+import asyncio
+
+import pytest
+
+from services.contract.mcp import McpConfig, SSEConfig, StdioConfig, StreamableHTTPConfig
+from services.tools.mcp.clients.addresses import ForbiddenAddress, is_public
+from services.tools.mcp.clients.transport import Allowed, ServerNotAllowed, open_client
+from tests.tools.mcp.probe import serving
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9/mcp",
+        "http://localhost/mcp",
+        "http://10.1.2.3/",
+        "http://192.168.0.1/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[::1]/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://0x7f000001/",
+        "http://0/",
+    ],
+)
+async def test_addresses_that_are_not_public_are_refused(url: str) -> None:
+    with pytest.raises(ServerNotAllowed, match="Non-public IP not allowed"):
+        await Allowed().check(StreamableHTTPConfig(server_url=url))
+    await Allowed(private_addresses=True).check(StreamableHTTPConfig(server_url=url))
+
+
+async def test_commands_are_refused_unless_allowed() -> None:
+    config = StdioConfig(command="true", args=[])
+
+    with pytest.raises(ServerNotAllowed, match="PERDURE_ALLOW_STDIO_MCP"):
+        await Allowed(private_addresses=True).check(config)
+    await Allowed(stdio=True).check(config)
+
+
+@pytest.mark.parametrize("address", ["224.0.0.1", "100.64.0.1", "0.0.0.0", "fe80::1%eth0", "fd00::1", "2002:a00:1::"])
+def test_special_addresses_are_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111"])
+def test_addresses_of_the_internet_are_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("kind", ["sse", "streamable_http"])
+async def test_the_address_is_checked_when_connecting_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name can lead elsewhere by then."""
+    async with serving(kind) as reached:
+        config: McpConfig = (SSEConfig if kind == "sse" else StreamableHTTPConfig).model_validate(reached)
+        monkeypatch.setattr(Allowed, "check", lambda self, config: asyncio.sleep(0))
+
+        with pytest.raises(BaseException) as caught:  # a group or not, as the package pleases
+            async with open_client(config, Allowed()):
+                pass
+
+    failure: BaseException = caught.value
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    assert isinstance(failure, ForbiddenAddress)

@@ -1,0 +1,68 @@
+"""Schemas of MCP tools as providers take them."""
+
+import pytest
+
+from services.contract.json_object import JsonObject
+from services.tools.mcp.parameters import MAX_PARTS, tool_name, tool_parameters
+
+PERSON = {"type": "object", "properties": {"name": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({}, {"type": "object", "properties": {}, "required": []}),
+        (
+            {"$schema": "x", "type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", "gone"]},
+            {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+        ),
+        (
+            {"properties": {"p": {"$ref": "#/$defs/P", "description": "Who."}}, "$defs": {"P": PERSON}},
+            {"type": "object", "properties": {"p": {**PERSON, "description": "Who."}}, "required": []},
+        ),
+        (
+            {"anyOf": [{"properties": {"a": {}}, "required": ["a"]}, {"properties": {"b": {}}}]},
+            {"type": "object", "properties": {"a": {}, "b": {}}, "required": []},
+        ),
+        (
+            {"allOf": [{"properties": {"a": {}}, "required": ["a"]}, {"properties": {"b": {}}}]},
+            {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a"]},
+        ),
+        (
+            {"properties": {"definitions": {"type": "string"}, "a": {"default": {"$ref": "kept"}}}},
+            {
+                "type": "object",
+                "properties": {"definitions": {"type": "string"}, "a": {"default": {"$ref": "kept"}}},
+                "required": [],
+            },
+        ),
+    ],
+)
+def test_schemas_become_objects_without_references(schema: JsonObject, expected: JsonObject) -> None:
+    assert tool_parameters(schema) == expected
+
+
+def test_a_schema_that_holds_itself_ends() -> None:
+    tree = {"type": "object", "properties": {"child": {"$ref": "#", "description": "Below."}}}
+
+    child = tool_parameters(tree)["properties"]["child"]
+
+    assert child["properties"]["child"] == {"type": "object", "description": "Below."}
+
+
+def test_a_schema_that_grows_without_end_stays_small() -> None:
+    many = 10
+    definitions = {
+        f"d{n}": {"properties": {str(i): {"$ref": f"#/$defs/d{n + 1}"} for i in range(many)}} for n in range(9)
+    }
+
+    parameters = tool_parameters({"$ref": "#/$defs/d0", "$defs": definitions})
+
+    assert len(str(parameters)) < 50 * many * MAX_PARTS
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("echo", "echo"), ("files/read.text", "files_read_text"), ("x" * 80, "x" * 64), ("", "tool")]
+)
+def test_names_have_only_what_providers_take(name: str, expected: str) -> None:
+    assert tool_name(name) == expected
