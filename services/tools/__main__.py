@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 
 import grpc
 
@@ -17,8 +18,14 @@ from services.tools.changes import Changes
 from services.tools.clients import AgentsClient
 from services.tools.config import Config
 from services.tools.execution import Execution
+from services.tools.mcp.breaker import BreakerLimits
+from services.tools.mcp.calls import McpCalls
+from services.tools.mcp.clients.servers import RemoteServers
+from services.tools.mcp.registration import Registration
+from services.tools.mcp.servers import McpServers
+from services.tools.mcp.store import ServerStore
+from services.tools.operations import ToolOperations
 from services.tools.registry import Registry
-from services.tools.rest import ToolRest
 from services.tools.sandbox.sandbox import Sandbox
 from services.tools.sandbox.zygote import CannotStart
 from services.tools.servicer import ToolServicer
@@ -38,14 +45,13 @@ async def main() -> None:
     )
     with suppress(CannotStart):  # the log says why; all but running tools works, and each call tries again
         await sandbox.start()
-    registry, execution = Registry(database, tools, outbox, changes), Execution(sandbox)
-
-    def add_services(grpc_server: grpc.aio.Server) -> Iterable[str]:
-        rest = rest_pb2.DESCRIPTOR.services_by_name["ToolRest"]
-        grpc_server.add_generic_rpc_handlers([rest_handlers(rest, ToolRest(registry, execution))])
-        add_ToolServiceServicer_to_server(ToolServicer(registry, execution), grpc_server)
-        return [rest.full_name, tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"].full_name]
-
+    servers, remote = ServerStore(config.secrets), RemoteServers(config.mcp_allowed, config.mcp_limits, BreakerLimits())
+    calls = McpCalls(database, servers, remote)
+    registry, execution = Registry(database, tools, outbox, changes), Execution(sandbox, calls)
+    registration = Registration(database, servers, tools, outbox, changes)
+    mcp_servers = McpServers(database, servers, registration, remote)
+    operations = ToolOperations(registry, execution, servers=mcp_servers, registration=registration, calls=calls)
+    add_services = partial(_add_services, operations, ToolServicer(registry, execution))
     delivery = asyncio.create_task(changes.deliver_forever())
     try:
         await server.serve(config.addresses.listen, add_services)
@@ -53,9 +59,17 @@ async def main() -> None:
         delivery.cancel()
         with suppress(asyncio.CancelledError):
             await delivery
+        await remote.close()
         await sandbox.close()
         await channel.close()
         await engine.dispose()
+
+
+def _add_services(operations: ToolOperations, servicer: ToolServicer, grpc_server: grpc.aio.Server) -> Iterable[str]:
+    rest = rest_pb2.DESCRIPTOR.services_by_name["ToolRest"]
+    grpc_server.add_generic_rpc_handlers([rest_handlers(rest, operations)])
+    add_ToolServiceServicer_to_server(servicer, grpc_server)
+    return [rest.full_name, tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"].full_name]
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from services.common.errors import InvalidArgument
 from services.contract.json_object import JsonObject
 from services.contract.tools import Requirement, RunTool
 from services.tools.base_tools import SEND_MESSAGE
+from services.tools.mcp.server import Result
 from services.tools.registry import PYTHON, check_language
 from services.tools.sandbox.job import Event, Failed, Job, Printed, Returned
 from services.tools.schemas.source import BadSource, read_source
@@ -30,6 +31,13 @@ class Sandbox(Protocol):
 
     def run(self, job: Job) -> AsyncGenerator[Event, None]:
         """What the job prints, and last how it ended."""
+
+
+class Remote(Protocol):
+    """Where calls of tools run that belong to MCP servers."""
+
+    async def call(self, stored: StoredTool, arguments: JsonObject) -> Result:
+        """How the call ended; that its server failed, too, is a result."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,9 @@ class Outcome:
 class Execution:
     """Runs stored tools and source that is not stored. A tool's own failure is an outcome, not an error."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, remote: Remote) -> None:
         self._sandbox = sandbox
+        self._remote = remote
 
     async def call(self, stored: StoredTool, call: Call) -> AsyncGenerator[Printed | Outcome, None]:
         """What the tool prints while it runs, and last its outcome. Leaving the loop ends the tool."""
@@ -64,6 +73,9 @@ class Execution:
             yield _base_outcome(stored)
             return
         try:
+            if stored.is_mcp:
+                yield await self._call_remote(stored, _arguments(call.arguments))
+                return
             job = _job(stored, call)
         except ValueError as exc:
             yield Outcome(_failure(stored.name, f"ValueError: {exc}"), is_error=True)
@@ -71,6 +83,11 @@ class Execution:
         async with aclosing(self._run(stored.name, job)) as events:
             async for event in events:
                 yield event
+
+    async def _call_remote(self, stored: StoredTool, arguments: JsonObject) -> Outcome:
+        result = await self._remote.call(stored, arguments)
+        value = _cut(result.text[: stored.tool.return_char_limit], len(result.text))
+        return Outcome(_failure(stored.name, value) if result.is_error else value, result.is_error)
 
     async def run_source(self, body: RunTool) -> Outcome:
         """Runs source that is not stored. Raises `BadSource`, `UnusableTool`."""

@@ -64,8 +64,9 @@ class Registry:
             if created.name in await self._tools.insert(transaction, [*_base_tools(owner), created]):
                 return created
             current = await self._tools.lock_named(transaction, owner.organization_id, created.name)
-            if current is None or current.is_base:
-                raise UnusableTool(f"The name {created.name!r} belongs to a tool that comes with the server.")
+            if current is None or current.is_base or current.is_mcp:
+                origin = "of an MCP server" if current and current.is_mcp else "that comes with the server"
+                raise UnusableTool(f"The name {created.name!r} belongs to a tool {origin}.")
             changed = await self._change(transaction, owner, current, _resent(body, new))
         await self._changes.deliver(owner.organization_id)
         return changed

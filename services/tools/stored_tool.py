@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from services.contract.json_object import JsonObject
-from services.contract.tools import Tool
+from services.contract.tools import Tool, ToolType
 from services.tools.base_tools import MEMORY_TOOLS
 
 BASE_PREFIX = "letta_"  # of the types of tools that come with the server
+MCP_TYPE: ToolType = "external_mcp"  # of tools that an MCP server runs
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class StoredTool:
     def is_base(self) -> bool:
         """It comes with the server."""
         return self.tool.tool_type.startswith(BASE_PREFIX)
+
+    @property
+    def is_mcp(self) -> bool:
+        """An MCP server runs it."""
+        return self.tool.tool_type == MCP_TYPE
 
     @property
     def is_memory(self) -> bool:

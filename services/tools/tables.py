@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -59,4 +60,30 @@ outbox = Table(
     Column("organization_id", Text, nullable=False),
     Column("tool_id", Text, nullable=False),
     Index("outbox_organization", "organization_id"),
+)
+
+mcp_servers = Table(
+    "mcp_servers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("position", BigInteger, Identity(always=True), nullable=False),  # the order in which servers were made
+    Column("version", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("config", Text, nullable=False),  # how the server is reached, as encrypted JSON
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("organization_id", "name", name="mcp_servers_name"),
+)
+
+# The tools that were registered from MCP servers.
+mcp_tools = Table(
+    "mcp_tools",
+    metadata,
+    Column("tool_id", Text, ForeignKey("tools.tools.id", ondelete="CASCADE"), primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("position", BigInteger, Identity(always=True), nullable=False),  # the order of the server
+    Column("server_id", Text, ForeignKey("tools.mcp_servers.id", ondelete="CASCADE"), nullable=False),
+    Column("remote_name", Text, nullable=False),  # what the server calls the tool
+    UniqueConstraint("server_id", "remote_name", name="mcp_tools_remote_name"),
 )

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import orjson
 import pytest
+from cryptography.fernet import Fernet
 from google.api.httpbody_pb2 import HttpBody
 
 from perdure.agents.v1.agent_service_pb2 import ApplyToolChangesRequest, ApplyToolChangesResponse
@@ -18,13 +19,22 @@ from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub, add_ToolServ
 from services.common.channels import open_channel
 from services.common.database import Database, open_engine
 from services.common.rest import rest_handlers
+from services.common.secrets import SecretBox
 from services.common.server import ErrorInterceptor
 from services.common.status import rpc_errors
 from services.tools.changes import Changes
 from services.tools.clients import AgentsClient
 from services.tools.execution import Execution
+from services.tools.mcp.breaker import BreakerLimits
+from services.tools.mcp.calls import McpCalls
+from services.tools.mcp.clients.connection import ConnectionLimits
+from services.tools.mcp.clients.servers import RemoteServers
+from services.tools.mcp.clients.transport import Allowed
+from services.tools.mcp.registration import Registration
+from services.tools.mcp.servers import McpServers
+from services.tools.mcp.store import ServerStore
+from services.tools.operations import ToolOperations
 from services.tools.registry import Registry
-from services.tools.rest import ToolRest
 from services.tools.sandbox.job import Limits
 from services.tools.sandbox.sandbox import Sandbox
 from services.tools.servicer import ToolServicer
@@ -32,6 +42,7 @@ from services.tools.store.outbox import OutboxStore
 from services.tools.store.tools import ToolStore
 
 REST = rest_pb2.DESCRIPTOR.services_by_name["ToolRest"]
+MCP_LIMITS = ConnectionLimits(connect_s=5, call_s=1.0, idle_s=60)
 LIMITS = Limits(timeout_s=1.0, output_chars=10_000)
 
 
@@ -76,7 +87,8 @@ class Api:
             response_deserializer=HttpBody.FromString,
         )
         with rpc_errors():
-            return orjson.loads((await rpc(request, timeout=30)).data)
+            data = (await rpc(request, timeout=30)).data
+        return orjson.loads(data) if data else None
 
 
 @pytest.fixture
@@ -108,13 +120,26 @@ async def changes(database: Database, agents: RecordingAgents) -> AsyncIterator[
 
 
 @pytest.fixture
+async def remote() -> AsyncIterator[RemoteServers]:
+    allowed = Allowed(stdio=True, private_addresses=True)
+    servers = RemoteServers(allowed, MCP_LIMITS, BreakerLimits(failures=3, rest_s=0.5))
+    yield servers
+    await servers.close()
+
+
+@pytest.fixture
 async def channel(
-    tmp_path: Path, database: Database, changes: Changes, sandbox: Sandbox
+    tmp_path: Path, database: Database, changes: Changes, sandbox: Sandbox, remote: RemoteServers
 ) -> AsyncIterator[grpc.aio.Channel]:
     registry = Registry(database, ToolStore(), OutboxStore(), changes)
-    execution = Execution(sandbox)
+    servers = ServerStore(SecretBox({"key": Fernet(Fernet.generate_key())}))
+    calls = McpCalls(database, servers, remote)
+    execution = Execution(sandbox, calls)
+    registration = Registration(database, servers, ToolStore(), OutboxStore(), changes)
+    mcp_servers = McpServers(database, servers, registration, remote)
+    operations = ToolOperations(registry, execution, servers=mcp_servers, registration=registration, calls=calls)
     server = grpc.aio.server(interceptors=[ErrorInterceptor()])
-    server.add_generic_rpc_handlers([rest_handlers(REST, ToolRest(registry, execution))])
+    server.add_generic_rpc_handlers([rest_handlers(REST, operations)])
     add_ToolServiceServicer_to_server(ToolServicer(registry, execution), server)
     server.add_insecure_port(f"unix:{tmp_path}/tools")
     await server.start()

@@ -1,0 +1,31 @@
+"""Calls of tools that MCP servers run."""
+
+from services.common.database import Database
+from services.common.errors import InvalidArgument
+from services.contract.json_object import JsonObject
+from services.tools.mcp.server import Remote, Result, Server, ServerFailed, Servers
+from services.tools.stored_tool import StoredTool
+
+
+class McpCalls:
+    """Whatever goes wrong with the server is the call's result: the model can go on without it."""
+
+    def __init__(self, database: Database, servers: Servers, remote: Remote) -> None:
+        self._database = database
+        self._servers = servers
+        self._remote = remote
+
+    async def call(self, stored: StoredTool, arguments: JsonObject) -> Result:
+        """Runs a registered tool."""
+        async with self._database.begin() as transaction:
+            found = await self._servers.find_tool(transaction, stored.organization_id, stored.tool.id)
+        if found is None:
+            return Result("The MCP server of this tool was deleted.", is_error=True)
+        return await self.call_named(*found, arguments)
+
+    async def call_named(self, server: Server, name: str, arguments: JsonObject) -> Result:
+        """Runs a tool of a server, by the name that the server gives it."""
+        try:
+            return await self._remote.call(server, name, arguments)
+        except (ServerFailed, InvalidArgument) as exc:
+            return Result(str(exc), is_error=True)

@@ -1,0 +1,99 @@
+"""The functions behind the REST operations of MCP servers."""
+
+import orjson
+
+from perdure.tools.v1.rest_pb2 import (
+    ConnectMcpServerQuery,
+    CreateMcpServerQuery,
+    DeleteMcpServerQuery,
+    GetMcpServerQuery,
+    GetMcpServerToolQuery,
+    ListMcpServersQuery,
+    ListMcpServerToolsQuery,
+    RefreshMcpServerQuery,
+    RunMcpServerToolQuery,
+    UpdateMcpServerQuery,
+)
+from services.common.caller import Caller
+from services.common.rest import EVENT_STREAM, Stream
+from services.contract.mcp import (
+    CreateMcpServer,
+    McpServer,
+    Refreshed,
+    ToolArguments,
+    ToolExecutionResult,
+    UpdateMcpServer,
+)
+from services.contract.tools import Tool
+from services.tools.execution import Call, Execution, Outcome
+from services.tools.mcp.registration import Registration
+from services.tools.mcp.rest.connecting import connect_events
+from services.tools.mcp.rest.shapes import show_server
+from services.tools.mcp.servers import McpServers
+from services.tools.registry import Owner
+
+
+class McpRest:
+    """One method per operation on /v1/mcp-servers."""
+
+    def __init__(self, servers: McpServers, registration: Registration, execution: Execution) -> None:
+        self._servers = servers
+        self._registration = registration
+        self._execution = execution
+
+    async def create_mcp_server(self, caller: Caller, query: CreateMcpServerQuery, body: CreateMcpServer) -> McpServer:
+        """Adds a server, and its tools if it can be reached."""
+        return show_server(await self._servers.create(_owner(caller), body))
+
+    async def list_mcp_servers(self, caller: Caller, query: ListMcpServersQuery, body: None) -> list[McpServer]:
+        """All servers."""
+        return [show_server(one) for one in await self._servers.list_servers(caller.organization_id)]
+
+    async def get_mcp_server(self, caller: Caller, query: GetMcpServerQuery, body: None) -> McpServer:
+        """One server."""
+        return show_server(await self._servers.get(caller.organization_id, query.mcp_server_id))
+
+    async def update_mcp_server(self, caller: Caller, query: UpdateMcpServerQuery, body: UpdateMcpServer) -> McpServer:
+        """Changes the fields that were sent."""
+        server = await self._servers.get(caller.organization_id, query.mcp_server_id)
+        return show_server(await self._servers.update(_owner(caller), server, body.server_name, body.config))
+
+    async def delete_mcp_server(self, caller: Caller, query: DeleteMcpServerQuery, body: None) -> None:
+        """Deletes a server and its tools."""
+        await self._servers.delete(await self._servers.get(caller.organization_id, query.mcp_server_id))
+
+    async def list_mcp_server_tools(self, caller: Caller, query: ListMcpServerToolsQuery, body: None) -> list[Tool]:
+        """The tools registered from a server."""
+        return await self._registration.tools_of(await self._servers.get(caller.organization_id, query.mcp_server_id))
+
+    async def get_mcp_server_tool(self, caller: Caller, query: GetMcpServerToolQuery, body: None) -> Tool:
+        """One of them."""
+        server = await self._servers.get(caller.organization_id, query.mcp_server_id)
+        return (await self._registration.get(server, query.tool_id)).tool
+
+    async def run_mcp_server_tool(
+        self, caller: Caller, query: RunMcpServerToolQuery, body: ToolArguments
+    ) -> ToolExecutionResult:
+        """Runs one of them."""
+        server = await self._servers.get(caller.organization_id, query.mcp_server_id)
+        stored = await self._registration.get(server, query.tool_id)
+        events = self._execution.call(stored, Call(orjson.dumps(body.args).decode()))
+        return _result([event async for event in events if isinstance(event, Outcome)][-1])
+
+    async def refresh_mcp_server(self, caller: Caller, query: RefreshMcpServerQuery, body: None) -> Refreshed:
+        """Makes the registered tools what the server offers now."""
+        server = await self._servers.get(caller.organization_id, query.mcp_server_id)
+        return await self._servers.refresh(_owner(caller), server)
+
+    async def connect_mcp_server(self, caller: Caller, query: ConnectMcpServerQuery, body: None) -> Stream:
+        """Tells how connecting to a server goes."""
+        server = await self._servers.get(caller.organization_id, query.mcp_server_id)
+        return Stream(EVENT_STREAM, connect_events(server.name, self._servers.offered(server)))
+
+
+def _owner(caller: Caller) -> Owner:
+    return Owner(caller.organization_id, caller.user_id)
+
+
+def _result(outcome: Outcome) -> ToolExecutionResult:
+    return ToolExecutionResult(status="error" if outcome.is_error else "success", func_return=outcome.value)

@@ -1,0 +1,120 @@
+"""The MCP servers of organisations: adding, changing, asking them what they offer."""
+
+import logging
+from dataclasses import replace
+
+from pydantic import TypeAdapter, ValidationError
+
+from services.common.database import Database
+from services.common.errors import InvalidArgument
+from services.common.ids import new_id
+from services.contract.mcp import CreateMcpServer, McpConfig, McpConfigChange, McpTool, Refreshed
+from services.contract.tools import Tool
+from services.tools.mcp.registration import Registration
+from services.tools.mcp.server import Remote, Server, ServerFailed, ServerNotFound, Servers
+from services.tools.registry import Owner
+from services.tools.storage import ToolNotFound
+
+log = logging.getLogger(__name__)
+
+_CONFIG: TypeAdapter[McpConfig] = TypeAdapter(McpConfig)
+_CAN_BE_CLEARED = frozenset(("env", "auth_header", "auth_token", "custom_headers"))
+
+
+class UnusableConfig(InvalidArgument):
+    """The server cannot be reached like that."""
+
+    reason = "UNUSABLE_MCP_CONFIG"
+
+
+class McpServers:
+    """Servers are kept whether they can be reached or not; when they can, their tools are registered."""
+
+    def __init__(self, database: Database, servers: Servers, registration: Registration, remote: Remote) -> None:
+        self._database = database
+        self._servers = servers
+        self._registration = registration
+        self._remote = remote
+
+    async def create(self, owner: Owner, body: CreateMcpServer) -> Server:
+        """Adds a server. Raises `ServerNameTaken`, and `InvalidArgument` where such servers are not allowed."""
+        await self._remote.check(body.config)
+        server = Server(owner.organization_id, new_id("mcp_server"), body.server_name, 1, body.config)
+        async with self._database.begin() as transaction:
+            await self._servers.insert(transaction, server)
+        await self._register(owner, server)
+        return server
+
+    async def update(self, owner: Owner, server: Server, name: str | None, change: McpConfigChange) -> Server:
+        """Changes the fields that were sent. Raises `ServerNotFound`, `ServerNameTaken`, `UnusableConfig`."""
+        await self._remote.check(_changed(server.config, change))
+        async with self._database.begin() as transaction:
+            current = await self._servers.get(transaction, owner.organization_id, server.id, lock=True)
+            config = _changed(current.config, change)
+            changed = replace(current, version=current.version + 1, name=name or current.name, config=config)
+            await self._servers.update(transaction, changed)
+        self._remote.forget(changed.id)
+        await self._register(owner, changed)
+        return changed
+
+    async def delete(self, server: Server) -> None:
+        """Deletes a server and its tools, also from the agents that have them. Raises `ServerNotFound`."""
+        await self._registration.delete_server(server)
+        self._remote.forget(server.id)
+
+    async def get(self, organization_id: str, server_id: str) -> Server:
+        """One server. Raises `ServerNotFound`."""
+        async with self._database.begin() as transaction:
+            return await self._servers.get(transaction, organization_id, server_id)
+
+    async def get_named(self, organization_id: str, name: str) -> Server:
+        """The server of that name. Raises `ServerNotFound`."""
+        async with self._database.begin() as transaction:
+            return await self._servers.get_named(transaction, organization_id, name)
+
+    async def list_servers(self, organization_id: str) -> list[Server]:
+        """All servers, the oldest first."""
+        async with self._database.begin() as transaction:
+            return await self._servers.list(transaction, organization_id)
+
+    async def refresh(self, owner: Owner, server: Server) -> Refreshed:
+        """Makes the registered tools what the server offers now. Raises `ServerNotFound`, `ServerFailed`."""
+        return await self._registration.replace(owner, server, await self._remote.list_tools(server))
+
+    async def register(self, owner: Owner, server: Server, name: str) -> Tool:
+        """Registers one tool. Raises `ServerFailed`, `ToolNotFound`."""
+        for offered in await self._remote.list_tools(server):
+            if offered.name == name:
+                return await self._registration.add(owner, server, offered)
+        raise ToolNotFound(f"The MCP server {server.name!r} has no tool {name!r}.")
+
+    async def offered(self, server: Server) -> list[McpTool]:
+        """What a server offers now. Raises `ServerFailed`."""
+        return await self._remote.list_tools(server)
+
+    async def probe(self, owner: Owner, name: str, config: McpConfig) -> list[McpTool]:
+        """What a server offers that is not stored. Raises `ServerFailed`, `InvalidArgument`."""
+        server = Server(owner.organization_id, new_id("mcp_server"), name, 1, config)
+        try:
+            return await self._remote.list_tools(server)
+        finally:
+            self._remote.forget(server.id)
+
+    async def _register(self, owner: Owner, server: Server) -> None:
+        try:
+            await self.refresh(owner, server)
+        except (ServerFailed, ServerNotFound) as exc:
+            log.warning("the tools of an MCP server could not be registered: %s", exc)
+
+
+def _changed(config: McpConfig, change: McpConfigChange) -> McpConfig:
+    """The config with what was sent in place. null clears what a server may do without and names nothing else."""
+    sent = change.model_dump(exclude_unset=True)
+    if "token" in sent:
+        sent["auth_token"] = sent.pop("token")
+    fields = {name: value for name, value in sent.items() if value is not None or name in _CAN_BE_CLEARED}
+    try:
+        return _CONFIG.validate_python({**config.model_dump(), **fields})
+    except ValidationError as exc:
+        missing = ", ".join(".".join(map(str, problem["loc"][1:])) for problem in exc.errors())
+        raise UnusableConfig(f"The server cannot be kept like that; check {missing}.") from exc

@@ -1,0 +1,27 @@
+"""All REST operations of tools, on one object."""
+
+from services.tools.execution import Execution
+from services.tools.mcp.calls import McpCalls
+from services.tools.mcp.registration import Registration
+from services.tools.mcp.rest.named_servers import NamedMcpRest
+from services.tools.mcp.rest.servers import McpRest
+from services.tools.mcp.servers import McpServers
+from services.tools.registry import Registry
+from services.tools.rest import ToolRest
+
+
+class ToolOperations(ToolRest, McpRest, NamedMcpRest):
+    """The operations that `rest.proto` lists."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        execution: Execution,
+        *,
+        servers: McpServers,
+        registration: Registration,
+        calls: McpCalls,
+    ) -> None:
+        ToolRest.__init__(self, registry, execution)
+        McpRest.__init__(self, servers, registration, execution)
+        NamedMcpRest.__init__(self, servers, calls)
