@@ -84,3 +84,21 @@ async def test_over_plain_http_as_well(http: httpx.AsyncClient, make_agent: Make
     }
     assert (malformed.status_code, malformed.json()["detail"][0]["loc"]) == (422, ["query", "start_datetime"])
     assert [(answer.status_code, answer.content) for answer in (removed, deleted)] == [(204, b"")] * 2
+
+
+async def test_what_waited_for_an_approval_is_stored_after_it(
+    client: AsyncLetta, http: httpx.AsyncClient, make_agent: MakeAgent
+) -> None:
+    rules = [{"type": "requires_approval", "tool_name": TOOLS[0]}]
+    agent = await make_agent(embedding="perdure/hash", tools=TOOLS, tool_rules=rules)
+    asked = await send(client, agent.id, 'call tool archival_memory_insert with {"content": "The sky is blue."}')
+    before = await client.agents.passages.list(agent.id)
+
+    [call] = asked.only("approval_request_message").tool_calls
+    approval = {"type": "approval", "tool_call_id": call.tool_call_id, "approve": True}
+    body = {"messages": [{"type": "approval", "approvals": [approval]}]}
+    answer = (await http.post(f"/v1/agents/{agent.id}/messages", json=body)).json()
+
+    assert before == []
+    assert answer["messages"][0]["tool_return"] == "None"
+    assert [one.text for one in await client.agents.passages.list(agent.id)] == ["The sky is blue."]

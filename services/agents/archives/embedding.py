@@ -65,7 +65,8 @@ class Vectors:
             raise vector
         if len(vector) != config.embedding_dim:
             raise WrongDimensions(
-                f"{wanted.handle} made a vector of {len(vector)} numbers; the archive holds {config.embedding_dim}."
+                f"{wanted.handle} made a vector of {len(vector)} numbers; the archive holds {config.embedding_dim}.",
+                should_retry=False,
             )
         return vector
 
