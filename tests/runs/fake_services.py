@@ -61,6 +61,7 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         self.tools: list[ToolDefinition] = []
         self.context_window = 0
         self.tool_rules = ""
+        self.agent_type = ""
         self.histories: dict[str, list[Message]] = defaultdict(list)
         self.turns: dict[str, FakeTurn] = {}
         self.missing: set[str] = set()
@@ -169,6 +170,7 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         snapshot.agent.model = "fake/model"
         snapshot.agent.context_window = self.context_window
         snapshot.agent.tool_rules = self.tool_rules
+        snapshot.agent.agent_type = self.agent_type
         return snapshot
 
     def _fenced(self, request: Any) -> FakeTurn:

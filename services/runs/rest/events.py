@@ -11,6 +11,7 @@ from perdure.runs.v1.run_pb2 import MessageDelta, RunEnded, RunEvent, ToolCallDe
 from services.common.ids import new_id
 from services.common.pieces import Piece, Shown, piece_otid, print_date, render_pieces
 from services.runs.names import stop_reason_name
+from services.runs.rest.speech import Speech
 
 DONE = b"data: [DONE]\n\n"
 _ALWAYS_SHOWN = frozenset(("ping", "stop_reason", "usage_statistics"))
@@ -25,6 +26,7 @@ class EventRenderer:
         self._unfiltered = replace(shown, types=None)  # pieces are numbered before they are filtered
         self._pings = pings
         self._last_seq = 0
+        self._speeches: dict[str, Speech] = {}
 
     def render(self, event: RunEvent, after_seq: int = 0) -> bytes:
         """The lines for one event, or nothing. Of a message, only the pieces numbered above `after_seq`."""
@@ -77,9 +79,20 @@ class EventRenderer:
         elif kind == "reasoning":
             thought = {"source": "reasoner_model", "reasoning": delta.reasoning, "signature": None}
             piece = self._header(event, "reasoning_message", otid) | thought
+        elif (speech := self._speech(delta.tool_call)) is not None:
+            spoken = speech.hear(delta.tool_call.arguments)
+            if not spoken:
+                return b""
+            piece = self._header(event, "assistant_message", otid) | {"content": spoken}
         else:
             piece = self._call(event, delta, otid)
         return _data(piece) if self._wanted(piece) else b""
+
+    def _speech(self, call: ToolCallDelta) -> Speech | None:
+        """What a call of the speaking tool says; None for other calls."""
+        if self._shown.speaking_tool and call.name == self._shown.speaking_tool and not call.needs_approval:
+            self._speeches[call.id] = Speech(self._shown.speaking_argument)
+        return self._speeches.get(call.id)
 
     def _call(self, event: RunEvent, delta: MessageDelta, otid: str) -> Piece:
         call = print_call_delta(delta.tool_call)

@@ -9,6 +9,7 @@ from services.common.errors import PerdureError
 from services.runs.events.recorder import Recorder
 from services.runs.records import Draft, LedgerCall, Run
 from services.runs.turns.failures import is_interruption
+from services.runs.turns.heartbeats import without_heartbeat
 from services.runs.turns.ledger import Ledger
 from services.runs.turns.plan import error_return
 from services.runs.turns.progress import Progress
@@ -53,6 +54,8 @@ class Caller:
         self, run: Run, progress: Progress, call: ToolCall, context: CallContext, *, begun: LedgerCall | None
     ) -> ToolReturn:
         tool = progress.tools[call.name]
+        if progress.agent.acts_by_calls:
+            call = without_heartbeat(call)
         if begun is not None and begun.result is not None:
             return begun.result
         if begun is not None and not tool.idempotent:

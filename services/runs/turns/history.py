@@ -9,6 +9,7 @@ from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn, U
 from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
 from services.contract.stop_reasons import StopReason
 from services.runs.records import Run, RunRequest
+from services.runs.turns.heartbeats import OLDER_TYPES
 
 TurnState = Literal["completed", "cancelled", "failed", "deleted"]
 
@@ -43,6 +44,11 @@ class TurnAgent:
     context_window: int
     agent_type: str = ""
     tool_rules: str = ""
+
+    @property
+    def acts_by_calls(self) -> bool:
+        """Whether it is of an older type, which always calls a tool and says whether to go on after it."""
+        return self.agent_type in OLDER_TYPES
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from typing import Any
 import orjson
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER, Message, Part
-from perdure.conversation.v1.model_pb2 import ToolDefinition
+from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
 from services.runs.records import Run, RunRequest, Skill
+from services.runs.turns.heartbeats import with_heartbeat
+from services.runs.turns.history import TurnAgent
 from services.runs.turns.model import Prompt, ToolChoice
 from services.runs.turns.plan import calls_of
 from services.runs.turns.progress import Progress
@@ -21,7 +23,7 @@ def build_prompt(run: Run, request: RunRequest, progress: Progress) -> Prompt:
         model=request.override_model or agent.model,
         messages=[*_with_overrides(progress.window, request), *_reminder(progress)],
         tools=_offer(progress),
-        settings=agent.settings,
+        settings=_settings(agent),
         tool_choice=_tool_choice(progress),
         context_window=0 if request.override_model else agent.context_window,
         agent_id=agent.id,
@@ -32,14 +34,27 @@ def build_prompt(run: Run, request: RunRequest, progress: Progress) -> Prompt:
 
 def _offer(progress: Progress) -> list[ToolDefinition]:
     """The tools that may be called next; all where none may, as providers want to know those that were called."""
-    offered = progress.offered or progress.tools
-    return [_narrow(tool, progress.rules.arguments(name, progress.made)) for name, tool in offered.items()]
+    offered = list((progress.offered or progress.tools).values())
+    if progress.agent.acts_by_calls:
+        offered = [tool if progress.rules.ends_turn([tool.name]) else with_heartbeat(tool) for tool in offered]
+    return [_narrow(tool, progress.rules.arguments(tool.name, progress.made)) for tool in offered]
 
 
 def _tool_choice(progress: Progress) -> ToolChoice:
     if progress.tools and not progress.offered:
         return "none"
-    return "required" if progress.must_call else "auto"
+    insists = progress.must_call or bool(progress.tools and progress.agent.acts_by_calls)
+    return "required" if insists else "auto"
+
+
+def _settings(agent: TurnAgent) -> ModelSettings:
+    """How the model is asked: older types make one call at a time."""
+    if not agent.acts_by_calls:
+        return agent.settings
+    settings = ModelSettings()
+    settings.CopyFrom(agent.settings)
+    settings.parallel_tool_calls = False
+    return settings
 
 
 def _narrow(tool: ToolDefinition, arguments: Mapping[str, Any]) -> ToolDefinition:

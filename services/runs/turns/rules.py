@@ -24,6 +24,7 @@ from perdure.conversation.v1.message_pb2 import (
 from services.contract.tool_rules import (
     ChildRule,
     ConditionalRule,
+    ContinueRule,
     InitRule,
     MaxCountRule,
     ParentRule,
@@ -90,6 +91,10 @@ class Rules:
     def ends_turn(self, names: Collection[str]) -> bool:
         """Whether calls of these tools end the turn."""
         return any(isinstance(rule, TerminalRule) and rule.tool_name in names for rule in self.rules)
+
+    def goes_on(self, names: Collection[str]) -> bool:
+        """Whether the turn goes on after calls of these tools."""
+        return any(isinstance(rule, ContinueRule | ConditionalRule) and rule.tool_name in names for rule in self.rules)
 
     def _first(self, steps: Steps, tools: Collection[str]) -> set[str]:
         """The tools that a turn must begin with, at its beginning."""

@@ -11,6 +11,7 @@ from services.runs.events.recorder import Recorder
 from services.runs.records import Claimed, Draft, Step
 from services.runs.turns.asking import Asker
 from services.runs.turns.calling import Caller
+from services.runs.turns.heartbeats import asks_to_go_on
 from services.runs.turns.history import Committed, Outcome, Snapshot, StepCommit, TurnEnd
 from services.runs.turns.plan import CallPlan, calls_of, error_return, in_order, plan_calls
 from services.runs.turns.progress import Progress
@@ -106,8 +107,8 @@ class Stepper:
         calls = calls_of(draft.assistant)
         if not calls and not progress.must_call:
             return TurnEnd("completed", "end_turn")
-        if progress.rules.ends_turn([call.name for call in plan.accepted(calls)]):
-            return TurnEnd("completed", "tool_rule")
+        if (end := _end_by_calls(plan, calls, progress)) is not None:
+            return end
         answering = 1 if self._request.approvals else 0  # the first step of an answer is no model call
         if progress.step - answering >= self._request.max_steps:
             return TurnEnd("completed", "max_steps")
@@ -143,3 +144,16 @@ def _plan(calls: Sequence[ToolCall], progress: Progress) -> CallPlan:
     for call in calls:
         call.needs_approval = call.id in waiting
     return plan
+
+
+def _end_by_calls(plan: CallPlan, calls: Sequence[ToolCall], progress: Progress) -> TurnEnd | None:
+    """The end that calls bring about: an exit does, and for older types any call that does not ask to go on."""
+    names = [call.name for call in plan.accepted(calls)]
+    wants_more = not progress.agent.acts_by_calls or asks_to_go_on(calls)
+    if progress.rules.ends_turn(names):
+        return TurnEnd("completed", "tool_rule" if wants_more else "end_turn")
+    if wants_more or not calls or plan.refused or progress.rules.goes_on(names):
+        return None
+    if progress.rules.must_call([*progress.made, [ToolReturn(name=name) for name in names]], progress.tools):
+        return None
+    return TurnEnd("completed", "end_turn")

@@ -1,0 +1,49 @@
+"""The older types of agents: they act by calling tools, and say in each call whether they want to go on after it."""
+
+from collections.abc import Iterable
+
+import orjson
+
+from perdure.conversation.v1.message_pb2 import ToolCall
+from perdure.conversation.v1.model_pb2 import ToolDefinition
+
+OLDER_TYPES = ("memgpt_agent", "memgpt_v2_agent", "react_agent", "workflow_agent")
+ARGUMENT = "request_heartbeat"
+_SCHEMA = {
+    "type": "boolean",
+    "description": "Whether you want to go on after this call, to look at what it returned or to make another one. "
+    "Otherwise your turn ends with it.",
+}
+
+
+def with_heartbeat(tool: ToolDefinition) -> ToolDefinition:
+    """The tool with the argument that asks to go on."""
+    schema = orjson.loads(tool.parameters or "{}")
+    schema["properties"] = {**schema.get("properties", {}), ARGUMENT: _SCHEMA}
+    schema["required"] = [*schema.get("required", ()), ARGUMENT]
+    asking = ToolDefinition()
+    asking.CopyFrom(tool)
+    asking.parameters = orjson.dumps(schema).decode()
+    return asking
+
+
+def without_heartbeat(call: ToolCall) -> ToolCall:
+    """The call as the tool is to get it."""
+    arguments = _arguments(call)
+    if ARGUMENT not in arguments:
+        return call
+    del arguments[ARGUMENT]
+    return ToolCall(id=call.id, name=call.name, arguments=orjson.dumps(arguments).decode())
+
+
+def asks_to_go_on(calls: Iterable[ToolCall]) -> bool:
+    """Whether one of the calls does."""
+    return any(_arguments(call).get(ARGUMENT) is True for call in calls)
+
+
+def _arguments(call: ToolCall) -> dict[str, object]:
+    try:
+        arguments = orjson.loads(call.arguments or "{}")
+    except orjson.JSONDecodeError:
+        return {}
+    return arguments if isinstance(arguments, dict) else {}
