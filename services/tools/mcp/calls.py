@@ -1,7 +1,6 @@
 """Calls of tools that MCP servers run."""
 
 from services.common.database import Database
-from services.common.errors import InvalidArgument
 from services.contract.json_object import JsonObject
 from services.tools.mcp.server import Remote, Result, Server, ServerFailed, Servers
 from services.tools.stored_tool import StoredTool
@@ -27,5 +26,5 @@ class McpCalls:
         """Runs a tool of a server, by the name that the server gives it."""
         try:
             return await self._remote.call(server, name, arguments)
-        except (ServerFailed, InvalidArgument) as exc:
+        except ServerFailed as exc:
             return Result(str(exc), is_error=True)

@@ -94,6 +94,7 @@ class McpServers:
 
     async def probe(self, owner: Owner, name: str, config: McpConfig) -> list[McpTool]:
         """What a server offers that is not stored. Raises `ServerFailed`, `InvalidArgument`."""
+        await self._remote.check(config)
         server = Server(owner.organization_id, new_id("mcp_server"), name, 1, config)
         try:
             return await self._remote.list_tools(server)

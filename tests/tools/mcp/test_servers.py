@@ -1,5 +1,6 @@
 """MCP servers: what is kept of them, and the tools registered from them."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,23 @@ async def test_a_deleted_server_takes_its_tools_along(api: Api, agents: Recordin
         await api.call("GetMcpServer", mcp_server_id=server["id"])
     with pytest.raises(NotFound):
         await api.call("GetTool", tool_id=tools[0])
+
+
+@pytest.mark.parametrize("kind", ["sse", "streamable_http"])
+async def test_a_refused_token_is_named(api: Api, add_server: AddServer, kind: str) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", port := free_port()):
+        server = await add_server({"mcp_server_type": kind, "server_url": f"http://127.0.0.1:{port}/?key=abc"})
+
+        with pytest.raises(Unavailable, match="HTTP 401: it wants another auth_token") as caught:
+            await api.call("RefreshMcpServer", mcp_server_id=server["id"])
+
+    assert "abc" not in str(caught.value)
 
 
 async def test_a_refresh_says_why_it_cannot_be_done(api: Api, add_server: AddServer) -> None:

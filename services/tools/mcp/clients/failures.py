@@ -1,5 +1,7 @@
 """What the mcp package and the libraries below it raise, in words that can be shown: without addresses and tokens."""
 
+from http import HTTPStatus
+
 import anyio
 import httpx2
 from mcp import MCPError
@@ -27,7 +29,9 @@ def describe_failure(failure: BaseException) -> str:
     if isinstance(failure, MCPError | ForbiddenAddress | ServerNotAllowed):
         return str(failure).rstrip(".")
     if isinstance(failure, httpx2.HTTPStatusError):
-        return f"it answered HTTP {failure.response.status_code}"
+        status = failure.response.status_code
+        hint = ": it wants another auth_token" if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) else ""
+        return f"it answered HTTP {status}{hint}"
     if isinstance(failure, FileNotFoundError | PermissionError):
         return f"its command cannot be run ({failure.strerror})"
     if isinstance(failure, httpx2.ConnectError):

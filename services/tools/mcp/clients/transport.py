@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import httpx2
 from mcp import Client, StdioServerParameters, stdio_client
@@ -75,6 +76,7 @@ async def _http_transport(
         timeout=SILENCE_S,
         transport=httpx2.AsyncHTTPTransport() if allowed.private_addresses else PublicTransport(),
         trust_env=False,
+        event_hooks={"response": [_refuse_strangers]},
     )
 
     def make_http(*_: object, **__: object) -> httpx2.AsyncClient:
@@ -86,6 +88,12 @@ async def _http_transport(
     else:
         async with http, streamable_http_client(config.server_url, http_client=http) as streams:
             yield streams
+
+
+async def _refuse_strangers(response: httpx2.Response) -> None:
+    """Ends the connection where the server wants other credentials; the mcp package would not say so."""
+    if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        response.raise_for_status()
 
 
 def _headers(config: SSEConfig | StreamableHTTPConfig) -> dict[str, str]:
