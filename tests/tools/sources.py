@@ -15,8 +15,13 @@ def roll_dice(name: str = "roll_dice") -> str:
 
 
 def sleeping_source(mark: str, *, then: str) -> str:
-    """A tool whose child, in a session of its own, can be told by its arguments; it prints when that runs."""
+    """A tool whose child can be told by its arguments; it prints when that runs.
+
+    The child has a session of its own, unless the sandbox refuses that.
+    """
     return tool_source(
-        f"import subprocess, time\nsubprocess.Popen(['sleep', '{mark}'], start_new_session=True)\n"
+        "import subprocess, time\nfor apart in (True, False):\n"
+        f"    try: subprocess.Popen(['sleep', '{mark}'], start_new_session=apart)\n"
+        "    except PermissionError: continue\n    break\n"
         f"print('started', flush=True)\n{then}"
     )

@@ -18,7 +18,7 @@ class Attempt:
     refusals: tuple[int, ...]
 
 
-GONE_OR_CLOSED = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+GONE_OR_CLOSED = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EXDEV)
 NO_SUCH_PROCESS = (errno.ESRCH, errno.EPERM, errno.ENOENT, errno.EACCES, errno.EINVAL)  # the last: there is no root
 NOT_PERMITTED = (errno.EPERM,)
 NO_NETWORK = (errno.EPERM, errno.ENETUNREACH)
@@ -98,7 +98,7 @@ PROCESSES = _attempts(
         "become root": "os.setuid(0)",
         "run first": "os.setpriority(os.PRIO_PROCESS, 0, -20)",
         "run in real time": "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))",
-        "raise its limits": "import resource; resource.prlimit({pid}, resource.RLIMIT_NOFILE)",
+        "limit the server": "import resource; resource.prlimit({pid}, resource.RLIMIT_NOFILE, (9, 9))",
     },
 )
 KERNEL = _attempts(

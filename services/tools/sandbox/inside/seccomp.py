@@ -23,6 +23,7 @@ MODE_FILTER = 2
 
 NEW_NAMESPACES = 0x7E020000  # every CLONE_NEW… flag that clone(2) takes
 CLONE = (56, 220)
+PRLIMIT = (302, 261)  # for the limits of the process itself: number 0
 CLONE3 = (435, 435)  # takes its flags by address, where a filter cannot look: libraries fall back to clone
 
 # Numbers on x86-64 and on arm64; -1: it has no such call.
@@ -97,8 +98,18 @@ DENIED = {
     "clock_adjtime": (305, 266),
     "adjtimex": (159, 171),
 }
-# Denied beside these where calls have no namespace of processes: what they started could leave their group …
-LEAVING_THE_GROUP = {"setsid": (112, 157), "setpgid": (109, 154)}
+# Denied beside these where calls have no namespace of processes: what they started could leave their group, or slow
+# others of the same user down …
+AMONG_OTHERS = {
+    "setsid": (112, 157),
+    "setpgid": (109, 154),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122),
+}
 # … or, where Landlock does not see to it, they could signal others of the same user.
 SIGNALS = {
     "kill": (62, 129),
@@ -134,6 +145,11 @@ def assemble(layers: Layers) -> bytes:
             _instruction(RETURN, KILL),
             *(_fail_if(number, errno.EPERM) for number in numbers),
             _fail_if(CLONE3[column], errno.ENOSYS),
+            _instruction(JUMP_IF_EQUAL, PRLIMIT[column], skip_if_false=4),
+            _instruction(LOAD, FIRST_ARGUMENT),
+            _instruction(JUMP_IF_EQUAL, 0, skip_if_true=1),
+            _instruction(RETURN, FAIL | errno.EPERM),
+            _instruction(RETURN, ALLOW),
             _instruction(JUMP_IF_EQUAL, CLONE[column], skip_if_false=3),
             _instruction(LOAD, FIRST_ARGUMENT),
             _instruction(JUMP_IF_ANY_BIT, NEW_NAMESPACES, skip_if_false=1),
@@ -154,7 +170,7 @@ def restrict(program: bytes) -> None:
 def _denied(layers: Layers) -> dict[str, tuple[int, int]]:
     if "pid" in layers.namespaces:
         return DENIED
-    return DENIED | LEAVING_THE_GROUP | ({} if layers.landlock >= SIGNALS_SINCE else SIGNALS)
+    return DENIED | AMONG_OTHERS | ({} if layers.landlock >= SIGNALS_SINCE else SIGNALS)
 
 
 def _instruction(code: int, value: int, *, skip_if_true: int = 0, skip_if_false: int = 0) -> bytes:

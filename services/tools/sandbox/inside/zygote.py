@@ -23,7 +23,7 @@ from services.tools.sandbox.layers import Layers
 MODULES = ("asyncio", "datetime", "decimal", "math", "pydantic", "random", "re", "subprocess", "tempfile", "uuid")
 MESSAGE_BYTES = 4096  # bytes; one path
 ALL = tuple(namespaces.FLAGS)
-CHOICES = (ALL, tuple(name for name in ALL if name != "mount"), ())
+CHOICES = (ALL, tuple(name for name in ALL if name != "mount"))  # inside some containers the kernel refuses mounts
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     control = _take_over_stdin()
     packages = Path(settings["packages"])
     readable = namespaces.readable_paths(packages)
-    chosen = next(names for names in CHOICES if _works(names, settings["root"], readable))
+    chosen: tuple[str, ...] = next((names for names in CHOICES if _works(names, settings["root"], readable)), ())
     own = _prepare(chosen, settings["root"], readable)
     layers = Layers(chosen, landlock.find_version(), seccomp.is_available())
     _load(packages)
@@ -106,6 +106,9 @@ def _become_nobody() -> None:
 
 def _load(packages: Path) -> None:
     """Imports ahead of the calls."""
+    library = os.path.dirname(os.__file__)
+    if not os.access(library, os.R_OK):
+        sys.exit(f"Tools run as user {os.getuid()} here, who cannot read the library of Python: {library}")
     sys.path.append(str(packages))
     for name in MODULES:
         importlib.import_module(name)
