@@ -75,7 +75,7 @@ class ContextOverview:
             await self._agents.find(tx, caller.organization_id, agent_id)
             text = await self._prompts.compile_for(tx, agent_id, agent_id)
             if not dry_run:
-                await self._stores.history.rewrite_system(tx, agent_id, text)
+                await self._stores.history.rewrite_systems(tx, {agent_id: text})
         return text
 
 

@@ -1,6 +1,6 @@
 """What agents need of their conversations. `services.agents.conversations` has it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -33,8 +33,8 @@ class History(Protocol):
     async def set_own_window(self, tx: Transaction, agent_id: str, message_ids: Sequence[str]) -> None:
         """Puts exactly these messages into the context window. Raises NotFound for one that is not the agent's."""
 
-    async def rewrite_system(self, tx: Transaction, conversation_id: str, text: str) -> Message | None:
-        """Replaces the text of a conversation's system message, which keeps its id. None where it has none yet."""
+    async def rewrite_systems(self, tx: Transaction, texts: Mapping[str, str]) -> dict[str, Message]:
+        """Replaces the texts of system messages, which keep their ids. By conversation; who has none is left out."""
 
     async def pending_approvals(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, ApprovalRequestMessage]:
         """The unanswered approval request in each agent's own history; agents without one are left out."""

@@ -70,14 +70,14 @@ class SystemPrompts:
         return [copies.get(stored.block.label, stored) for stored in own]
 
     async def refresh_own(self, tx: Transaction, agent_ids: Sequence[str]) -> None:
-        """Compiles the system message of each agent's own history anew."""
+        """Compiles the system message of each agent's own history anew: five statements, none for no agents."""
         if not agent_ids:
             return
         blocks = await self._blocks.of_agents(tx, agent_ids)
         counts = await self._history.count_messages(tx, agent_ids)
-        for agent in await self._agents.read_prompted(tx, agent_ids):
-            prompt = _compile(agent, blocks[agent.id], agent.id, counts.get(agent.id))
-            await self._history.rewrite_system(tx, agent.id, str(prompt))
+        agents = await self._agents.read_prompted(tx, agent_ids)
+        texts = {one.id: str(_compile(one, blocks[one.id], one.id, counts.get(one.id))) for one in agents}
+        await self._history.rewrite_systems(tx, texts)
 
 
 def _compile(

@@ -1,6 +1,6 @@
 """Calls of memory tools, run inside the transaction that stores their step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn
@@ -43,8 +43,8 @@ class SystemPrompts(Protocol):
 class SystemMessages(Protocol):
     """Where the system messages of conversations are kept."""
 
-    async def rewrite_system(self, tx: Transaction, conversation_id: str, text: str) -> Message | None:
-        """Replaces the text of a conversation's system message, which keeps its id. None where there is none."""
+    async def rewrite_systems(self, tx: Transaction, texts: Mapping[str, str]) -> dict[str, Message]:
+        """Replaces the texts of system messages, which keep their ids. By conversation; who has none is left out."""
 
 
 class MemoryCalls:
@@ -99,4 +99,5 @@ class MemoryCalls:
     async def renew_prompt(self, tx: Transaction, turn: Turn) -> Message | None:
         """Compiles the conversation's system message anew and stores it."""
         text = await self._prompts.compile_for(tx, turn.agent_id or "", turn.conversation_id)
-        return await self._system_messages.rewrite_system(tx, turn.conversation_id, text)
+        rewritten = await self._system_messages.rewrite_systems(tx, {turn.conversation_id: text})
+        return rewritten.get(turn.conversation_id)

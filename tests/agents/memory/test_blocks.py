@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 
 from services.agents.memory.tables import block_history
 from tests.agents.service import ABSENT, Api, Service
@@ -172,3 +172,23 @@ async def test_tags_are_listed_by_name_and_searched(api: Api) -> None:
     assert await api.call("ListTags", query_text="AP") == ["Apple", "apricot"]
     assert await api.call("ListTags", query_text="AP", after="Apple") == ["apricot"]
     assert await api.call("ListTags", order="desc", limit=1) == ["zebra"]
+
+
+@pytest.mark.parametrize("owners", [1, 5])
+async def test_the_statements_of_a_change_do_not_grow_with_the_agents_that_have_the_block(
+    service: Service, owners: int
+) -> None:
+    block = await service.api.call("CreateBlock", {"label": "shared", "value": "first"})
+    agents = [await service.api.create(block_ids=[block["id"]]) for _ in range(owners)]
+    statements: list[str] = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def note(_: Any, __: Any, statement: str, *rest: Any) -> None:
+        statements.append(statement)
+
+    await service.api.call("UpdateBlock", {"value": "second"}, block_id=block["id"])
+    event.remove(Engine, "before_cursor_execute", note)
+
+    assert len(statements) == 8
+    for agent in agents:
+        assert "second" in await service.api.system_message(agent["id"])

@@ -1,6 +1,6 @@
 """What agents need of their conversations, in Postgres. `services.agents.agents.history` says what that is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, func, select, text, update
@@ -40,6 +40,27 @@ _SET_WINDOW = text(
         ON place.message_id = old.message_id
     WHERE old.conversation_id = :conversation_id AND (old.window_rank IS NOT NULL OR place.rank IS NOT NULL)
         AND link.conversation_id = old.conversation_id AND link.position = old.position
+    """
+)
+
+# Locked in order, so that who rewrites many never waits in a circle.
+_LOCK_SYSTEMS = text(
+    """
+    SELECT link.conversation_id, message.body
+    FROM agents.conversation_messages link JOIN agents.messages message ON message.id = link.message_id
+    WHERE link.conversation_id = ANY (:conversation_ids) AND link.window_rank = (
+        SELECT min(window_rank) FROM agents.conversation_messages WHERE conversation_id = link.conversation_id
+    )
+    ORDER BY link.conversation_id
+    FOR NO KEY UPDATE OF message
+    """
+)
+
+_REWRITE = text(
+    """
+    UPDATE agents.messages message SET body = new.body, text = new.text
+    FROM unnest(CAST(:ids AS text[]), CAST(:bodies AS bytea[]), CAST(:texts AS text[])) AS new (id, body, text)
+    WHERE message.id = new.id
     """
 )
 
@@ -97,30 +118,25 @@ class PostgresHistory:
             raise MessageNotFound(min(missing))
         await tx.execute(_SET_WINDOW, {"conversation_id": agent_id, "message_ids": list(message_ids)})
 
-    async def rewrite_system(self, tx: Transaction, conversation_id: str, text: str) -> Message | None:
-        """Replaces the text of a conversation's system message, which keeps its id. Two statements.
+    async def rewrite_systems(self, tx: Transaction, texts: Mapping[str, str]) -> dict[str, Message]:
+        """Replaces the texts of conversations' system messages, by conversation. Two statements, whatever their number.
 
-        None where the conversation has none yet. Takes no lock on the conversation: its turns go on as they are.
+        Takes no lock on the conversations: their turns go on as they are.
         """
-        query = (
-            select(messages.c.body)
-            .join(links, links.c.message_id == messages.c.id)
-            .where(
-                links.c.conversation_id == conversation_id,
-                links.c.window_rank.is_not(None),
-            )
-            .order_by(links.c.window_rank)
-            .limit(1)
+        found = await tx.execute(_LOCK_SYSTEMS, {"conversation_ids": list(texts)})
+        systems = {conversation_id: Message.FromString(body) for conversation_id, body in found}
+        for conversation_id, system in systems.items():
+            del system.parts[:]
+            system.parts.append(Part(text=texts[conversation_id]))
+        await tx.execute(
+            _REWRITE,
+            {
+                "ids": [system.id for system in systems.values()],
+                "bodies": [system.SerializeToString() for system in systems.values()],
+                "texts": [searched_text(system) for system in systems.values()],
+            },
         )
-        body = await tx.scalar(query)
-        if body is None:
-            return None
-        system = Message.FromString(body)
-        del system.parts[:]
-        system.parts.append(Part(text=text))
-        values = {"body": system.SerializeToString(), "text": searched_text(system)}
-        await tx.execute(update(messages).where(messages.c.id == system.id).values(values))
-        return system
+        return systems
 
     async def pending_approvals(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, ApprovalRequestMessage]:
         """The unanswered approval request in each agent's own history; agents without one are left out."""
