@@ -40,3 +40,12 @@ async def test_it_goes_on_after_a_call_that_asks_for_it(client: AsyncLetta, olde
     assert answer.kinds[-1] == "assistant_message"
     assert "request_heartbeat" in answer.messages[0].tool_calls[0].arguments
     assert [one.message_type for one in await messages_of(client, older.id)][-1] == "assistant_message"
+
+
+async def test_it_speaks_without_any_provider(client: AsyncLetta) -> None:
+    agent = await client.agents.create(model="perdure/echo", agent_type="memgpt_agent")
+
+    answer = await send(client, agent.id, "Hello", "stream_tokens")
+
+    assert answer.kinds == ["assistant_message"]
+    assert answer.text == "You said: Hello"

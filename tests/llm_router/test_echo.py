@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from perdure.conversation.v1.model_pb2 import ModelSettings, ResponseFormat
+from perdure.conversation.v1.model_pb2 import ModelSettings, ResponseFormat, ToolDefinition
 from perdure.llm_router.v1 import llm_router_service_pb2 as service
 from perdure.llm_router.v1.llm_router_service_pb2_grpc import LlmRouterServiceStub
 from tests.llm_router.asking import ROLL_DICE, Heard, ask, question, returned, spoken
@@ -60,6 +60,15 @@ async def test_it_makes_a_call_that_is_insisted_on(stub: LlmRouterServiceStub, c
     heard = await ask(stub, question(ECHO, "Hello", tools=[ROLL_DICE], tool_choice=choice))
 
     assert calls_of(heard) == [("roll_dice", {"num_sides": 0})]
+
+
+async def test_it_prefers_the_tool_that_speaks_when_any_call_will_do(stub: LlmRouterServiceStub) -> None:
+    schema = {"type": "object", "properties": {"message": {"type": "string"}, "to": {"const": "all"}}}
+    speak = ToolDefinition(name="send_message", parameters=orjson.dumps(schema).decode())
+
+    heard = await ask(stub, question(ECHO, "Hello", tools=[ROLL_DICE, speak], tool_choice="required"))
+
+    assert calls_of(heard) == [("send_message", {"message": "You said: Hello", "to": "all"})]
 
 
 @pytest.mark.parametrize("asked", ["json_object", "json_schema"])

@@ -25,6 +25,7 @@ CONTEXT_WINDOW = 32_768  # tokens; small enough to see compaction at work
 DIMENSIONS = 256  # of the vectors of `perdure/hash`
 _CHARACTERS_PER_TOKEN = 4  # the rule of thumb for English
 _LONGEST_ECHO = 2_000  # characters
+_SPEAKING_TOOL = "send_message"  # with which agents of the older types talk
 _WORD = re.compile(r"\s*\S+")
 _CALL = re.compile(r"\bcall\s+(?:the\s+)?tool\s+([\w-]+)\s+with\s+(?=\{)", re.IGNORECASE)
 
@@ -119,7 +120,8 @@ def _object_length(text: str) -> int:
 
 
 def _insisted_call(prompt: Prompt, text: str) -> Call:
-    tool = next((tool for tool in prompt.tools if tool.name == prompt.tool_choice), prompt.tools[0])
+    named = {tool.name: tool for tool in prompt.tools}
+    tool = named.get(prompt.tool_choice) or named.get(_SPEAKING_TOOL) or prompt.tools[0]
     return tool.name, orjson.dumps(_fill(orjson.loads(tool.parameters or "{}"), _echo(text))).decode()
 
 
@@ -139,6 +141,8 @@ def _echo(text: str) -> str:
 
 def _fill(schema: Json, text: str) -> object:
     """A simple value that fits a JSON schema, with the text wherever one fits."""
+    if "const" in schema:
+        return schema["const"]
     if "enum" in schema:
         return schema["enum"][0]
     if "properties" in schema or schema.get("type") == "object":
