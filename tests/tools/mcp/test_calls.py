@@ -9,6 +9,7 @@ from perdure.conversation.v1.message_pb2 import ToolReturn, ToolStatus
 from tests.gateway.conftest import free_port
 from tests.tools.conftest import MCP_LIMITS, Api
 from tests.tools.mcp.conftest import AddServer, Execute, Json
+from tests.tools.mcp.forgetful import ForgetfulServer
 from tests.tools.mcp.probe import serving, stdio_config
 
 SLACK_S = 1.0  # seconds over a deadline, on a busy machine
@@ -111,6 +112,19 @@ async def test_a_server_that_comes_back_is_found(add_server: AddServer, execute:
     assert is_error(gone)
     assert "cannot be reached: no connection could be made" in gone.value
     assert back.value == "Echo: back"
+
+
+async def test_a_session_that_the_server_forgot_is_opened_again(add_server: AddServer, execute: Execute) -> None:
+    forgetful = ForgetfulServer()
+    async with forgetful.serving():
+        server = await add_server({"mcp_server_type": "streamable_http", "server_url": forgetful.url})
+        first = await execute(server, "echo")
+        forgetful.forget()
+
+        second = await execute(server, "echo")
+
+    assert [returned.value for returned in (first, second)] == ["heard", "heard"]
+    assert forgetful.sessions == 2
 
 
 async def test_what_keeps_failing_is_left_alone_for_a_while(add_server: AddServer, execute: Execute) -> None:

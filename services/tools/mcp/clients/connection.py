@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio
-from mcp import Client
+from mcp import Client, MCPError
+from mcp.types import INVALID_REQUEST
 
 from services.tools.mcp.clients.failures import FAILURES, describe_failure
 from services.tools.mcp.server import ServerFailed
@@ -17,6 +18,10 @@ log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 CANCEL_S = 1.0  # seconds that a call given up has to tell its server
+
+
+class SessionLost(ServerFailed):
+    """The server, restarted for instance, does not know the session, and did not carry out the request."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,12 @@ class Connection:
     @property
     def is_usable(self) -> bool:
         """Whether new calls may use it."""
-        return not self._is_retired and not self._closing.is_set() and not self._task.done()
+        return not self._is_retired and not self._closing.is_set() and not self.has_ended
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it is left."""
+        return self._task.done()
 
     async def use(self, work: Callable[[Client], Awaitable[Answer]]) -> Answer:
         """What the work answers. Raises `ServerFailed`."""
@@ -106,6 +116,8 @@ class Connection:
                 raise self._went_away(self._reason())
             raise ServerFailed(f"The MCP server {self._name!r} did not answer within {self._limits.call_s:g} s.")
         except FAILURES as exc:
+            if isinstance(exc, MCPError) and exc.code == INVALID_REQUEST:
+                raise SessionLost(f"The MCP server {self._name!r} ended the session: {exc.message}.") from exc
             raise self._went_away(describe_failure(exc)) from exc
         finally:
             call.cancel()

@@ -7,18 +7,26 @@ from typing import TypeVar
 
 import orjson
 from mcp import Client, MCPError
-from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, ContentBlock, EmbeddedResource, TextContent
+from mcp.types import (
+    CONNECTION_CLOSED,
+    INVALID_REQUEST,
+    REQUEST_TIMEOUT,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    TextContent,
+)
 
 from services.contract.json_object import JsonObject
 from services.contract.mcp import McpConfig, McpTool
 from services.tools.mcp.breaker import Breaker, BreakerLimits
-from services.tools.mcp.clients.connection import Connection, ConnectionLimits
+from services.tools.mcp.clients.connection import Connection, ConnectionLimits, SessionLost
 from services.tools.mcp.clients.transport import Allowed, open_client
 from services.tools.mcp.server import Result, Server, ServerFailed
 
 Answer = TypeVar("Answer")
 MAX_TOOLS = 1000  # of a server; a listing that goes on and on must end
-_FATAL = (CONNECTION_CLOSED, REQUEST_TIMEOUT)  # errors that the package raises itself; others are the server's answers
+_FATAL = (CONNECTION_CLOSED, REQUEST_TIMEOUT, INVALID_REQUEST)  # of connections; other errors are a tool's answers
 
 
 @dataclass
@@ -38,6 +46,7 @@ class RemoteServers:
         self._limits = limits
         self._breaker_limits = breaker_limits
         self._lines: dict[str, _Line] = {}
+        self._connections: list[Connection] = []  # the retired ones, too: a process takes seconds to end
 
     async def check(self, config: McpConfig) -> None:
         """Raises `ServerNotAllowed` for a server that the settings forbid."""
@@ -68,8 +77,7 @@ class RemoteServers:
 
     async def close(self) -> None:
         """Closes all connections."""
-        connections = [line.connection for line in self._lines.values() if line.connection]
-        await asyncio.gather(*(connection.close() for connection in connections))
+        await asyncio.gather(*(connection.close() for connection in self._connections))
 
     async def _use(self, server: Server, work: Callable[[Client], Awaitable[Answer]]) -> Answer:
         line = self._line(server)
@@ -77,6 +85,12 @@ class RemoteServers:
             raise ServerFailed(
                 f"The MCP server {server.name!r} failed several times in a row and is left alone for {wait_s:.0f} s."
             )
+        try:
+            return await self._attempt(line, server, work)
+        except SessionLost:
+            return await self._attempt(line, server, work)
+
+    async def _attempt(self, line: _Line, server: Server, work: Callable[[Client], Awaitable[Answer]]) -> Answer:
         connection = self._connection(line, server)
         try:
             answer = await connection.use(work)
@@ -97,6 +111,7 @@ class RemoteServers:
     def _connection(self, line: _Line, server: Server) -> Connection:
         if line.connection is None or not line.connection.is_usable:
             line.connection = Connection(server.name, open_client(server.config, self._allowed), self._limits)
+            self._connections = [one for one in self._connections if not one.has_ended] + [line.connection]
         return line.connection
 
 
