@@ -10,6 +10,7 @@ from grpc.aio import ServicerContext
 from perdure.conversation.v1.message_pb2 import Usage
 from perdure.llm_router.v1 import llm_router_service_pb2 as service
 from perdure.llm_router.v1 import llm_router_service_pb2_grpc as stubs
+from services.common import telemetry
 from services.llm_router.catalog import Catalog
 from services.llm_router.conversions import to_embedding_model, to_model, to_response, to_vectors
 from services.llm_router.router import Question, Router
@@ -28,6 +29,8 @@ class LlmRouterServicer(stubs.LlmRouterServiceServicer):
         self, request: service.CompleteRequest, context: Context
     ) -> AsyncIterator[service.CompleteResponse]:
         """Asks a model and streams its answer."""
+        telemetry.run_id.set(request.run_id)
+        telemetry.step_id.set(request.step_id)
         model = await self._catalog.resolve(request.model)
         question = Question(
             messages=request.messages,

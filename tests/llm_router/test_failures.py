@@ -1,6 +1,7 @@
 """What a caller sees when a provider fails."""
 
 import asyncio
+import logging
 
 import grpc
 import orjson
@@ -10,6 +11,7 @@ from perdure.llm_router.v1.llm_router_service_pb2 import CompleteRequest
 from perdure.llm_router.v1.llm_router_service_pb2_grpc import LlmRouterServiceStub
 from services.common.errors import PerdureError
 from services.common.status import read_error
+from services.common.telemetry import JsonFormatter
 from tests.fakes.provider import ProviderFake
 from tests.llm_router.asking import ALL_MODELS, CHAT, CLAUDE, GEMINI, GLM, RESPONSES, THINKING, ask, question, spoken
 from tests.llm_router.conftest import serving
@@ -199,3 +201,30 @@ async def test_thoughts_that_the_provider_no_longer_knows_are_left_out(
     heard = await ask(stub, question(model, "Say 'one'.", spoken(said, model), "Say 'two'.", settings=THINKING))
 
     assert heard.text == "two"
+
+
+class Lines(logging.Handler):
+    """Keeps log lines as they would be written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(JsonFormatter().format(record))
+
+
+async def test_a_repeated_call_is_logged_with_its_run_and_step(
+    environment: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    request = question(CHAT, "Hi [[fake: status=503]]", run_id="run-1", step_id="step-1")
+    log, heard = logging.getLogger("services.llm_router.retries"), Lines()
+    log.addHandler(heard)
+    caplog.set_level(logging.INFO, log.name)
+
+    async with serving({**environment, "PERDURE_LLM_ATTEMPTS": "2"}) as channel:
+        await failure_of(LlmRouterServiceStub(channel), request)
+    log.removeHandler(heard)
+
+    line = orjson.loads(heard.lines[0])
+    assert (line["run_id"], line["step_id"]) == ("run-1", "step-1")
