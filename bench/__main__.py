@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.figures import Row, print_rows
 from bench.resources import measure_memory, measure_operations
 from bench.streams import measure_streams
+from bench.tools import measure_tools
 from bench.turns import measure_turns
 from services.cli.stack import Stack, StackOptions
 from tests.fakes.process import fake_provider
@@ -35,6 +36,7 @@ async def main() -> None:
             async with Stack(options, report=print) as stack:
                 print_rows("Turns of one step", await measure_turns(stack.url, fake))
                 print_rows("Streams of 100 tokens per second", await measure_streams(stack.url, fake))
+                print_rows("Calls of tools", await measure_tools(stack.environment["PERDURE_TOOLS_ADDRESS"]))
                 print_rows("Operations", await measure_operations(stack.url))
                 pids = {name: process.pid for name, process in stack.processes.items()}
                 print_rows("Memory after this", measure_memory(pids))
