@@ -1,5 +1,6 @@
 """What the rules on tools allow, demand and end."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -17,8 +18,9 @@ from perdure.conversation.v1.message_pb2 import (
     ToolReturn,
 )
 from services.runs.turns.rules import Rules, turn_steps
-from tests.runs.conftest import Replica, World
+from tests.runs.conftest import Replica, World, eventually
 from tests.runs.fake_services import call, says, tool
+from tests.runs.test_recovery import declare_dead
 from tests.runs.test_turns import finished
 
 TOOLS = ("a", "b", "c")
@@ -205,3 +207,19 @@ async def test_an_exit_that_was_approved_ends_the_turn(world: World, replica: Re
     assert (run.status, run.stop_reason) == ("completed", "tool_rule")
     assert world.tools.executed == ["call-1"]
     assert len(world.router.requests) == 1
+
+
+async def test_a_new_owner_knows_the_calls_of_the_turn(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    world.agents.tools = [tool("a"), tool("b")]
+    world.agents.tool_rules = orjson.dumps([FIRST, CHILDREN]).decode()
+    world.router.script = [says(calls=[call("a")]), says("lost", gate=asyncio.Event()), says(calls=[call("b", "c2")])]
+    started = await first.runs.start(world.request())
+    await eventually(lambda: len(world.router.requests) == 2)
+    await first.die()
+    await declare_dead(first)
+
+    run = await replica.wait_for(started.run.id, lambda run: run.is_final)
+
+    assert (run.attempt, run.stop_reason) == (2, "end_turn")
+    assert offered(world)[1:] == [(["b"], "required"), (["b"], "required"), (["a", "b"], "auto")]
