@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from perdure.conversation.v1.message_pb2 import (
     ROLE_APPROVAL,
+    ROLE_ASSISTANT,
     ROLE_TOOL,
     TOOL_STATUS_ERROR,
     Message,
@@ -15,6 +16,7 @@ from perdure.conversation.v1.message_pb2 import (
 from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
 from services.llm_router.model import Model
 
+_NO_WORDS = "(This message is empty.)"
 _NO_RETURN = "The call has no result: it was interrupted, and whether it took effect is unknown."
 
 
@@ -41,10 +43,11 @@ class Prompt:
 def tidy_messages(messages: Iterable[Message]) -> list[Message]:
     """The messages that a model may see, each call followed by its return.
 
-    Providers refuse a conversation where a call has no return, a return no call, or where a message ends in
-    reasoning. A call without a return gets one that says so; other loose ends are left out.
+    Providers refuse a conversation where a call has no return, a return no call, where a text is blank, or where a
+    message ends in reasoning. A call without a return gets one that says so, and so does a message without words;
+    other loose ends are left out.
     """
-    kept = [message for message in messages if message.role != ROLE_APPROVAL]
+    kept = [_without_blanks(message) for message in messages if message.role != ROLE_APPROVAL]
     returns = {
         part.tool_return.call_id: part for message in kept if message.role == ROLE_TOOL for part in message.parts
     }
@@ -62,6 +65,19 @@ def _with_returns(messages: Iterable[Message], returns: dict[str, Part]) -> Iter
         if calls:
             parts = [returns.get(call.id) or _missing_return(call) for call in calls]
             yield Message(role=ROLE_TOOL, parts=parts, created_at=message.created_at)
+
+
+def _without_blanks(message: Message) -> Message:
+    parts = [
+        part for part in message.parts if part.WhichOneof("kind") != "text" or part.text.strip() or part.provider_data
+    ]
+    if len(parts) == len(message.parts) and parts:
+        return message
+    if not parts and message.role != ROLE_ASSISTANT:
+        parts = [Part(text=_NO_WORDS)]
+    return Message(
+        role=message.role, parts=parts, created_at=message.created_at, model=message.model, name=message.name
+    )
 
 
 def _without_last_thoughts(message: Message) -> Message:

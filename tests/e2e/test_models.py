@@ -132,3 +132,16 @@ async def test_another_model_for_one_request_leaves_the_agent_as_it_is(
 
     assert (await vendors.last(word))["vendor"] == "zai"
     assert (await client.agents.retrieve(agent.id)).model == "openai/gpt-4o-mini"
+
+
+@each_model
+@pytest.mark.parametrize("content", ["", "  ", [], [{"type": "text", "text": ""}]], ids=repr)
+async def test_a_message_without_words_bricks_no_agent(
+    client: AsyncLetta, make_agent: MakeAgent, model: Model, content: Any
+) -> None:
+    agent = await make_agent(model=model.handle, model_settings=model.settings)
+
+    await client.agents.messages.create(agent.id, messages=[{"role": "user", "content": content}])
+    answer = await client.agents.messages.create(agent.id, input="Reply with the message 'Still here'.")
+
+    assert "Still here" in [getattr(message, "content", "") for message in answer.messages]

@@ -59,3 +59,21 @@ def test_thoughts_that_led_to_nothing_are_left_out() -> None:
 
     assert [message.model for message in tidied] == ["openai/gpt-5"]
     assert [part.WhichOneof("kind") for part in tidied[0].parts] == ["reasoning", "text"]
+
+
+def test_a_message_without_words_says_that_it_has_none() -> None:
+    blank = Message(role=ROLE_USER, parts=[Part(text=" \n"), Part(text="")])
+
+    (tidied,) = tidy_messages([blank])
+
+    assert [part.text for part in tidied.parts] == ["(This message is empty.)"]
+
+
+def test_blank_texts_beside_others_are_left_out() -> None:
+    signed = Part(text="", provider_data=b"{}")
+    message = Message(role=ROLE_ASSISTANT, model="openai/gpt-4o", parts=[Part(text=""), signed, Part(text="a")])
+
+    (tidied,) = tidy_messages([message])
+
+    assert list(tidied.parts) == [signed, Part(text="a")]
+    assert tidied.model == "openai/gpt-4o"
