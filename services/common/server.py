@@ -28,21 +28,15 @@ from services.common.status import abort
 
 log = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = (
-    64 * 1024 * 1024
-)  # bytes; above the gateway's bound on bodies, so that the gateway's answer comes first
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # bytes; above the gateway's bound on bodies, so that its answer comes first
 MAX_HEADERS_BYTES = 61_440  # bytes; what the gateway takes from a service: an error travels in them
+KEEPALIVE_MS = 60_000  # milliseconds between the pings of a client whose call is silent
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    (
-        "grpc.max_connection_age_ms",
-        300_000,
-    ),  # clients meet new replicas within five minutes
-    (
-        "grpc.max_connection_age_grace_ms",
-        3_600_000,
-    ),  # streams under way may last an hour longer
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 2),  # gRPC's own bound is five minutes
+    ("grpc.max_connection_age_ms", 300_000),  # clients meet new replicas within five minutes
+    ("grpc.max_connection_age_grace_ms", 3_600_000),  # streams under way may last an hour longer
     ("grpc.so_reuseport", 0),
 )
 
