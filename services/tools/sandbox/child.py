@@ -6,6 +6,7 @@ import signal
 import socket
 from contextlib import suppress
 from functools import partial
+from typing import IO
 
 from services.tools.sandbox.zygote import Zygote
 
@@ -39,7 +40,11 @@ class Child:
             for descriptor in (theirs.detach(), *(writing for _, writing in pipes)):
                 os.close(descriptor)
         child = cls(ours)
-        await child._connect([reading for reading, _ in pipes])
+        try:
+            await child._connect([os.fdopen(reading, "rb", buffering=0) for reading, _ in pipes])
+        except asyncio.CancelledError:
+            await child.close()
+            raise
         return child
 
     async def send(self, data: bytes) -> None:
@@ -64,13 +69,13 @@ class Child:
             transport.close()
         self._lifeline.close()
 
-    async def _connect(self, pipes: list[int]) -> None:
+    async def _connect(self, pipes: list[IO[bytes]]) -> None:
         loop = asyncio.get_running_loop()
         self._lifeline.setblocking(False)  # noqa: FBT003  # its only form
         loop.add_reader(self._lifeline, self._note_end)
         for reader, pipe in zip((self.stdout, self.stderr, self.result), pipes, strict=True):
             protocol = partial(asyncio.StreamReaderProtocol, reader)
-            transport, _ = await loop.connect_read_pipe(protocol, os.fdopen(pipe, "rb", buffering=0))
+            transport, _ = await loop.connect_read_pipe(protocol, pipe)
             self._transports.append(transport)
 
     def _note_end(self) -> None:
