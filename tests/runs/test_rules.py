@@ -223,3 +223,14 @@ async def test_a_new_owner_knows_the_calls_of_the_turn(world: World, replica: Re
 
     assert (run.attempt, run.stop_reason) == (2, "end_turn")
     assert offered(world)[1:] == [(["b"], "required"), (["b"], "required"), (["a", "b"], "auto")]
+
+
+async def test_a_call_against_the_rules_is_not_made_beside_an_approved_one(world: World, replica: Replica) -> None:
+    world.agents.tools = [tool("a", requires_approval=True), tool("b")]
+    world.agents.tool_rules = orjson.dumps([FIRST]).decode()
+    world.router.script = [says(calls=[call("a", "c1"), call("b", "c2")])]
+    await finished(replica, world)
+
+    await finished(replica, world, input=(), approvals=(ApprovalAnswer(call_id="c1", approve=True),))
+
+    assert world.tools.executed == ["c1"]

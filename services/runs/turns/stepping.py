@@ -40,11 +40,14 @@ class Stepper:
     async def answer(self, snapshot: Snapshot, progress: Progress) -> Outcome | None:
         """Carries out what an approval request asked for, now that it is answered."""
         telemetry.step_id.set(snapshot.pending_step_id)
-        plan = plan_calls(snapshot.pending, progress.tools, approved=True)
+        asked = progress.requested_calls(snapshot.pending_step_id)
+        # New input hides the calls that came before the request, on which the rules look back.
+        known = () if self._request.input else asked
+        refusals = progress.rules.refusals(known, progress.made, progress.tools)
+        plan = plan_calls(snapshot.pending, progress.tools, refusals=refusals, approved=True)
         progress.note_tools(plan.executed)
         made = await self._caller.call(self._run, progress, plan.executed, snapshot.pending_step_id, None)
         returns = [*snapshot.known, *plan.refused, *made]
-        asked = progress.requested_calls(snapshot.pending_step_id)
         step = StepCommit(
             number=progress.step,
             assistant=None,
