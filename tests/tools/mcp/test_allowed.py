@@ -56,7 +56,7 @@ async def test_the_address_is_checked_when_connecting_too(kind: str, monkeypatch
         monkeypatch.setattr(Allowed, "check", lambda self, config: asyncio.sleep(0))
 
         with pytest.raises(BaseException) as caught:  # a group or not, as the package pleases
-            async with open_client(config, Allowed()):
+            async with open_client(config, Allowed(), lambda: None):
                 pass
 
     failure: BaseException = caught.value

@@ -1,7 +1,10 @@
 """Calls of tools that MCP servers run, as the turn loop makes them, and what happens when servers fail."""
 
 import asyncio
+import os
+import signal
 import time
+from uuid import uuid4
 
 import pytest
 
@@ -11,6 +14,7 @@ from tests.tools.conftest import MCP_LIMITS, Api
 from tests.tools.mcp.conftest import AddServer, Execute, Json
 from tests.tools.mcp.forgetful import ForgetfulServer
 from tests.tools.mcp.probe import serving, stdio_config
+from tests.tools.processes import has_ended
 
 SLACK_S = 1.0  # seconds over a deadline, on a busy machine
 
@@ -94,6 +98,17 @@ async def test_a_crashed_stdio_server_is_started_again(add_server: AddServer, ex
     assert is_error(crashed)
     assert "failed during the request: Connection closed" in crashed.value
     assert after.value == "Echo: back"
+
+
+async def test_a_server_that_died_while_idle_is_started_again(add_server: AddServer, execute: Execute) -> None:
+    config, mark = stdio_config(), uuid4().hex
+    server = await add_server({**config, "args": [*config["args"], mark]})
+    pid = int((await execute(server, "count")).value)
+
+    os.kill(pid, signal.SIGKILL)
+    assert await has_ended(mark)
+
+    assert (await execute(server, "echo", text="back")).value == "Echo: back"
 
 
 @pytest.mark.parametrize("kind", ["sse", "streamable_http"])

@@ -17,6 +17,7 @@ from services.tools.mcp.server import ServerFailed
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Opening = Callable[[Callable[[], None]], AbstractAsyncContextManager[Client]]  # takes whom to tell of the server's end
 CANCEL_S = 1.0  # seconds that a call given up has to tell its server
 
 
@@ -36,7 +37,7 @@ class ConnectionLimits:
 class Connection:
     """Opens at once, in a task of its own, and stays open while it is used. Errors name the server."""
 
-    def __init__(self, name: str, opening: AbstractAsyncContextManager[Client], limits: ConnectionLimits) -> None:
+    def __init__(self, name: str, opening: Opening, limits: ConnectionLimits) -> None:
         self._name = name
         self._limits = limits
         self._opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
@@ -45,7 +46,7 @@ class Connection:
         self._in_flight = 0
         self._is_retired = False
         self._idle: asyncio.TimerHandle | None = None
-        self._task = asyncio.create_task(self._hold(opening))
+        self._task = asyncio.create_task(self._hold(opening(self.retire)))
         self._task.add_done_callback(self._note_end)
 
     @property

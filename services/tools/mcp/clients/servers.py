@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import orjson
@@ -110,7 +111,7 @@ class RemoteServers:
 
     def _connection(self, line: _Line, server: Server) -> Connection:
         if line.connection is None or not line.connection.is_usable:
-            line.connection = Connection(server.name, open_client(server.config, self._allowed), self._limits)
+            line.connection = Connection(server.name, partial(open_client, server.config, self._allowed), self._limits)
             self._connections = [one for one in self._connections if not one.has_ended] + [line.connection]
         return line.connection
 

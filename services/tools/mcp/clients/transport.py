@@ -1,19 +1,20 @@
 """Ways to a server: its process or its address, as the mcp package wants them."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import httpx2
 from mcp import Client, StdioServerParameters, stdio_client
-from mcp.client._transport import TransportStreams
+from mcp.client._transport import Transport, TransportStreams
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 from services.common.errors import InvalidArgument
 from services.contract.mcp import McpConfig, SSEConfig, StdioConfig, StreamableHTTPConfig
 from services.tools.mcp.clients.addresses import ForbiddenAddress, PublicTransport, public_addresses
+from services.tools.mcp.clients.watched_stream import WatchedStream
 
 AUTHORIZATION = "Authorization"
 SILENCE_S = 3600.0  # seconds without a byte on a stream that stays open; deadlines of calls are finer
@@ -55,16 +56,22 @@ async def _check_address(url: str) -> None:
 
 
 @asynccontextmanager
-async def open_client(config: McpConfig, allowed: Allowed) -> AsyncGenerator[Client]:
-    """A client of the server, connected. Raises what the mcp package raises, often within exception groups."""
+async def open_client(config: McpConfig, allowed: Allowed, on_end: Callable[[], None]) -> AsyncGenerator[Client]:
+    """A client of the server, connected; `on_end` hears that the server went away.
+
+    Raises what the mcp package raises, often within exception groups.
+    """
     await allowed.check(config)
+    async with _transport(config, allowed) as (incoming, outgoing):
+        streams = nullcontext((WatchedStream(incoming, on_end), outgoing))
+        async with Client(streams, cache=None) as client:
+            yield client
+
+
+def _transport(config: McpConfig, allowed: Allowed) -> Transport:
     if isinstance(config, StdioConfig):
-        parameters = StdioServerParameters(command=config.command, args=config.args, env=config.env)
-        async with Client(stdio_client(parameters), cache=None) as client:
-            yield client
-    else:
-        async with Client(_http_transport(config, allowed), cache=None) as client:
-            yield client
+        return stdio_client(StdioServerParameters(command=config.command, args=config.args, env=config.env))
+    return _http_transport(config, allowed)
 
 
 @asynccontextmanager
