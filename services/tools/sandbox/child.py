@@ -47,6 +47,11 @@ class Child:
             raise
         return child
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return not self._ended.done()
+
     async def send(self, data: bytes) -> None:
         """Sends it the job. One that has ended reads nothing."""
         with suppress(OSError):

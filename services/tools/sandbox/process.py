@@ -37,6 +37,11 @@ class ToolProcess:
         folder = None if "mount" in zygote.layers.namespaces else _make_folder(calls)
         return cls(await Child.start(zygote, str(folder or HOME)), folder, limits)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._child.is_alive
+
     async def run(self, job: Job) -> AsyncGenerator[Event, None]:
         """Runs the job: what it prints as it prints it, and last how it ended. Leaving the loop kills the process."""
         events: asyncio.Queue[Event | None] = asyncio.Queue()  # bounded by the limit on what is printed

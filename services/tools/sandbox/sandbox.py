@@ -6,8 +6,9 @@ import os
 import shutil
 import sysconfig
 import tempfile
+from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 from services.tools.sandbox.job import Event, Failed, Job, Limits
@@ -15,6 +16,7 @@ from services.tools.sandbox.layers import Layers
 from services.tools.sandbox.process import ToolProcess
 from services.tools.sandbox.zygote import CannotStart, Zygote
 
+SPARES = 2  # calls forked ahead of need, each for one use: a call that comes alone takes half the time
 log = logging.getLogger(__name__)
 
 # What tools can import beside the standard library: pydantic and what it needs.
@@ -33,6 +35,9 @@ class Sandbox:
         self._slots = asyncio.Semaphore(concurrency)
         self._starting = asyncio.Lock()
         self._zygote: Zygote | None = None
+        self._spares: deque[ToolProcess] = deque()
+        self._spares_wanted = SPARES
+        self._forks: set[asyncio.Task[None]] = set()
         self._folder = Path(tempfile.mkdtemp(prefix="perdure-tools-"))
         self._packages = _link_packages(self._folder / "packages")
         for name in ("root", "calls"):
@@ -41,25 +46,51 @@ class Sandbox:
 
     async def start(self) -> Layers:
         """Starts what calls are forked from, unless it runs: the layers that they have. Raises `CannotStart`."""
-        return (await self._running()).layers
+        layers = (await self._running()).layers
+        self._fork_ahead()
+        return layers
 
     async def run(self, job: Job) -> AsyncGenerator[Event, None]:
         """What the job prints, as it prints it, and last a `Returned` or `Failed`. Leaving the loop kills the job."""
         async with self._slots:
             try:
-                process = await self._fork()
+                process = await self._take()
             except (CannotStart, OSError) as exc:
                 yield Failed(f"SandboxUnavailable: {exc}")
                 return
-            async with aclosing(process.run(job)) as events:
-                async for event in events:
-                    yield event
+            try:
+                async with aclosing(process.run(job)) as events:
+                    async for event in events:
+                        yield event
+            finally:
+                self._fork_ahead()  # not before, as forking takes the processor from the call
 
     async def close(self) -> None:
         """Ends what calls are forked from, and removes every folder."""
+        self._spares_wanted = 0
+        await asyncio.gather(*self._forks)
+        await asyncio.gather(*(spare.close() for spare in self._spares))
         if self._zygote:
             await self._zygote.close()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def _fork_ahead(self) -> None:
+        for _ in range(self._spares_wanted - len(self._spares) - len(self._forks)):
+            fork = asyncio.create_task(self._fork_spare())
+            self._forks.add(fork)
+            fork.add_done_callback(self._forks.discard)
+
+    async def _fork_spare(self) -> None:
+        with suppress(CannotStart, OSError):  # a call that needs one tries again, and says so
+            self._spares.append(await self._fork())
+
+    async def _take(self) -> ToolProcess:
+        while self._spares:
+            spare = self._spares.popleft()
+            if spare.is_alive:
+                return spare
+            await spare.close()
+        return await self._fork()
 
     async def _fork(self) -> ToolProcess:
         zygote = await self._running()
