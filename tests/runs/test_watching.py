@@ -105,7 +105,7 @@ async def test_a_one_step_turn_takes_two_statements(world: World, replica: Repli
 
     assert [" ".join(statement.split())[:18] for statement in statements] == [
         "INSERT INTO runs.r",
-        "WITH saved AS ( IN",
+        "WITH owned AS (SEL",
     ]
 
 

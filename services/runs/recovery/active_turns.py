@@ -130,7 +130,8 @@ class ActiveTurns:
             log.exception("the turn broke off")
             await self._give_back(active, exc)
         finally:
-            self._turns.pop(run.id, None)
+            if self._turns.get(run.id) is active:
+                del self._turns[run.id]
             active.feed.close()
             if not active.accepted.done():
                 active.accepted.set_exception(Internal("The run could not be begun."))

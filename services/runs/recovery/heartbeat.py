@@ -71,8 +71,9 @@ class Heartbeat:
             try:
                 async with asyncio.timeout(max(FENCE_S - (time.monotonic() - stamped), BEAT_S)):
                     began = time.monotonic()
-                    await self._beat()
+                    await self._stamp()
                     stamped = began
+                    await self._claim()
             except Exception as exc:  # noqa: BLE001  # the top of the loop: whatever the database does, it goes on
                 log.warning("no heartbeat: %r", exc)
                 if time.monotonic() - stamped > FENCE_S:
@@ -101,7 +102,7 @@ class Heartbeat:
         else:
             self.turns.stop([text], "ended")
 
-    async def _beat(self) -> None:
+    async def _stamp(self) -> None:
         delivered, self.delivered = self.delivered, set()
         try:
             pulse = await self.replicas.beat(self.turns.begun_ids, delivered)
@@ -110,6 +111,8 @@ class Heartbeat:
             raise
         self.turns.stop(pulse.ended, "ended")
         self.turns.stop(pulse.lost, "lost")
+
+    async def _claim(self) -> None:
         free = self.turns.free_slots
         if free:
             for claimed in await self.replicas.claim(self.turns.run_ids, free):

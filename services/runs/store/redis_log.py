@@ -6,6 +6,7 @@ run was taken over cannot write any more. https://redis.io/docs/latest/develop/d
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -125,9 +126,14 @@ class RedisEventLog:
         return _events(entries), entries[-1][0].decode()
 
     async def _write(self, batches: Sequence[Batch]) -> None:
-        if sum(len(events) for _, events in batches) > WAITING_EVENTS:
-            self._give_up({run_id for run_id, _ in batches})
-            return
+        waiting = Counter[str]()
+        for run_id, events in batches:
+            waiting[run_id] += len(events)
+        full = {run_id for run_id, count in waiting.items() if count > WAITING_EVENTS}
+        if full:
+            ended = {run_id for run_id, events in batches if events[-1].HasField("ended")}
+            self._give_up(full - ended)
+            batches = [(run_id, events) for run_id, events in batches if run_id not in full]
         pipeline = self._redis.pipeline(transaction=False)
         for run_id, events in batches:
             entry: Any = {_BATCH: RunEvents(events=events).SerializeToString()}  # Any: dict is invariant in its key

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, Text, and_, bindparam, case, func, literal, or_, select, text, tuple_, update
+from sqlalchemy import ARRAY, Row, Text, all_, and_, bindparam, case, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +14,7 @@ from services.common.database import Database
 from services.runs.conversions import USAGE_FIELDS, hash_request, read_request, read_usage, usage_columns, write_request
 from services.runs.ending import Ending
 from services.runs.records import ACTIVE_STATUSES, Claimed, Failure, Run, RunFilter, RunRequest
-from services.runs.store.steps import SAVE_STEPS, step_rows
+from services.runs.store.steps import OWNED, SAVE_STEPS, step_rows
 from services.runs.tables import replicas, runs
 
 RETRY_WINDOW = text("interval '10 minutes'")  # how long a client that lost its answer may come back for it
@@ -73,7 +73,7 @@ _GET = select(*SHOWN).where(runs.c.organization_id == bindparam("organization_id
 _IS_FINAL = "runs.status NOT IN ('created', 'running')"
 _FINISH = text(
     f"""
-    WITH saved AS ({SAVE_STEPS})
+    WITH owned AS ({OWNED} FOR UPDATE), saved AS ({SAVE_STEPS})
     UPDATE runs.runs SET
         status = CASE WHEN {_IS_FINAL} THEN runs.status ELSE :status END,
         stop_reason = CASE WHEN {_IS_FINAL} THEN stop_reason ELSE :stop_reason END,
@@ -82,7 +82,7 @@ _FINISH = text(
         last_seq = :last_seq, ttft_ns = :ttft_ns, steps = :steps, context_tokens = :context_tokens,
         total_duration_ns = (extract(epoch FROM clock_timestamp() - created_at) * 1e9)::bigint,
         tools_used = CAST(:tools_used AS text[]), {", ".join(f"{name} = :{name}" for name in USAGE_FIELDS)}
-    WHERE organization_id = :organization_id AND id = :id AND attempt = :attempt
+    WHERE id IN (SELECT id FROM owned)
     RETURNING {", ".join(f"runs.{column.name}" for column in _COLUMNS)}, delivered_at IS NOT NULL AS delivered
     """  # noqa: S608  # put together from our own column names
 )
@@ -218,7 +218,7 @@ class RunStore:
         """The end of a run by its owner, with its steps; None where a newer attempt has it."""
         values = {
             "organization_id": run.organization_id,
-            "id": run.id,
+            "run_id": run.id,
             "attempt": run.attempt,
             "status": ending.status,
             "stop_reason": ending.stop_reason,
@@ -250,7 +250,11 @@ class RunStore:
         self, connection: AsyncConnection, owner: str, mine: Collection[str], limit: int
     ) -> Sequence[Claimed]:
         """Takes waiting runs, those whose owner died, and our own that we do not know of (`mine`), up to `limit`."""
-        forgotten = and_(runs.c.owner == owner, runs.c.id.not_in(list(mine)))
+        since = func.coalesce(
+            runs.c.claimed_at, runs.c.created_at
+        )  # a run that is stored in this moment is no lost one
+        long_ago = since < func.clock_timestamp() - STALE
+        forgotten = and_(runs.c.owner == owner, runs.c.id != all_(literal(list(mine), ARRAY(Text))), long_ago)
         alive = select(replicas.c.owner).where(
             replicas.c.owner == runs.c.owner, replicas.c.heartbeat_at > func.clock_timestamp() - STALE
         )

@@ -17,12 +17,15 @@ _UPDATED = (
     *("status", "stop_reason", "attempt", "first_seq", "last_seq", "error_type", "error_detail", "tool_execution_ns"),
     *("step_ns", *USAGE_FIELDS),
 )
+# The run, if the attempt that writes still has it: the first part of whatever writes steps.
+OWNED = "SELECT id FROM runs.runs WHERE organization_id = :organization_id AND id = :run_id AND attempt = :attempt"
 # Writes any number of step rows in one statement; of rows that the ledger wrote before, only what can have changed.
 SAVE_STEPS = f"""
-    INSERT INTO runs.steps SELECT * FROM jsonb_populate_recordset(NULL::runs.steps, CAST(:step_rows AS jsonb))
+    INSERT INTO runs.steps
+    SELECT rows.* FROM owned, jsonb_populate_recordset(NULL::runs.steps, CAST(:step_rows AS jsonb)) AS rows
     ON CONFLICT (id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _UPDATED)}
 """  # noqa: S608  # put together from our own column names
-_SAVE_STEPS = text(SAVE_STEPS)
+_SAVE_STEPS = text(f"WITH owned AS ({OWNED} FOR SHARE) {SAVE_STEPS}")
 
 # Only the attempt that owns the run may write to its ledger.
 _OPEN_CALLS = text(
@@ -54,10 +57,11 @@ class StepStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, rows: Sequence[Step]) -> None:
-        """Writes steps that are committed."""
+    async def save(self, run: Run, rows: Sequence[Step]) -> None:
+        """Writes steps that are committed, if this attempt still has the run."""
+        values = {"organization_id": run.organization_id, "run_id": run.id, "attempt": run.attempt}
         async with self._database.begin() as connection:
-            await connection.execute(_SAVE_STEPS, {"step_rows": step_rows(rows)})
+            await connection.execute(_SAVE_STEPS, {**values, "step_rows": step_rows(rows)})
 
     async def open_calls(self, run: Run, number: int, calls: Sequence[ToolCall], draft: Draft | None) -> bool:
         """Notes calls that are about to be made, and the model call that asked for them.

@@ -43,11 +43,14 @@ class Caller:
         if not await self._ledger.open_calls(run, progress.step, calls, draft):
             raise RunTaken
         context = CallContext(run.organization_id, progress.agent.id, run.id, step_id, progress.environment)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._settle(run, progress, call, context, begun=begun.get(call.id)))
-                for call in calls
-            ]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._settle(run, progress, call, context, begun=begun.get(call.id)))
+                    for call in calls
+                ]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
         return [task.result() for task in tasks]
 
     async def _settle(

@@ -10,7 +10,7 @@ from services.runs.records import Draft, LedgerCall, Run, Step
 class Ledger(Protocol):
     """Keeps finished model calls and begun tool calls, so that a takeover neither pays nor acts twice."""
 
-    async def save(self, rows: Sequence[Step]) -> None:
+    async def save(self, run: Run, rows: Sequence[Step]) -> None:
         """Writes steps that are committed."""
 
     async def open_calls(self, run: Run, number: int, calls: Sequence[ToolCall], draft: Draft | None) -> bool:

@@ -136,7 +136,7 @@ class Stepper:
         """Steps that are in no ledger yet are written now, unless the end of the run does it in a moment."""
         progress.count(step)
         if committed.outcome is None and not plan.executed:
-            await self._services.ledger.save([progress.rows[-1]])
+            await self._services.ledger.save(self._run, [progress.rows[-1]])
 
 
 def _plan(calls: Sequence[ToolCall], progress: Progress) -> CallPlan:
