@@ -68,7 +68,7 @@ async def test_older_routes_do_not_shadow_each_other(http: httpx.AsyncClient, wo
     assert resynced["added"] == []
     assert registered["tool_type"] == "external_mcp"
     assert executed == {"result": "Echo: hi", "success": True}
-    assert tested["status"] == "success"
+    assert tested["status"] == "success", tested
     assert word not in [server["server_name"] for server in left]
 
 
