@@ -24,6 +24,7 @@ LOCAL_DEFAULTS = {
     "PERDURE_ALLOW_STDIO_MCP": "1",
 }
 SERVICES = ("agents", "tools", "llm_router", "runs")  # in the order of their start; they stop the other way round
+WITHOUT_DATABASE = "llm_router"  # starts first, as it reads the vendors' SDKs for two seconds
 READY_TIMEOUT_S = 120.0  # seconds; Postgres may have to recover, a slow machine has to import
 
 
@@ -84,11 +85,14 @@ class Stack:
         check_port(self.options.port)
         find_envoy()
         data_dir = self._cleanup.enter_context(open_data_dir(self.options.data_dir))
+        self.environment["PERDURE_SECRET_KEY"] = self.environment.get("PERDURE_SECRET_KEY") or data_dir.secret_key()
+        targets = {name: self._targets(data_dir, name) for name in SERVICES}
+        self.environment |= {f"PERDURE_{name.upper()}_ADDRESS": sockets[0] for name, sockets in targets.items()}
+        await self._start_replicas(data_dir, WITHOUT_DATABASE, targets)
         await self._start_postgres(data_dir)
         await self._start_redis(data_dir)
         await self._migrate(data_dir)
-        self.environment["PERDURE_SECRET_KEY"] = self.environment.get("PERDURE_SECRET_KEY") or data_dir.secret_key()
-        await self._start_services(data_dir)
+        await self._start_services(data_dir, targets)
         for process in self.processes.values():
             process.keep_running()
 
@@ -122,14 +126,16 @@ class Stack:
         if await command.run() != 0:
             raise StartFailed(f"The database could not be migrated: {command.last_line()} (log: {command.log})")
 
-    async def _start_services(self, data_dir: DataDir) -> None:
+    async def _start_replicas(self, data_dir: DataDir, service: str, targets: Mapping[str, Sequence[str]]) -> None:
+        for number, target in enumerate(targets[service], start=1):
+            process = service if number == 1 else f"{service}-{number}"
+            await self._start_process(self._python(data_dir, process, f"services.{service}", listen=target))
+
+    async def _start_services(self, data_dir: DataDir, targets: Mapping[str, Sequence[str]]) -> None:
         self._report("Starting the services and the gateway")
-        targets = {name: self._targets(data_dir, name) for name in SERVICES}
-        self.environment |= {f"PERDURE_{name.upper()}_ADDRESS": sockets[0] for name, sockets in targets.items()}
-        for name, sockets in targets.items():
-            for number, target in enumerate(sockets, start=1):
-                process = name if number == 1 else f"{name}-{number}"
-                await self._start_process(self._python(data_dir, process, f"services.{name}", listen=target))
+        for service in SERVICES:
+            if service != WITHOUT_DATABASE:
+                await self._start_replicas(data_dir, service, targets)
         await wait_until(lambda: all_listen(targets), list(self.processes.values()), READY_TIMEOUT_S)
         envoy = EmbeddedEnvoy(data_dir, self.options.port, self._gateway(targets))
         await self._start_process(envoy.command())  # last: whoever gets an answer can use everything
