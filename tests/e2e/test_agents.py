@@ -192,3 +192,17 @@ async def test_an_agent_of_unknown_parts_is_refused(
 ) -> None:
     with pytest.raises(error, match=r"none|noslash|no_such_tool|block-"):
         await client.agents.create(**{"model": "perdure/echo", **options})
+
+
+async def test_an_agent_with_a_buffer_that_clears_itself_forgets_earlier_turns(
+    client: AsyncLetta, make_agent: MakeAgent
+) -> None:
+    agent = await make_agent(model="openai/gpt-4o-mini", message_buffer_autoclear=True)
+    asked = "What word did I ask you to remember? Reply with just the word."
+
+    await client.agents.messages.create(agent.id, input="Remember the word: APPLE")
+    answer = await client.agents.messages.create(agent.id, input=asked)
+
+    assert "APPLE" not in str(answer.messages)
+    listed = [message async for message in client.agents.messages.list(agent.id)]
+    assert "APPLE" in str(listed)

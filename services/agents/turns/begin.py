@@ -58,7 +58,8 @@ class TurnStarter:
         """Takes the conversation and stores the input, or takes the run's turn over with a higher attempt.
 
         The same attempt again gets the same answer; a turn that has ended answers how. Four statements, whatever the
-        length of the history; more for a conversation's first message, and for answers that come again.
+        length of the history; more for a conversation's first message, for answers that come again, and for an agent
+        that forgets.
         Raises `ConversationNotFound`, `ConversationBusy`, `PendingApproval`, `NoPendingApproval`, `InvalidCallIds`,
         `WrongRequest`, `AlreadyAnswered`, `AttemptSuperseded`.
         """
@@ -70,6 +71,8 @@ class TurnStarter:
             turn = hold.turn
             if turn is None:
                 accepted = await self._accept(tx, organization_id, conversation_id, hold, given)
+                if conversation.forgets and not given.answers:
+                    await self._store.forget(tx, organization_id, conversation_id)
                 turn = await self._open(tx, organization_id, run_id, attempt, conversation, accepted)
                 conversation = replace(conversation, window_version=conversation.window_version + 1)
             elif turn.is_active:

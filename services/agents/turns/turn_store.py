@@ -20,7 +20,7 @@ Json = dict[str, Any]  # Any: JSON
 class LockedConversation:
     """A conversation, locked, with what a turn needs of its agent. Tools come as their bytes.
 
-    `own_…` is the conversation's, in place of the agent's.
+    `own_…` is the conversation's, in place of the agent's. `forgets`: each turn begins with an empty window.
     """
 
     id: str
@@ -38,6 +38,7 @@ class LockedConversation:
     tool_rules: list[Json]
     tools: Sequence[bytes]
     variables: dict[str, str] | None
+    forgets: bool
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,9 @@ class TurnStore(Protocol):
 
     async def begin(self, tx: Transaction, organization_id: str, opening: Opening) -> None:
         """Stores a new turn."""
+
+    async def forget(self, tx: Transaction, organization_id: str, conversation_id: str) -> None:
+        """Empties the window but for its system message."""
 
     async def take_over(self, tx: Transaction, organization_id: str, run_id: str, attempt: int) -> None:
         """Gives a turn to another attempt."""

@@ -25,6 +25,7 @@ _LOCK_CONVERSATION = text(
         conversation.model AS own_model, conversation.model_settings AS own_model_settings,
         conversation.llm_config AS own_llm_config,
         agent.name, agent.agent_type, agent.model, agent.model_settings, agent.llm_config, agent.tool_rules,
+        agent.message_buffer_autoclear AS forgets,
         ARRAY(
             SELECT definition FROM agents.agent_tools WHERE agent_id = agent.id ORDER BY position
         ) AS tools,
@@ -89,6 +90,14 @@ _BEGIN = text(
     SET next_position = :next_position, window_version = window_version + 1, last_message_at = :now, updated_at = :now
     WHERE id = :conversation_id
     """  # noqa: S608  # fixed parts of one statement
+)
+
+_FORGET = text(
+    """
+    UPDATE agents.conversation_messages SET window_rank = NULL, clipped_to = NULL
+    WHERE conversation_id = :conversation_id AND organization_id = :organization_id AND window_rank > (
+        SELECT min(window_rank) FROM agents.conversation_messages WHERE conversation_id = :conversation_id)
+    """
 )
 
 _TAKE_OVER = text(
@@ -212,6 +221,10 @@ class PostgresTurns:
         parameters |= {"call_ids": list(opening.answers), "call_states": list(opening.answers.values())}
         parameters |= {"next_position": opening.next_position, "now": opening.turn.begun_at}
         await tx.execute(_BEGIN, parameters)
+
+    async def forget(self, tx: Transaction, organization_id: str, conversation_id: str) -> None:
+        """Empties the window but for its system message: one statement."""
+        await tx.execute(_FORGET, {"organization_id": organization_id, "conversation_id": conversation_id})
 
     async def take_over(self, tx: Transaction, organization_id: str, run_id: str, attempt: int) -> None:
         """Gives a turn to another attempt."""
