@@ -43,6 +43,7 @@ def read_request(proto: run_service_pb2.StartRunRequest) -> RunRequest:
         request_config=orjson.loads(proto.request_config) if proto.request_config else {},
         callback_url=proto.callback_url,
         retry_count=proto.retry_count,
+        parent_run_id=proto.parent_run_id,
     )
 
 
@@ -68,6 +69,7 @@ def write_request(request: RunRequest) -> run_service_pb2.StartRunRequest:
         request_config=orjson.dumps(request.request_config).decode(),
         callback_url=request.callback_url,
         retry_count=request.retry_count,
+        parent_run_id=request.parent_run_id,
     )
 
 

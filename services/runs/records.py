@@ -31,7 +31,8 @@ class RunRequest:
 
     `conversation_id` is "conv-…" or the agent's id for its own history; `agent_id` may be empty where the caller does
     not know it. `approval_request_id` names the request message of an old-form answer. `request_id` makes the request
-    repeatable (AIP-155); `retry_count` is how often the client has sent it before.
+    repeatable (AIP-155); `retry_count` is how often the client has sent it before. A run with a `parent_run_id` was
+    started by a tool call of that run.
     """
 
     organization_id: str
@@ -53,6 +54,7 @@ class RunRequest:
     request_config: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON of the public API
     callback_url: str = ""
     retry_count: int = 0
+    parent_run_id: str = ""
 
     @property
     def has_input(self) -> bool:
@@ -101,6 +103,7 @@ class Run:
     completed_at: datetime | None = None
     otid: str = ""
     request_id: str = ""
+    parent_run_id: str | None = None
     request_config: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON of the public API
     callback_url: str | None = None
     callback_sent_at: datetime | None = None

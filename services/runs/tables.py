@@ -32,7 +32,7 @@ def _usage_columns() -> list[Column[int]]:
 
 
 # `request` is a serialised perdure.runs.v1.StartRunRequest. `owner` NULL: waiting in the queue. `losses` counts owners
-# that died. `last_seq` is the number of the last event, where an owner has let the run go or ended it. The callback is
+# that died. `parent_run_id`: a tool call of that run started this one. `last_seq` is the number of the last event, where an owner has let the run go or ended it. The callback is
 # sent from `callback_due_at` on, once the run has ended; NULL: there is none, or nothing more will be tried.
 runs = Table(
     "runs",
@@ -48,6 +48,7 @@ runs = Table(
     Column("request", LargeBinary, nullable=False),
     Column("request_hash", LargeBinary, nullable=False),
     Column("request_id", Text),
+    Column("parent_run_id", Text),
     Column("otid", Text),
     Column("background", Boolean, nullable=False),
     Column("run_type", Text, nullable=False),
@@ -83,6 +84,7 @@ runs = Table(
     Index("runs_by_creation", "organization_id", "created_at", "id"),
     Index("runs_of_agent", "organization_id", "agent_id", "created_at", "id"),
     Index("runs_of_conversation", "organization_id", "conversation_id", "created_at", "id"),
+    Index("runs_of_parent", "organization_id", "parent_run_id", postgresql_where=text("parent_run_id IS NOT NULL")),
     # The sweep looks over all organisations.
     Index("runs_active_by_owner", "owner", postgresql_where=ACTIVE),
     Index("runs_by_callback", "callback_due_at", postgresql_where=text("callback_due_at IS NOT NULL")),
