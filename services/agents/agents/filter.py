@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AgentFilter:
-    """Empty texts and lists leave nothing out; `block_id`, `archive_id`: only agents that have it."""
+    """Empty texts and lists leave nothing out; `block_id`, `archive_id`: only agents that have it.
+
+    `tags`: agents with one of them, or with `match_all_tags` all; `some_tags`: of these only those with one of these.
+    """
 
     name: str = ""
     query_text: str = ""
     tags: Sequence[str] = ()
     match_all_tags: bool = False
+    some_tags: Sequence[str] = ()
     project_id: str = ""
     template_id: str = ""
     base_template_id: str = ""

@@ -45,7 +45,7 @@ class AgentServicer:
         size = min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         agents = await self._agents.list_page(
             Caller(request.organization_id),
-            AgentFilter(tags=request.tags, match_all_tags=True),
+            AgentFilter(tags=request.tags, match_all_tags=True, some_tags=request.some_tags),
             Page(size, after=request.page_token),
             order_by="created_at",
             include=_SHOWN,

@@ -1,6 +1,6 @@
 """Agents in Postgres."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, false, func, insert, select, update
@@ -106,15 +106,17 @@ def _conditions(organization_id: str, wanted: AgentFilter) -> list[ColumnElement
         having = select(archive_agents.c.agent_id).where(archive_agents.c.archive_id == wanted.archive_id)
         conditions.append(agents.c.id.in_(having))
     if wanted.tags:
-        conditions.append(_tagged(organization_id, wanted))
+        conditions.append(_tagged(organization_id, wanted.tags, match_all=wanted.match_all_tags))
+    if wanted.some_tags:
+        conditions.append(_tagged(organization_id, wanted.some_tags, match_all=False))
     return conditions
 
 
-def _tagged(organization_id: str, wanted: AgentFilter) -> ColumnElement[bool]:
-    tags = set(wanted.tags)
+def _tagged(organization_id: str, tags: Collection[str], *, match_all: bool) -> ColumnElement[bool]:
+    different = set(tags)
     tagged = select(agent_tags.c.agent_id).where(
-        agent_tags.c.organization_id == organization_id, agent_tags.c.tag.in_(tags)
+        agent_tags.c.organization_id == organization_id, agent_tags.c.tag.in_(different)
     )
-    if wanted.match_all_tags:
-        tagged = tagged.group_by(agent_tags.c.agent_id).having(func.count() == len(tags))
+    if match_all:
+        tagged = tagged.group_by(agent_tags.c.agent_id).having(func.count() == len(different))
     return agents.c.id.in_(tagged)
