@@ -12,7 +12,7 @@ from sqlalchemy import text
 from services.common.errors import ResourceExhausted
 from services.runs.callbacks.callbacks import Delivery
 from services.runs.callbacks.clients import CallbackClient
-from services.runs.callbacks.urls import BadCallbackUrl, check_url, is_public
+from services.runs.callbacks.urls import BadCallbackUrl, check_url
 from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
 from tests.runs.fake_services import fails, says
 from tests.runs.test_recovery import declare_dead
@@ -211,8 +211,3 @@ def test_hosts_of_this_network_are_only_taken_where_allowed(host: str) -> None:
 def test_public_hosts_are_taken() -> None:
     check_url("https://example.com:8443/ended", allow_private=False)
     check_url("http://8.8.8.8/", allow_private=False)
-
-
-@pytest.mark.parametrize("address", ["::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "224.0.0.1", "fe80::1%eth0"])
-def test_disguised_private_addresses_are_not_public(address: str) -> None:
-    assert not is_public(address)

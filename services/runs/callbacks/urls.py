@@ -1,12 +1,10 @@
 """Where callbacks may go: the server must not be made to call what only it can reach."""
 
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from services.common.addresses import is_public
 from services.common.errors import Unprocessable
-
-# IPv6 networks that carry IPv4 addresses of any kind (RFC 4291, RFC 6052, RFC 3056).
-_IPV4_CARRIERS = tuple(map(IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96", "2002::/16")))
 
 
 class BadCallbackUrl(Unprocessable):
@@ -27,14 +25,6 @@ def check_url(url: str, *, allow_private: bool) -> None:
         raise BadCallbackUrl(f"{url!r} is not an http or https URL.")
     if not allow_private and (_is_local_name(host) or (_is_address(host) and not is_public(host))):
         raise BadCallbackUrl(f"{host} is not a public address.")
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is reached through the internet: not private, local, of this host, or of a group."""
-    parsed = ip_address(address.partition("%")[0])
-    if isinstance(parsed, IPv6Address) and any(parsed in network for network in _IPV4_CARRIERS):
-        return False
-    return parsed.is_global and not parsed.is_multicast
 
 
 def _is_local_name(host: str) -> bool:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from services.common.addresses import ForbiddenAddress
 from services.contract.mcp import McpConfig, SSEConfig, StdioConfig, StreamableHTTPConfig
-from services.tools.mcp.clients.addresses import ForbiddenAddress, is_public
 from services.tools.mcp.clients.transport import Allowed, ServerNotAllowed, open_client
 from tests.tools.mcp.probe import serving
 
@@ -36,16 +36,6 @@ async def test_commands_are_refused_unless_allowed() -> None:
     with pytest.raises(ServerNotAllowed, match="PERDURE_ALLOW_STDIO_MCP"):
         await Allowed(private_addresses=True).check(config)
     await Allowed(stdio=True).check(config)
-
-
-@pytest.mark.parametrize("address", ["224.0.0.1", "100.64.0.1", "0.0.0.0", "fe80::1%eth0", "fd00::1", "2002:a00:1::"])
-def test_special_addresses_are_not_public(address: str) -> None:
-    assert not is_public(address)
-
-
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111"])
-def test_addresses_of_the_internet_are_public(address: str) -> None:
-    assert is_public(address)
 
 
 @pytest.mark.parametrize("kind", ["sse", "streamable_http"])

@@ -7,7 +7,7 @@ import httpx2
 from mcp import MCPError
 from pydantic import ValidationError
 
-from services.tools.mcp.clients.addresses import ForbiddenAddress
+from services.common.addresses import ForbiddenAddress
 from services.tools.mcp.clients.transport import ServerNotAllowed
 
 # What a request over an open connection raises where the server is to blame.

@@ -11,9 +11,10 @@ from mcp.client._transport import Transport, TransportStreams
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
+from services.common.addresses import ForbiddenAddress, public_addresses
 from services.common.errors import InvalidArgument
+from services.common.public_http import PublicTransport
 from services.contract.mcp import McpConfig, SSEConfig, StdioConfig, StreamableHTTPConfig
-from services.tools.mcp.clients.addresses import ForbiddenAddress, PublicTransport, public_addresses
 from services.tools.mcp.clients.watched_stream import WatchedStream
 
 AUTHORIZATION = "Authorization"
@@ -51,7 +52,7 @@ async def _check_address(url: str) -> None:
         raise ServerNotAllowed(f"{exc}; PERDURE_ALLOW_PRIVATE_MCP=1 allows it.") from exc
     except httpx2.InvalidURL as exc:
         raise ServerNotAllowed(f"The server_url cannot be read: {exc}") from exc
-    except httpx2.ConnectError:
+    except OSError:
         return
 
 
