@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+Language = Literal["python", "typescript"]
+
 UNPRIVILEGED_ID = 65_534  # user and group of calls where the service is root: nobody
 
 
@@ -12,7 +14,8 @@ class Job:
     """One call. `function` empty: the last one of the source.
 
     `has_foreign_types`: the annotations may name types that the source does not define, as its arguments have a schema
-    of their own. `agent_state` is JSON, or empty.
+    of their own. `agent_state` is JSON, or empty. `packages` are installed for it: see `read_requirements`.
+    `network`: it may connect to public addresses.
     """
 
     source: str
@@ -22,6 +25,9 @@ class Job:
     agent_state: str = ""
     has_foreign_types: bool = False
     return_char_limit: int = 50_000
+    language: Language = "python"
+    packages: tuple[str, ...] = ()
+    network: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,16 @@ class Printed:
 
 @dataclass(frozen=True)
 class Returned:
-    """The function returned: its value as text, cut to the limit, and how long the text was."""
+    """The function returned: its value as text, cut to the limit, and how long the text was.
+
+    `parts`: it returned content, as the API has it in messages: `{"type": "text", "text": …}` and `{"type": "image",
+    "source": {"type": "base64", "media_type": …, "data": …}}` (or a source `{"type": "url", "url": …}`), whole.
+    `value` holds their texts then.
+    """
 
     value: str
     length: int
+    parts: tuple[Mapping[str, Any], ...] = ()  # Any: JSON
 
 
 @dataclass(frozen=True)
