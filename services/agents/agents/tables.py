@@ -1,6 +1,18 @@
 """Agents with their tools and variables."""
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    false,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.agents.schema import metadata
@@ -46,7 +58,8 @@ agents = Table(
     Index("agents_by_name", "organization_id", "name"),
 )
 
-# `definition` is a serialised perdure.conversation.v1.ToolDefinition of that version.
+# `definition` is a serialised perdure.conversation.v1.ToolDefinition of that version. `approval_waived`: the agent
+# calls the tool without the approval that it asks for by default.
 agent_tools = Table(
     "agent_tools",
     metadata,
@@ -57,6 +70,7 @@ agent_tools = Table(
     Column("name", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("definition", LargeBinary, nullable=False),
+    Column("approval_waived", Boolean, nullable=False, server_default=false()),
     Index("agent_tools_by_tool", "organization_id", "tool_id"),
 )
 

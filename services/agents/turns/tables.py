@@ -33,7 +33,8 @@ turns = Table(
     Index("turns_of_agent", "agent_id", postgresql_where=sql("state = 'active'")),
 )
 
-# One row per call that waits, or waited, for the client. `ordinal` is its place in the request.
+# One row per call that waits, or waited, for the client. `ordinal` is its place in the request; without `expires_at` it
+# waits for ever.
 approvals = Table(
     "approvals",
     metadata,
@@ -47,6 +48,8 @@ approvals = Table(
     Column("ordinal", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("answered_by_run", Text),
+    Column("expires_at", DateTime(timezone=True)),
     Index("approvals_pending", "conversation_id", postgresql_where=sql("state = 'pending'")),
     Index("approvals_by_call", "conversation_id", "call_id"),
+    Index("approvals_expiring", "expires_at", postgresql_where=sql("state = 'pending'")),
 )
