@@ -33,8 +33,8 @@ class StackOptions:
     """What can differ between stacks.
 
     `environment` is what the processes get; DATABASE_URL and REDIS_URL in it take the place of the embedded ones.
-    `replicas` gives the number of processes of a service where it is not one; the gateway spreads over them, other
-    services speak to the first.
+    `replicas` gives the number of processes of a service where it is not one; the gateway and the other services spread
+    over them.
     """
 
     data_dir: Path
@@ -57,13 +57,14 @@ class Stack:
     """Runs inside `async with`. Entering it raises `StartFailed` and leaves nothing running.
 
     `processes` holds `postgres`, `redis`, each service by its name (further replicas as `runs-2`, …) and `envoy`;
-    `environment` what the services got, DATABASE_URL and the like included.
+    `environment` what the services got, DATABASE_URL and the like included; `targets` where each replica listens.
     """
 
     def __init__(self, options: StackOptions, report: Report = print) -> None:
         self.options = options
         self.url = f"http://127.0.0.1:{options.port}"
         self.processes: dict[str, Process] = {}
+        self.targets: Mapping[str, Sequence[str]] = {}
         self.environment = {**LOCAL_DEFAULTS, **options.environment, "PYTHONUNBUFFERED": "1"}
         self._report = report
         self._cleanup = AsyncExitStack()
@@ -86,13 +87,13 @@ class Stack:
         find_envoy()
         data_dir = self._cleanup.enter_context(open_data_dir(self.options.data_dir))
         self.environment["PERDURE_SECRET_KEY"] = self.environment.get("PERDURE_SECRET_KEY") or data_dir.secret_key()
-        targets = {name: self._targets(data_dir, name) for name in SERVICES}
-        self.environment |= {f"PERDURE_{name.upper()}_ADDRESS": sockets[0] for name, sockets in targets.items()}
-        await self._start_replicas(data_dir, WITHOUT_DATABASE, targets)
+        self.targets = {name: self._targets(data_dir, name) for name in SERVICES}
+        self.environment |= {f"PERDURE_{name.upper()}_ADDRESS": join(each) for name, each in self.targets.items()}
+        await self._start_replicas(data_dir, WITHOUT_DATABASE)
         await self._start_postgres(data_dir)
         await self._start_redis(data_dir)
         await self._migrate(data_dir)
-        await self._start_services(data_dir, targets)
+        await self._start_services(data_dir)
         for process in self.processes.values():
             process.keep_running()
 
@@ -126,18 +127,18 @@ class Stack:
         if await command.run() != 0:
             raise StartFailed(f"The database could not be migrated: {command.last_line()} (log: {command.log})")
 
-    async def _start_replicas(self, data_dir: DataDir, service: str, targets: Mapping[str, Sequence[str]]) -> None:
-        for number, target in enumerate(targets[service], start=1):
+    async def _start_replicas(self, data_dir: DataDir, service: str) -> None:
+        for number, target in enumerate(self.targets[service], start=1):
             process = service if number == 1 else f"{service}-{number}"
             await self._start_process(self._python(data_dir, process, f"services.{service}", listen=target))
 
-    async def _start_services(self, data_dir: DataDir, targets: Mapping[str, Sequence[str]]) -> None:
+    async def _start_services(self, data_dir: DataDir) -> None:
         self._report("Starting the services and the gateway")
         for service in SERVICES:
             if service != WITHOUT_DATABASE:
-                await self._start_replicas(data_dir, service, targets)
-        await wait_until(lambda: all_listen(targets), list(self.processes.values()), READY_TIMEOUT_S)
-        envoy = EmbeddedEnvoy(data_dir, self.options.port, self._gateway(targets))
+                await self._start_replicas(data_dir, service)
+        await wait_until(lambda: all_listen(self.targets), list(self.processes.values()), READY_TIMEOUT_S)
+        envoy = EmbeddedEnvoy(data_dir, self.options.port, self._gateway())
         await self._start_process(envoy.command())  # last: whoever gets an answer can use everything
         await wait_until(envoy.is_ready, list(self.processes.values()), READY_TIMEOUT_S)
 
@@ -159,13 +160,18 @@ class Stack:
             environment={**self.environment, "PERDURE_LISTEN": listen},
         )
 
-    def _gateway(self, targets: Mapping[str, Sequence[str]]) -> Gateway:
+    def _gateway(self) -> Gateway:
         return Gateway(
             f"127.0.0.1:{self.options.port}",
-            targets,
+            self.targets,
             hosts=self.environment.get("PERDURE_ALLOWED_HOSTS", "").split(),
             origins=self.environment.get("PERDURE_ALLOWED_ORIGINS", "").split(),
         )
+
+
+def join(targets: Sequence[str]) -> str:
+    """The unix sockets of all replicas as one gRPC target."""
+    return "unix:" + ",".join(target.removeprefix("unix:") for target in targets)
 
 
 async def all_listen(targets: Mapping[str, Sequence[str]]) -> bool:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import grpc
 import httpx
@@ -29,15 +28,9 @@ SAID = " ".join(f"w{number}" for number in range(WORDS))
 async def whole(stack: Stack) -> AsyncIterator[None]:
     """Leaves the stack as it was: every process answers again."""
     yield
-    for target in await asyncio.to_thread(sockets, stack):
+    for target in (target for replicas in stack.targets.values() for target in replicas):
         async with grpc.aio.insecure_channel(target) as channel:
             await eventually(lambda channel=channel: is_serving(channel))  # type: ignore[misc]
-
-
-def sockets(stack: Stack) -> list[str]:
-    """Where the replicas of the services listen."""
-    folder = Path(stack.environment["PERDURE_RUNS_ADDRESS"].removeprefix("unix:")).parent
-    return [f"unix:{path}" for path in folder.glob("*-*.sock")]
 
 
 async def is_serving(channel: grpc.aio.Channel) -> bool:
