@@ -45,11 +45,15 @@ class Returned:
     `parts`: it returned content, as the API has it in messages: `{"type": "text", "text": …}` and `{"type": "image",
     "source": {"type": "base64", "media_type": …, "data": …}}` (or a source `{"type": "url", "url": …}`), whole.
     `value` holds their texts then.
+    `json`: the value as JSON; empty where it has no such form or is over the limit.
+    `memory`: the blocks of the agent state whose text the function changed, by label.
     """
 
     value: str
     length: int
     parts: tuple[Mapping[str, Any], ...] = ()  # Any: JSON
+    json: str = ""
+    memory: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,18 @@ def _read_answer(frame: bytes, char_limit: int) -> Returned | Failed:
         return Failed(storable(str(answer["error"]))[:char_limit])
     value = storable(str(answer.get("value")))
     length = answer.get("length")
-    return Returned(value[:char_limit], max(len(value), length if isinstance(length, int) else 0))
+    return Returned(
+        value[:char_limit],
+        max(len(value), length if isinstance(length, int) else 0),
+        json=str(answer.get("json") or ""),
+        memory=_read_memory(answer.get("memory")),
+    )
+
+
+def _read_memory(said: object) -> dict[str, str]:
+    if not isinstance(said, dict):
+        return {}
+    return {str(label): storable(str(text)) for label, text in said.items()}
 
 
 def storable(text: str) -> str:

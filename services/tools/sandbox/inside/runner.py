@@ -18,6 +18,9 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.tools.sandbox.inside.agent_state import changed_blocks, read_state
+from services.tools.sandbox.inside.record import Record
+
 MODULE = "tool"  # what the tool's code is called in sys.modules
 FILE = f"<{MODULE}>"  # and in tracebacks
 TRUE = frozenset(("true", "yes", "1"))
@@ -26,31 +29,24 @@ FALSE = frozenset(("false", "no", "0"))
 Answer = dict[str, Any]  # Any, here and below: JSON, and whatever values the tool's code has
 
 
-class Record(dict[str, Any]):
-    """A JSON object whose keys are attributes as well."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-
 def run(job: dict[str, Any]) -> Answer:
     """Calls the tool; its error goes to stderr as a traceback and into the answer as a line."""
     limit = job["return_char_limit"]
     try:
         os.environ.update(job["environment"])
         tree = ast.parse(textwrap.dedent(job["source"]))
-        name = job["function"] or last_function(tree)
-        text = encodable(as_text(call(load(job, tree)[name], job)))
+        function = load(job, tree)[job["function"] or last_function(tree)]
+        arguments = arguments_for(function, job)
+        result = call(function, arguments)
+        text = encodable(as_text(result))
+        memory = changed_blocks(job["agent_state"], arguments.get("agent_state"))
     except BaseException as exc:  # noqa: BLE001  # whatever the tool's code raises, SystemExit included, is its answer
         print_traceback(exc)
         return {"error": encodable(f"{type(exc).__name__}: {exc}")[:limit]}
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-    return {"value": text[:limit], "length": len(text)}
+    return {"value": text[:limit], "length": len(text), "json": as_json(result, limit), "memory": memory}
 
 
 def last_function(tree: ast.Module) -> str:
@@ -68,9 +64,9 @@ def load(job: dict[str, Any], tree: ast.Module) -> dict[str, Any]:
     return vars(module)
 
 
-def call(function: Callable[..., Any], job: dict[str, Any]) -> Any:
+def call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """Calls the function, and waits for it when it is asynchronous."""
-    result = function(**arguments_for(function, job))
+    result = function(**arguments)
     if not inspect.isawaitable(result):
         return result
 
@@ -88,7 +84,7 @@ def arguments_for(function: Callable[..., Any], job: dict[str, Any]) -> dict[str
         if name in arguments:
             arguments[name] = convert(arguments[name], wanted.get(name, Any))
         elif name == "agent_state":
-            arguments[name] = json.loads(job["agent_state"] or "null", object_hook=Record)
+            arguments[name] = read_state(job["agent_state"])
         elif parameter.default is parameter.empty and (name == "self" or allows_none(wanted.get(name))):
             arguments[name] = None
     return arguments
@@ -190,6 +186,15 @@ def convert_plain(value: Any, wanted: type[Any]) -> Any:
 def as_text(result: Any) -> str:
     """What the model is told: text as it is, objects as JSON, all else as Python prints it."""
     return json.dumps(result, ensure_ascii=False, default=str) if isinstance(result, dict) else str(result)
+
+
+def as_json(result: Any, limit: int) -> str:
+    """The result as JSON; empty where it has no such form or is over the limit in characters."""
+    try:
+        text = json.dumps(result, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return ""
+    return text if len(text) <= limit else ""
 
 
 def encodable(text: str) -> str:
