@@ -31,9 +31,11 @@ from services.agents.clients import RegisteredTools, RouterModels
 from services.agents.combined import Combined
 from services.agents.config import Config
 from services.agents.conversations.conversations import Conversations
+from services.agents.conversations.forks import Forks
 from services.agents.conversations.rest import ConversationOperations
 from services.agents.conversations.servicer import ConversationServicer
 from services.agents.conversations.store.conversations import PostgresConversations
+from services.agents.conversations.store.forks import PostgresForks
 from services.agents.conversations.store.history import PostgresHistory
 from services.agents.equipment.equipment import Equipment
 from services.agents.equipment.store import PostgresAgentTools
@@ -56,9 +58,14 @@ from services.agents.turns.begin import TurnStarter
 from services.agents.turns.clients import RouterSummarizer
 from services.agents.turns.commit import StepCommitter
 from services.agents.turns.compact import TurnCompactor
+from services.agents.turns.compact_idle import ConversationCompactor
 from services.agents.turns.end import TurnEnder
 from services.agents.turns.memory_calls import MemoryCalls
+from services.agents.turns.mending import Mender
+from services.agents.turns.rest import WindowOperations
 from services.agents.turns.servicer import TurnServicer
+from services.agents.turns.shrinking import WindowCompactor
+from services.agents.turns.store.mending import PostgresMending
 from services.agents.turns.store.turns import PostgresTurns
 from services.agents.turns.summaries import Summaries
 from services.agents.variables.store import PostgresVariables
@@ -101,6 +108,7 @@ class Subjects:
     archives: Archives
     library: Library
     conversations: Conversations
+    forks: Forks
     messages: Messages
 
 
@@ -142,28 +150,37 @@ def wire(
         archives=Archives(database, stored_archives, agents, creation),
         library=Library(database, stored_archives, stored_passages, agents, archival, embedding),
         conversations=Conversations(database, PostgresConversations(), blocks, models),
+        forks=Forks(database, PostgresForks(), blocks, prompts),
         messages=Messages(stored_messages),
     )
     tools_of_memory = MemoryTools(blocks, prompts, ConversationSearch(history), ArchivalTools(archival))
     memory = MemoryCalls(tools_of_memory, prompts, history)
     starter = TurnStarter(database, PostgresTurns(), subjects.messages, prompts, decrypt=secrets.decrypt, now=_now)
-    return _adding(subjects, _turns(subjects, starter, memory, embedding, Summaries(RouterSummarizer(router))))
+    compactor = WindowCompactor(PostgresTurns(), subjects.messages, Summaries(RouterSummarizer(router)), now=_now)
+    return _adding(subjects, _turns(subjects, starter, memory, embedding, compactor), _windows(subjects, compactor))
 
 
 def _turns(
-    subjects: Subjects, starter: TurnStarter, memory: MemoryCalls, embedding: Embedding, summaries: Summaries
+    subjects: Subjects, starter: TurnStarter, memory: MemoryCalls, embedding: Embedding, compactor: WindowCompactor
 ) -> TurnServicer:
     database, messages, store = subjects.database, subjects.messages, PostgresTurns()
     return TurnServicer(
         starter,
         StepCommitter(database, store, messages, memory, embedding, now=_now),
         TurnEnder(database, store, messages, now=_now),
-        TurnCompactor(database, store, messages, summaries, now=_now),
+        TurnCompactor(database, store, messages, compactor),
     )
 
 
-def _rest(subjects: Subjects) -> Combined:
+def _windows(subjects: Subjects, compactor: WindowCompactor) -> WindowOperations:
+    database, store = subjects.database, PostgresTurns()
+    mender = Mender(database, store, PostgresMending(), subjects.messages)
+    return WindowOperations(ConversationCompactor(database, store, compactor), mender)
+
+
+def _rest(subjects: Subjects, windows: WindowOperations) -> Combined:
     return Combined(
+        windows,
         HealthOperations(subjects.database),
         AgentOperations(subjects.agents, subjects.changes, subjects.equipment, subjects.overview),
         CoreMemoryOperations(subjects.core_memory),
@@ -171,7 +188,7 @@ def _rest(subjects: Subjects) -> Combined:
         TagOperations(subjects.tags),
         ArchiveOperations(subjects.archives, subjects.agents),
         PassageOperations(subjects.library),
-        ConversationOperations(subjects.conversations),
+        ConversationOperations(subjects.conversations, subjects.forks, subjects.overview),
         MessageOperations(subjects.database, subjects.messages, subjects.conversations, subjects.agents),
     )
 
@@ -189,12 +206,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _adding(subjects: Subjects, turns: TurnServicer) -> AddServices:
+def _adding(subjects: Subjects, turns: TurnServicer, windows: WindowOperations) -> AddServices:
     def add_services(grpc_server: grpc.aio.Server) -> Iterable[str]:
         rest = rest_pb2.DESCRIPTOR.services_by_name["AgentRest"]
         typed = agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]
         protocol = turn_service_pb2.DESCRIPTOR.services_by_name["TurnService"]
-        grpc_server.add_generic_rpc_handlers([rest_handlers(rest, _rest(subjects))])
+        grpc_server.add_generic_rpc_handlers([rest_handlers(rest, _rest(subjects, windows))])
         add_AgentServiceServicer_to_server(_typed(subjects), grpc_server)
         add_TurnServiceServicer_to_server(turns, grpc_server)
         return [rest.full_name, typed.full_name, protocol.full_name]

@@ -66,16 +66,16 @@ class ContextOverview:
             messages=[show_stored(one) for one in window],
         )
 
-    async def recompile(self, caller: Caller, agent_id: str, *, dry_run: bool) -> str:
-        """The system message of the agent's own history as it would be now, stored unless `dry_run`.
+    async def recompile(self, caller: Caller, agent_id: str, conversation_id: str, *, dry_run: bool) -> str:
+        """The system message of a conversation as it would be now, stored unless `dry_run`.
 
-        Raises `AgentNotFound`.
+        `conversation_id` is "conv-<uuid4>", or the agent's id for its own history. Raises `AgentNotFound`.
         """
         async with self._database.begin() as tx:
             await self._agents.find(tx, caller.organization_id, agent_id)
-            text = await self._prompts.compile_for(tx, agent_id, agent_id)
+            text = await self._prompts.compile_for(tx, agent_id, conversation_id)
             if not dry_run:
-                await self._stores.history.rewrite_systems(tx, {agent_id: text})
+                await self._stores.history.rewrite_systems(tx, {conversation_id: text})
         return text
 
 

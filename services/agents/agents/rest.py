@@ -6,6 +6,7 @@ from services.agents.agents.changes import AgentChanges
 from services.agents.agents.context import ContextOverview
 from services.agents.agents.filter import AgentFilter
 from services.agents.agents.relations import wanted_relations
+from services.agents.conversations.names import OWN_HISTORY, resolve_conversation
 from services.agents.equipment.equipment import Equipment
 from services.agents.paging import Page
 from services.common.caller import Caller
@@ -58,13 +59,14 @@ class AgentOperations:
 
     async def get_context_window(self, caller: Caller, query: rest.GetContextWindowQuery, _: None) -> ContextWindow:
         """What fills the context window."""
-        given = query.conversation_id
-        conversation_id = query.agent_id if given in ("", "default") else given
+        conversation_id = resolve_conversation(query.conversation_id or OWN_HISTORY, query.agent_id)
         return await self._overview.measure(caller, query.agent_id, conversation_id)
 
     async def recompile_agent(self, caller: Caller, query: rest.RecompileAgentQuery, _: None) -> str:
         """Compiles the system message anew."""
-        return await self._overview.recompile(caller, query.agent_id, dry_run=query.dry_run)
+        return await self._overview.recompile(caller, query.agent_id, query.agent_id, dry_run=query.dry_run)
+
+    recompile_agent_system_prompt = recompile_agent
 
     async def list_agent_tools(self, caller: Caller, query: rest.ListAgentToolsQuery, _: None) -> list[Tool]:
         """A page of an agent's tools."""

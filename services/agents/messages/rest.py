@@ -10,13 +10,13 @@ from services.agents.agents.first_messages import first_messages
 from services.agents.agents.relations import ALL
 from services.agents.conversations.conversations import Conversations
 from services.agents.conversations.errors import ConversationNotFound
+from services.agents.conversations.names import resolve_conversation
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
 from services.agents.messages.pages import ReadPage, list_pieces
 from services.agents.paging import Page
 from services.common.caller import Caller
 from services.common.database import Database
-from services.common.errors import InvalidArgument
 from services.common.pieces import Piece, Shown, render_pieces
 from services.contract.agents import AgentState, ResetMessages
 
@@ -48,7 +48,7 @@ class MessageOperations:
         owner = {"agent_id": query.agent_id} | ({"group_id": query.group_id} if query.group_id else {})
         read = self._of(caller, owner)
         if query.conversation_id:
-            conversation_id = query.agent_id if query.conversation_id == "default" else query.conversation_id
+            conversation_id = resolve_conversation(query.conversation_id, query.agent_id)
             if await self._conversations.agent_id_of(caller, conversation_id) != query.agent_id:
                 return []
             read = self._of_conversation(caller, conversation_id, query.group_id)
@@ -65,7 +65,9 @@ class MessageOperations:
     ) -> list[Piece]:
         """Messages of a conversation in the order asked for; none where it does not exist."""
         page = Page(query.limit, query.before, query.after, descending=query.order == "desc")
-        read = self._of_conversation(caller, _conversation_id(query), query.group_id)
+        read = self._of_conversation(
+            caller, resolve_conversation(query.conversation_id, query.agent_id), query.group_id
+        )
         return await list_pieces(read, page, _shown(query.include_return_message_types))
 
     async def list_messages(self, caller: Caller, query: rest.ListMessagesQuery, _: None) -> list[Piece]:
@@ -113,14 +115,6 @@ class MessageOperations:
                 )
 
         return read
-
-
-def _conversation_id(query: rest.ListConversationMessagesQuery) -> str:
-    if query.conversation_id != "default":
-        return query.conversation_id
-    if not query.agent_id:
-        raise InvalidArgument("The conversation 'default' needs an agent_id.")
-    return query.agent_id
 
 
 def _types(names: Sequence[str]) -> frozenset[str] | None:

@@ -58,7 +58,7 @@ def split_units(window: Sequence[Message]) -> list[list[Message]]:
     return units
 
 
-def plan_cut(window: Sequence[Message], *, kept_ids: Collection[str], latest_run_id: str, limits: Limits) -> Cut:
+def plan_cut(window: Sequence[Message], *, kept_ids: Collection[str], latest_run_id: str | None, limits: Limits) -> Cut:
     """The oldest steps that go so that the rest keeps the limits.
 
     The system message and what `kept_ids` names stay, and so does the latest step of the run, as long as clipping its

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.common.errors import Conflict, InvalidArgument, NotFound, OutOfRange, Superseded
+from services.common.errors import Conflict, InvalidArgument, NotFound, OutOfRange, Superseded, Unavailable
 
 
 class ConversationBusy(Conflict):
@@ -128,3 +128,33 @@ class NothingToRemove(OutOfRange):
         super().__init__(
             f"The context window of {conversation_id} is too small for the system message and the latest message alone."
         )
+
+
+class NothingToCompact(InvalidArgument):
+    """No message of a conversation could give way to a summary."""
+
+    reason = "NOTHING_TO_COMPACT"
+
+    def __init__(self, conversation_id: str) -> None:
+        super().__init__(f"{conversation_id} has no messages in its context window that a summary could replace.")
+
+
+class NoSummary(Unavailable):
+    """No model wrote a summary."""
+
+    reason = "NO_SUMMARY"
+
+    def __init__(self, conversation_id: str) -> None:
+        super().__init__(
+            f"No model wrote a summary of {conversation_id}; nothing was changed. Try again, or name another model in "
+            "compaction_settings."
+        )
+
+
+class ConversationChanged(Conflict):
+    """A conversation went on while its summary was being written."""
+
+    reason = "CONVERSATION_CHANGED"
+
+    def __init__(self, conversation_id: str) -> None:
+        super().__init__(f"{conversation_id} went on while its summary was being written. Try again.")

@@ -135,5 +135,7 @@ class TurnStore(Protocol):
     async def compaction_terms(self, tx: Transaction, organization_id: str, conversation_id: str) -> CompactionTerms:
         """How the conversation's window is to be compacted."""
 
-    async def compact(self, tx: Transaction, organization_id: str, locked: LockedTurn, change: Compaction) -> None:
+    async def compact(
+        self, tx: Transaction, organization_id: str, conversation: LockedConversation, change: Compaction
+    ) -> None:
         """Changes the context window of a locked conversation."""

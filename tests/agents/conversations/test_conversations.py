@@ -7,10 +7,7 @@ from sqlalchemy import select
 
 from perdure.agents.v1 import rest_pb2 as rest
 from perdure.agents.v1.turn_service_pb2 import TURN_STATE_DELETED
-from services.agents.agents.catalogs import Models
-from services.agents.conversations.conversations import Conversations
 from services.agents.conversations.rest import ConversationOperations
-from services.agents.conversations.store.conversations import PostgresConversations
 from services.agents.memory.store import PostgresBlocks
 from services.agents.memory.tables import blocks
 from services.agents.messages.tables import messages
@@ -20,36 +17,9 @@ from services.common.ids import new_id
 from services.common.parameters import check_parameters
 from services.contract.blocks import Block
 from services.contract.conversations import Conversation, CreateConversation, UpdateConversation
-from services.contract.model_configs import EmbeddingConfig, LlmConfig
 from services.contract.model_settings import OpenAISettings
+from tests.agents.conversations.operations import CALLER, create
 from tests.agents.turns.world import ORGANIZATION, World, texts
-
-CALLER = Caller()
-
-
-class TwoModels(Models):
-    """Knows openai/m and anthropic/large."""
-
-    async def resolve(self, organization_id: str, handle: str) -> LlmConfig:
-        if handle not in ("openai/m", "anthropic/large"):
-            raise NotFound(f"No model {handle}.")
-        provider, name = handle.split("/")
-        return LlmConfig(model=name, model_endpoint_type=provider, context_window=64_000, handle=handle, max_tokens=99)
-
-    async def resolve_embedding(self, organization_id: str, handle: str) -> EmbeddingConfig:
-        raise NotFound(handle)
-
-
-@pytest.fixture(name="operations", scope="module")
-def make_operations(world: World) -> ConversationOperations:
-    return ConversationOperations(Conversations(world.database, PostgresConversations(), PostgresBlocks(), TwoModels()))
-
-
-async def create(
-    operations: ConversationOperations, agent_id: str, body: CreateConversation | None = None
-) -> Conversation:
-    query = rest.CreateConversationQuery(agent_id=agent_id)
-    return await operations.create_conversation(CALLER, query, body or CreateConversation())
 
 
 async def get(operations: ConversationOperations, conversation_id: str) -> Conversation:

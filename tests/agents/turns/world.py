@@ -1,5 +1,6 @@
 """An agents service with one agent, its turns behind a real channel, and what its neighbours would bring as fakes."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -44,9 +45,14 @@ from services.agents.turns.begin import TurnStarter
 from services.agents.turns.clients import RouterSummarizer
 from services.agents.turns.commit import StepCommitter
 from services.agents.turns.compact import TurnCompactor
+from services.agents.turns.compact_idle import ConversationCompactor
 from services.agents.turns.end import TurnEnder
 from services.agents.turns.memory_calls import MemoryCalls
+from services.agents.turns.mending import Mender
+from services.agents.turns.rest import WindowOperations
 from services.agents.turns.servicer import TurnServicer
+from services.agents.turns.shrinking import WindowCompactor
+from services.agents.turns.store.mending import PostgresMending
 from services.agents.turns.store.turns import PostgresTurns
 from services.agents.turns.summaries import Summaries
 from services.common.caller import DEFAULT_ORGANIZATION_ID
@@ -93,6 +99,8 @@ class Router(LlmRouterServiceServicer):
     """Writes numbered summaries; models that a test names as broken fail."""
 
     def __init__(self) -> None:
+        self.meets = asyncio.Event()  # set by each call
+        self.pause = asyncio.Lock()  # calls wait while somebody has it
         self.asked: list[router_pb.CompleteRequest] = []
         self.broken: set[str] = set()
         self.answer = "summary {number}"
@@ -101,6 +109,9 @@ class Router(LlmRouterServiceServicer):
         self, request: router_pb.CompleteRequest, context: Any
     ) -> AsyncIterator[router_pb.CompleteResponse]:
         self.asked.append(request)
+        self.meets.set()
+        async with self.pause:
+            pass
         if request.model in self.broken:
             raise Unavailable("overloaded")
         text = self.answer.format(number=len(self.asked))
@@ -119,6 +130,7 @@ class World:
     database: Database
     messages: Messages
     router: "Router"
+    windows: WindowOperations
     statements: list[str] = field(default_factory=list)
 
     async def create_agent(self, **columns: Any) -> str:
@@ -268,7 +280,9 @@ async def open_world(postgres_url: str, sockets: Path) -> AsyncIterator[World]:
     database, store, messages = Database(engine), PostgresTurns(), Messages(PostgresMessages())
     history, router = PostgresHistory(PostgresMessages()), Router()  # type: ignore[abstract]  # only Complete is called
     address = f"unix:{sockets / uuid.uuid4().hex[:8]}.sock"
+    mender = Mender(database, store, PostgresMending(), messages)
     server, channel = grpc.aio.server(interceptors=[ErrorInterceptor()]), grpc.aio.insecure_channel(address)
+    compactor = WindowCompactor(store, messages, Summaries(RouterSummarizer(channel)), now=now)
     servicer = TurnServicer(
         TurnStarter(database, store, messages, Prompts(), decrypt=str, now=now),
         StepCommitter(
@@ -280,14 +294,15 @@ async def open_world(postgres_url: str, sockets: Path) -> AsyncIterator[World]:
             now=now,
         ),
         TurnEnder(database, store, messages, now=now),
-        TurnCompactor(database, store, messages, Summaries(RouterSummarizer(channel)), now=now),
+        TurnCompactor(database, store, messages, compactor),
     )
     add_TurnServiceServicer_to_server(servicer, server)
     add_LlmRouterServiceServicer_to_server(router, server)
     server.add_insecure_port(address)
     await server.start()
     async with channel:
-        world = World(engine, TurnServiceStub(channel), history, database, messages, router)
+        windows = WindowOperations(ConversationCompactor(database, store, compactor), mender)
+        world = World(engine, TurnServiceStub(channel), history, database, messages, router, windows)
         event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: world.statements.append(call[2]))
         yield world
     await server.stop(None)

@@ -1,7 +1,8 @@
 """What agents need of their conversations, in Postgres. `services.agents.agents.history` says what that is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
@@ -32,7 +33,7 @@ _OPEN = text(
     """  # noqa: S608  # fixed parts of one statement
 )
 
-_SET_WINDOW = text(
+SET_WINDOW = text(
     """
     UPDATE agents.conversation_messages link SET window_rank = place.rank, clipped_to = NULL
     FROM agents.conversation_messages old
@@ -56,7 +57,7 @@ _LOCK_SYSTEMS = text(
     """
 )
 
-_REWRITE = text(
+REWRITE = text(
     """
     UPDATE agents.messages message SET body = new.body, text = new.text
     FROM unnest(CAST(:ids AS text[]), CAST(:bodies AS bytea[]), CAST(:texts AS text[])) AS new (id, body, text)
@@ -116,7 +117,7 @@ class PostgresHistory:
         missing = set(message_ids) - set(await tx.scalars(known))
         if missing:
             raise MessageNotFound(min(missing))
-        await tx.execute(_SET_WINDOW, {"conversation_id": agent_id, "message_ids": list(message_ids)})
+        await tx.execute(SET_WINDOW, {"conversation_id": agent_id, "message_ids": list(message_ids)})
 
     async def rewrite_systems(self, tx: Transaction, texts: Mapping[str, str]) -> dict[str, Message]:
         """Replaces the texts of conversations' system messages, by conversation. Two statements, whatever their number.
@@ -128,14 +129,7 @@ class PostgresHistory:
         for conversation_id, system in systems.items():
             del system.parts[:]
             system.parts.append(Part(text=texts[conversation_id]))
-        await tx.execute(
-            _REWRITE,
-            {
-                "ids": [system.id for system in systems.values()],
-                "bodies": [system.SerializeToString() for system in systems.values()],
-                "texts": [searched_text(system) for system in systems.values()],
-            },
-        )
+        await tx.execute(REWRITE, rewritten(systems.values()))
         return systems
 
     async def pending_approvals(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, ApprovalRequestMessage]:
@@ -218,6 +212,15 @@ class PostgresHistory:
         await tx.execute(
             delete(messages).where(messages.c.organization_id == organization_id, messages.c.agent_id == agent_id)
         )
+
+
+def rewritten(messages: Collection[Message]) -> dict[str, list[Any]]:
+    """Changed messages, as the parameters of `REWRITE`."""
+    return {
+        "ids": [message.id for message in messages],
+        "bodies": [message.SerializeToString() for message in messages],
+        "texts": [searched_text(message) for message in messages],
+    }
 
 
 def _shown(request: Message) -> ApprovalRequestMessage:

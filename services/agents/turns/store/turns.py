@@ -275,13 +275,15 @@ class PostgresTurns:
         row = (await tx.execute(_COMPACTION_TERMS, asked)).one()
         return CompactionTerms(row.compaction_settings, row.context_tokens)
 
-    async def compact(self, tx: Transaction, organization_id: str, locked: LockedTurn, change: Compaction) -> None:
+    async def compact(
+        self, tx: Transaction, organization_id: str, conversation: LockedConversation, change: Compaction
+    ) -> None:
         """Changes the context window of a locked conversation."""
-        placed = [(change.summary, locked.next_position)] if change.summary else []
+        placed = [(change.summary, conversation.next_position)] if change.summary else []
         parameters = {
             "organization_id": organization_id,
-            "agent_id": locked.turn.agent_id,
-            "conversation_id": locked.turn.conversation_id,
+            "agent_id": conversation.agent_id,
+            "conversation_id": conversation.id,
             "evicted_ranks": list(change.evicted_ranks),
             "clipped_to": change.clipped_to,
         }
