@@ -142,7 +142,7 @@ def wire(
         database=database,
         agents=agents,
         changes=AgentChanges(database, stores, agents, relations, creation, prompts),
-        equipment=Equipment(database, stores, agents, relations, tools),
+        equipment=Equipment(database, stores, agents, tools, prompts),
         overview=ContextOverview(database, stores, agents, prompts),
         core_memory=CoreMemory(database, blocks, agents, own_blocks, prompts),
         blocks=own_blocks,

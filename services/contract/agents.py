@@ -9,7 +9,7 @@ from services.contract.audit import Audited
 from services.contract.blocks import Block, CreateBlock, Memory
 from services.contract.compaction import CompactionSettings
 from services.contract.counts import Count, PositiveCount
-from services.contract.folders import Folder
+from services.contract.folders import Source
 from services.contract.groups import Group
 from services.contract.identities import Identity
 from services.contract.ids import BlockId, FolderId, IdentityId, MessageId, ToolId
@@ -85,7 +85,7 @@ class AgentState(Audited):
     memory: Memory
     blocks: list[Block]
     tools: list[Tool]
-    sources: list[Folder]
+    sources: list[Source]
     tags: list[str]
     tool_exec_environment_variables: list[EnvironmentVariable] = []
     secrets: list[EnvironmentVariable] = []
@@ -178,6 +178,12 @@ class DeletedAgent(BaseModel):
     """That an agent is gone."""
 
     message: str
+
+
+class ToolApproval(BaseModel):
+    """Whether calls of a tool wait for an approval. An older form says it in the query instead."""
+
+    requires_approval: bool | None = None
 
 
 class ResetMessages(BaseModel):

@@ -81,7 +81,7 @@ def _split(handle: str) -> tuple[str, str]:
 
 
 class Tools(ToolServiceServicer):
-    """Has every tool whose name or id does not contain "absent" or "dead"."""
+    """Has every tool whose name or id does not contain "absent" or "dead"; "careful…" want approval by default."""
 
     async def DescribeTools(self, request: tools.DescribeToolsRequest, context: Any) -> tools.DescribeToolsResponse:  # noqa: N802
         missing = [word for word in (*request.tool_ids, *request.names) if "absent" in word or "dead" in word]
@@ -114,6 +114,7 @@ def _definitions(tool_ids: Sequence[str], names: Sequence[str]) -> list[ToolDefi
             description=f"what {_names.get(one, one)} does",
             parameters=orjson.dumps({"type": "object", "properties": {}}).decode(),
             kind=TOOL_KIND_MEMORY,
+            requires_approval=_names.get(one, one).startswith("careful"),
         )
         for one in wanted
     ]

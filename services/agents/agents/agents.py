@@ -57,11 +57,17 @@ class AgentTools(relations.AgentTools, Protocol):
 
     async def attach(
         self, tx: Transaction, organization_id: str, agent_id: str, tools: Sequence[ToolDefinition]
-    ) -> None:
-        """Gives tools to an agent, after those it has; one that it has stays as it is."""
+    ) -> list[ToolDefinition]:
+        """Gives tools to an agent, after those it has; one that it has stays as it is. Those that are new to it."""
 
-    async def detach(self, tx: Transaction, agent_id: str, tool_ids: Sequence[str] | None = None) -> None:
-        """Takes tools from an agent, all when none are named."""
+    async def detach(self, tx: Transaction, agent_id: str, tool_id: str) -> None:
+        """Takes a tool from an agent."""
+
+    async def detach_others(self, tx: Transaction, agent_id: str, kept: Sequence[str]) -> None:
+        """Takes all tools from an agent but these."""
+
+    async def waive_approval(self, tx: Transaction, agent_id: str, tool_id: str, *, waived: bool) -> None:
+        """Says whether an agent calls a tool without the approval that the tool asks for by default."""
 
     async def apply_changes(
         self, tx: Transaction, organization_id: str, changed: Sequence[ToolDefinition], deleted: Sequence[str]

@@ -1,10 +1,12 @@
 """Changes of agents: what a request changes in the agent itself, and what belongs to it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.agents.agents import model_config, relations
 from services.agents.agents.agents import Agents, Stores
+from services.agents.agents.approval_rules import follow_defaults
 from services.agents.agents.compaction import complete_settings, follow_model
 from services.agents.agents.creation import Creation, check_timezone, distinct_rules
 from services.agents.agents.relations import Relations
@@ -14,6 +16,7 @@ from services.common.caller import Caller
 from services.common.database import Database, Transaction
 from services.contract.agents import AgentState, UpdateAgent
 from services.contract.model_configs import LlmConfig
+from services.contract.tool_rules import ToolRule
 
 _AS_SENT = {
     "name",
@@ -43,7 +46,7 @@ _OF_MODEL = {
     "parallel_tool_calls",
     "response_format",
 }
-_IN_PROMPT = {"system", "tool_rules", "timezone", "model", "llm_config", "block_ids"}
+_IN_PROMPT = {"system", "tool_rules", "tool_ids", "timezone", "model", "llm_config", "block_ids"}
 
 
 class AgentChanges:
@@ -78,10 +81,14 @@ class AgentChanges:
         async with self._database.begin() as tx:
             if request.message_ids is not None:  # locks the conversation, which comes before the agent everywhere
                 await self._stores.history.set_own_window(tx, agent_id, request.message_ids)
-            await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
+            agent = await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
             values["last_updated_by_id"] = caller.user_id
+            if request.tool_ids is not None:
+                given = await self._replace_tools(tx, caller, agent_id, tools)
+                rules = request.tool_rules if request.tool_rules is not None else agent.tool_rules
+                values["tool_rules"] = _dump(follow_defaults(rules or [], given))
             await self._stores.agents.change(tx, caller.organization_id, agent_id, values)
-            await self._change_relations(tx, caller, agent_id, request, list(tools))
+            await self._change_relations(tx, caller, agent_id, request)
             if sent & _IN_PROMPT:
                 await self._prompts.refresh_own(tx, [agent_id])
             loaded = await self._agents.load(tx, caller, agent_id, relations.ALL)
@@ -96,7 +103,7 @@ class AgentChanges:
         if request.timezone is not None:
             check_timezone(request.timezone)
         if request.tool_rules is not None:
-            values["tool_rules"] = [rule.model_dump() for rule in distinct_rules(request.tool_rules)]
+            values["tool_rules"] = _dump(request.tool_rules)
         config = before.llm_config
         if sent & _OF_MODEL:
             config = await self._new_config(caller, before, request)
@@ -113,13 +120,8 @@ class AgentChanges:
             return await self._creation.choose_model(caller, request, before)
         return model_config.reconfigure(before.llm_config, request)
 
-    async def _change_relations(
-        self, tx: Transaction, caller: Caller, agent_id: str, request: UpdateAgent, tools: list[ToolDefinition]
-    ) -> None:
+    async def _change_relations(self, tx: Transaction, caller: Caller, agent_id: str, request: UpdateAgent) -> None:
         organization_id = caller.organization_id
-        if request.tool_ids is not None:
-            await self._stores.tools.detach(tx, agent_id)
-            await self._stores.tools.attach(tx, organization_id, agent_id, tools)
         if request.block_ids is not None:
             await self._replace_blocks(tx, organization_id, agent_id, request.block_ids)
         if request.tags is not None:
@@ -128,6 +130,13 @@ class AgentChanges:
         if variables is not None:
             await self._stores.variables.replace(tx, organization_id, agent_id, variables)
 
+    async def _replace_tools(
+        self, tx: Transaction, caller: Caller, agent_id: str, tools: Sequence[ToolDefinition]
+    ) -> list[ToolDefinition]:
+        """Gives the agent exactly these tools; those that are new to it."""
+        await self._stores.tools.detach_others(tx, agent_id, [tool.id for tool in tools])
+        return await self._stores.tools.attach(tx, caller.organization_id, agent_id, tools)
+
     async def _replace_blocks(self, tx: Transaction, organization_id: str, agent_id: str, block_ids: list[str]) -> None:
         wanted = await find_blocks(self._stores.blocks, tx, organization_id, block_ids)
         present = {stored.block.id for stored in (await self._stores.blocks.of_agents(tx, [agent_id]))[agent_id]}
@@ -135,6 +144,10 @@ class AgentChanges:
             await self._stores.blocks.detach(tx, agent_id, block_id)
         new = [stored.block for stored in wanted if stored.block.id not in present]
         await self._stores.blocks.attach(tx, organization_id, agent_id, new)
+
+
+def _dump(rules: Sequence[ToolRule]) -> list[dict[str, Any]]:
+    return [rule.model_dump() for rule in distinct_rules(rules)]
 
 
 def _model_values(before: AgentState, request: UpdateAgent, config: LlmConfig) -> dict[str, Any]:

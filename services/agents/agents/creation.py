@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.agents.agents import agent_types, model_config
+from services.agents.agents.approval_rules import follow_defaults
 from services.agents.agents.catalogs import Models, Tools, ToolsNotFound
 from services.agents.agents.compaction import complete_settings
 from services.agents.agents.names import friendly_name
@@ -49,7 +50,8 @@ class Creation:
         if embedding is not None and request.embedding_chunk_size:
             embedding = embedding.model_copy(update={"embedding_chunk_size": request.embedding_chunk_size})
         state = _state(caller, request, config, embedding)
-        state.tool_rules = distinct_rules([*(request.tool_rules or []), *_base_rules(request, tools)])
+        rules = distinct_rules([*(request.tool_rules or []), *_base_rules(request, tools)])
+        state.tool_rules = follow_defaults(rules, tools)
         return NewAgent(state, _blocks(request), tools)
 
     async def choose_model(self, caller: Caller, request: AgentFields, like: CreateAgent | AgentState) -> LlmConfig:

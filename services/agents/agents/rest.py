@@ -10,7 +10,8 @@ from services.agents.conversations.names import OWN_HISTORY, resolve_conversatio
 from services.agents.equipment.equipment import Equipment
 from services.agents.paging import Page
 from services.common.caller import Caller
-from services.contract.agents import AgentState, CreateAgent, DeletedAgent, UpdateAgent
+from services.common.errors import Unprocessable
+from services.contract.agents import AgentState, CreateAgent, DeletedAgent, ToolApproval, UpdateAgent
 from services.contract.context_window import ContextWindow
 from services.contract.tools import Tool
 
@@ -81,6 +82,19 @@ class AgentOperations:
     async def detach_tool(self, caller: Caller, query: rest.DetachToolQuery, _: None) -> AgentState | None:
         """Takes a tool from an agent. Callers of the 1.x SDK get no agent back."""
         agent = await self._equipment.detach(caller, query.agent_id, query.tool_id)
+        return None if caller.is_v1_sdk else agent
+
+    async def set_tool_approval(
+        self, caller: Caller, query: rest.SetToolApprovalQuery, body: ToolApproval
+    ) -> AgentState | None:
+        """Says whether calls of a tool wait. The body beats the parameter. The 1.x SDK gets no agent back."""
+        required = body.requires_approval
+        if required is None:
+            required = query.requires_approval if query.HasField("requires_approval") else None
+        if required is None:
+            problem = "Say in the body whether calls of the tool wait for an approval: true or false."
+            raise Unprocessable([{"type": "missing", "loc": ["body", "requires_approval"], "msg": problem}])
+        agent = await self._equipment.set_approval(caller, query.agent_id, query.tool_name, required=required)
         return None if caller.is_v1_sdk else agent
 
 

@@ -1,28 +1,42 @@
-"""The tools of one agent: listed, given, taken."""
+"""The tools of one agent: listed, given, taken, put under approval."""
 
 from collections.abc import Sequence
 
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.agents.agents import relations
 from services.agents.agents.agents import Agents, Stores
+from services.agents.agents.approval_rules import demand_approval, follow_defaults, spare_approval
 from services.agents.agents.catalogs import Tools
-from services.agents.agents.relations import Relations
+from services.agents.memory.system_prompts import SystemPrompts
 from services.agents.paging import Page, cut_list
 from services.common.caller import Caller
-from services.common.database import Database
+from services.common.database import Database, Transaction
+from services.common.errors import NotFound
 from services.contract.agents import AgentState
+from services.contract.tool_rules import ToolRule
 from services.contract.tools import Tool
 
 
-class Equipment:
-    """Which tools an agent has."""
+class ToolNotGiven(NotFound):
+    """The agent does not have the tool."""
 
-    def __init__(self, database: Database, stores: Stores, agents: Agents, relations: Relations, tools: Tools) -> None:
+    reason = "TOOL_NOT_GIVEN"
+
+    def __init__(self, agent_id: str, tool_name: str) -> None:
+        super().__init__(f"NOT_FOUND: Agent {agent_id} has no tool named {tool_name!r}. Attach it first.")
+
+
+class Equipment:
+    """Which tools an agent has, and which of them it may call unasked."""
+
+    def __init__(
+        self, database: Database, stores: Stores, agents: Agents, tools: Tools, prompts: SystemPrompts
+    ) -> None:
         self._database = database
         self._stores = stores
         self._agents = agents
-        self._relations = relations
         self._tools = tools
+        self._prompts = prompts
 
     async def list_page(self, caller: Caller, agent_id: str, page: Page) -> list[Tool]:
         """A page of the agent's tools, by when it got them. Raises `AgentNotFound`, `CursorNotFound`."""
@@ -49,13 +63,41 @@ class Equipment:
         """Gives the agent a tool; one that it has stays. Raises `AgentNotFound`, `ToolsNotFound`."""
         definitions = await self._tools.describe(caller.organization_id, [tool_id], [])
         async with self._database.begin() as tx:
-            await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
-            await self._stores.tools.attach(tx, caller.organization_id, agent_id, definitions)
+            agent = await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
+            given = await self._stores.tools.attach(tx, caller.organization_id, agent_id, definitions)
+            await self._change_rules(tx, caller, agent, follow_defaults(agent.tool_rules or [], given))
         return await self._agents.get(caller, agent_id, relations.ALL)
 
     async def detach(self, caller: Caller, agent_id: str, tool_id: str) -> AgentState:
         """Takes a tool from the agent, if it has it. Raises `AgentNotFound`."""
         async with self._database.begin() as tx:
             await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
-            await self._stores.tools.detach(tx, agent_id, [tool_id])
+            await self._stores.tools.detach(tx, agent_id, tool_id)
         return await self._agents.get(caller, agent_id, relations.ALL)
+
+    async def set_approval(self, caller: Caller, agent_id: str, tool_name: str, *, required: bool) -> AgentState:
+        """Says whether the agent's calls of a tool wait for an approval, whatever the tool's own default is.
+
+        Calls that wait already keep waiting. Raises `AgentNotFound`, `ToolNotGiven`.
+        """
+        async with self._database.begin() as tx:
+            agent = await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
+            tools = (await self._stores.tools.of_agents(tx, [agent_id]))[agent_id]
+            tool = next((tool for tool in tools if tool.name == tool_name), None)
+            if tool is None:
+                raise ToolNotGiven(agent_id, tool_name)
+            rules = agent.tool_rules or []
+            changed = demand_approval(rules, [tool_name]) if required else spare_approval(rules, tool_name)
+            await self._change_rules(tx, caller, agent, changed)
+            await self._stores.tools.waive_approval(tx, agent_id, tool.id, waived=not required)
+        return await self._agents.get(caller, agent_id, relations.ALL)
+
+    async def _change_rules(
+        self, tx: Transaction, caller: Caller, agent: AgentState, rules: Sequence[ToolRule]
+    ) -> None:
+        """Gives a locked agent these rules, if they differ from its own."""
+        if rules == agent.tool_rules:
+            return
+        values = {"tool_rules": [rule.model_dump() for rule in rules], "last_updated_by_id": caller.user_id}
+        await self._stores.agents.change(tx, caller.organization_id, agent.id, values)
+        await self._prompts.refresh_own(tx, [agent.id])

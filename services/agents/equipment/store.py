@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, literal, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from perdure.conversation.v1.model_pb2 import ToolDefinition
@@ -26,10 +26,13 @@ class PostgresAgentTools:
 
     async def attach(
         self, tx: Transaction, organization_id: str, agent_id: str, tools: Sequence[ToolDefinition]
-    ) -> None:
-        """Gives tools to an agent, after those it has; one that it has stays as it is. One statement, none for none."""
+    ) -> list[ToolDefinition]:
+        """Gives tools to an agent, after those it has; one that it has stays as it is. Those that are new to it.
+
+        One statement, none for no tools.
+        """
         if not tools:
-            return
+            return []
         last = select(func.coalesce(func.max(agent_tools.c.position), -1)).where(agent_tools.c.agent_id == agent_id)
         rows = [
             {
@@ -43,12 +46,22 @@ class PostgresAgentTools:
             }
             for number, tool in enumerate(tools, 1)
         ]
-        await tx.execute(insert(agent_tools).values(rows).on_conflict_do_nothing())
+        adding = insert(agent_tools).values(rows).on_conflict_do_nothing().returning(agent_tools.c.tool_id)
+        new = set(await tx.scalars(adding))
+        return [tool for tool in tools if tool.id in new]
 
-    async def detach(self, tx: Transaction, agent_id: str, tool_ids: Sequence[str] | None = None) -> None:
-        """Takes tools from an agent, all when none are named: one statement."""
-        query = delete(agent_tools).where(agent_tools.c.agent_id == agent_id)
-        await tx.execute(query if tool_ids is None else query.where(agent_tools.c.tool_id.in_(tool_ids)))
+    async def detach(self, tx: Transaction, agent_id: str, tool_id: str) -> None:
+        """Takes a tool from an agent: one statement."""
+        await tx.execute(delete(agent_tools).where(_is_given(agent_id, tool_id)))
+
+    async def detach_others(self, tx: Transaction, agent_id: str, kept: Sequence[str]) -> None:
+        """Takes all tools from an agent but these: one statement."""
+        of_agent = agent_tools.c.agent_id == agent_id
+        await tx.execute(delete(agent_tools).where(of_agent, agent_tools.c.tool_id.not_in(kept)))
+
+    async def waive_approval(self, tx: Transaction, agent_id: str, tool_id: str, *, waived: bool) -> None:
+        """Says whether an agent calls a tool without the approval that the tool asks for by default. One statement."""
+        await tx.execute(update(agent_tools).where(_is_given(agent_id, tool_id)).values(approval_waived=waived))
 
     async def apply_changes(
         self, tx: Transaction, organization_id: str, changed: Sequence[ToolDefinition], deleted: Sequence[str]
@@ -63,3 +76,7 @@ class PostgresAgentTools:
             )
         if deleted:
             await tx.execute(delete(agent_tools).where(ours, agent_tools.c.tool_id.in_(deleted)))
+
+
+def _is_given(agent_id: str, tool_id: str) -> ColumnElement[bool]:
+    return and_(agent_tools.c.agent_id == agent_id, agent_tools.c.tool_id == tool_id)

@@ -35,11 +35,12 @@ def read_agent(stored: LockedConversation) -> TurnAgent:
 
 
 def read_tools(stored: LockedConversation) -> list[ToolDefinition]:
-    """The agent's tools, in its order. Those that its rules name need approval, besides those that always do."""
+    """The agent's tools, in its order. They need approval where a rule says so, or by default where none is waived."""
     asked_for = {rule["tool_name"] for rule in stored.tool_rules if rule["type"] == "requires_approval"}
     tools = [ToolDefinition.FromString(definition) for definition in stored.tools]
     for tool in tools:
-        tool.requires_approval = tool.requires_approval or tool.name in asked_for
+        by_default = tool.requires_approval and tool.id not in stored.waived_tool_ids
+        tool.requires_approval = by_default or tool.name in asked_for
     return tools
 
 

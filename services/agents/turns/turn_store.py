@@ -20,7 +20,8 @@ Json = dict[str, Any]  # Any: JSON
 class LockedConversation:
     """A conversation, locked, with what a turn needs of its agent. Tools come as their bytes.
 
-    `own_…` is the conversation's, in place of the agent's. `forgets`: each turn begins with an empty window.
+    `own_…` is the conversation's, in place of the agent's. `forgets`: each turn begins with an empty window. The
+    tools in `waived_tool_ids` are called without the approval that they ask for by default.
     """
 
     id: str
@@ -37,6 +38,7 @@ class LockedConversation:
     llm_config: Json
     tool_rules: list[Json]
     tools: Sequence[bytes]
+    waived_tool_ids: Sequence[str]
     variables: dict[str, str] | None
     forgets: bool
 

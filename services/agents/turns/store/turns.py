@@ -29,6 +29,7 @@ _LOCK_CONVERSATION = text(
         ARRAY(
             SELECT definition FROM agents.agent_tools WHERE agent_id = agent.id ORDER BY position
         ) AS tools,
+        ARRAY(SELECT tool_id FROM agents.agent_tools WHERE agent_id = agent.id AND approval_waived) AS waived_tool_ids,
         (SELECT jsonb_object_agg(key, value_enc) FROM agents.agent_variables WHERE agent_id = agent.id) AS variables
     FROM agents.conversations conversation JOIN agents.agents agent ON agent.id = conversation.agent_id
     WHERE conversation.id = :conversation_id AND conversation.organization_id = :organization_id
