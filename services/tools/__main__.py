@@ -28,6 +28,8 @@ from services.tools.operations import ToolOperations
 from services.tools.registry import Registry
 from services.tools.sandbox.sandbox import Sandbox
 from services.tools.sandbox.zygote import CannotStart
+from services.tools.sandbox_configs.configs import SandboxConfigs
+from services.tools.sandbox_configs.store import SandboxConfigStore
 from services.tools.servicer import ToolServicer
 from services.tools.store.outbox import OutboxStore
 from services.tools.store.tools import ToolStore
@@ -50,7 +52,10 @@ async def main() -> None:
     registry, execution = Registry(database, tools, outbox, changes), Execution(sandbox, calls)
     registration = Registration(database, servers, tools, outbox, changes)
     mcp_servers = McpServers(database, servers, registration, remote)
-    operations = ToolOperations(registry, execution, servers=mcp_servers, registration=registration, calls=calls)
+    configs = SandboxConfigs(database, SandboxConfigStore(config.secrets))
+    operations = ToolOperations(
+        registry, execution, servers=mcp_servers, registration=registration, calls=calls, configs=configs
+    )
     add_services = partial(_add_services, operations, ToolServicer(registry, execution))
     delivery = asyncio.create_task(changes.deliver_forever())
     try:

@@ -8,9 +8,11 @@ from services.tools.mcp.rest.servers import McpRest
 from services.tools.mcp.servers import McpServers
 from services.tools.registry import Registry
 from services.tools.rest import ToolRest
+from services.tools.sandbox_configs.configs import SandboxConfigs
+from services.tools.sandbox_configs.rest import SandboxConfigRest
 
 
-class ToolOperations(ToolRest, McpRest, NamedMcpRest):
+class ToolOperations(ToolRest, McpRest, NamedMcpRest, SandboxConfigRest):
     """The operations that `rest.proto` lists."""
 
     def __init__(
@@ -21,7 +23,9 @@ class ToolOperations(ToolRest, McpRest, NamedMcpRest):
         servers: McpServers,
         registration: Registration,
         calls: McpCalls,
+        configs: SandboxConfigs,
     ) -> None:
         ToolRest.__init__(self, registry, execution)
         McpRest.__init__(self, servers, registration, execution)
         NamedMcpRest.__init__(self, servers, calls)
+        SandboxConfigRest.__init__(self, configs)

@@ -87,3 +87,37 @@ mcp_tools = Table(
     Column("remote_name", Text, nullable=False),  # what the server calls the tool
     UniqueConstraint("server_id", "remote_name", name="mcp_tools_remote_name"),
 )
+
+# How the tools of an organisation run: one row of each type. `config` holds no secrets.
+sandbox_configs = Table(
+    "sandbox_configs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("position", BigInteger, Identity(always=True), nullable=False),  # the order in which they were made
+    Column("type", Text, nullable=False),
+    Column("config", _Json, nullable=False),
+    Column("created_by_id", Text),
+    Column("last_updated_by_id", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("organization_id", "type", name="sandbox_configs_type"),
+)
+
+# Variables in the environment of all tools of a sandbox.
+sandbox_variables = Table(
+    "sandbox_variables",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("position", BigInteger, Identity(always=True), nullable=False),  # the order in which they were made
+    Column("sandbox_config_id", Text, ForeignKey("tools.sandbox_configs.id", ondelete="CASCADE"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value_enc", Text, nullable=False),  # encrypted
+    Column("description", Text),
+    Column("created_by_id", Text),
+    Column("last_updated_by_id", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("sandbox_config_id", "key", name="sandbox_variables_key"),
+)

@@ -37,6 +37,8 @@ from services.tools.operations import ToolOperations
 from services.tools.registry import Registry
 from services.tools.sandbox.job import Limits
 from services.tools.sandbox.sandbox import Sandbox
+from services.tools.sandbox_configs.configs import SandboxConfigs
+from services.tools.sandbox_configs.store import SandboxConfigStore
 from services.tools.servicer import ToolServicer
 from services.tools.store.outbox import OutboxStore
 from services.tools.store.tools import ToolStore
@@ -132,12 +134,16 @@ async def channel(
     tmp_path: Path, database: Database, changes: Changes, sandbox: Sandbox, remote: RemoteServers
 ) -> AsyncIterator[grpc.aio.Channel]:
     registry = Registry(database, ToolStore(), OutboxStore(), changes)
-    servers = ServerStore(SecretBox({"key": Fernet(Fernet.generate_key())}))
+    secrets = SecretBox({"key": Fernet(Fernet.generate_key())})
+    servers = ServerStore(secrets)
     calls = McpCalls(database, servers, remote)
     execution = Execution(sandbox, calls)
     registration = Registration(database, servers, ToolStore(), OutboxStore(), changes)
     mcp_servers = McpServers(database, servers, registration, remote)
-    operations = ToolOperations(registry, execution, servers=mcp_servers, registration=registration, calls=calls)
+    configs = SandboxConfigs(database, SandboxConfigStore(secrets))
+    operations = ToolOperations(
+        registry, execution, servers=mcp_servers, registration=registration, calls=calls, configs=configs
+    )
     server = grpc.aio.server(interceptors=[ErrorInterceptor()])
     server.add_generic_rpc_handlers([rest_handlers(REST, operations)])
     add_ToolServiceServicer_to_server(ToolServicer(registry, execution), server)
