@@ -24,12 +24,13 @@ from perdure.options.v1 import rest_pb2 as options
 from services.common.bodies import BodyReader, find_model
 from services.common.caller import Caller, read_caller
 from services.common.parameters import check_parameters, read_request
+from services.common.uploads import read_upload
 
 NO_CONTENT = 204  # the HTTP status of an answer without a body; one with it would break the connection
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 
-# The query is the RPC's request message, the body its pydantic model: each method narrows them to its own.
+# The query is the RPC's request message, the body its pydantic model or an `Upload`: each method narrows them.
 Operation = Callable[[Caller, Any, Any], Awaitable[Any]]
 Context = ServicerContext[bytes, HttpBody]
 
@@ -63,6 +64,8 @@ def _handler(method: MethodDescriptor, operations: object) -> grpc.RpcMethodHand
         request: Any = read_request(kind, data, in_path)  # Any: the RPC's own message
         check_parameters(request, in_path)
         body = await reader.read(request.body.data) if reader else None
+        if rules.file:
+            body = await read_upload(request.body.content_type, request.body.data)
         answered = await run(read_caller(context.invocation_metadata()), request, body)
         if rules.status:
             await context.send_initial_metadata((("x-http-status", str(rules.status)),))

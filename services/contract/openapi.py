@@ -24,9 +24,15 @@ ERROR = "errors.ErrorAnswer"
 FORMS: dict[str, JsonObject] = {
     "null": {"type": "null"},
     "integer": {"type": "integer"},
+    "number": {"type": "number"},
     "string": {"type": "string"},
     "object": {"type": "object"},
     "list": {"type": "array", "items": {}},
+}
+UPLOAD: JsonObject = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "format": "binary"}},
+    "required": ["file"],
 }
 TYPES = {
     FieldDescriptorProto.TYPE_STRING: "string",
@@ -97,6 +103,8 @@ def _describe(operation: Operation, schemas: Schemas) -> JsonObject:
     if rest.body:
         body = _json(schemas.of(rest.body, "validation"))
         described["requestBody"] = {"required": not rest.body_optional, "content": body}
+    if rest.file:
+        described["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": UPLOAD}}}
     return described
 
 
