@@ -9,7 +9,7 @@ from services.contract.tool_returns import ReturnStatus
 
 ServerType = Literal["stdio", "sse", "streamable_http"]
 ServerName = Annotated[str, Field(min_length=1)]
-ServerUrl = Annotated[str, Field(pattern=r"^https?://[^/?#]+")]
+ServerUrl = Annotated[str, Field(pattern=r"^(https?://[^/?#]+|\{\{)")]  # it may begin with a variable of the agent
 
 
 class _Command(BaseModel):

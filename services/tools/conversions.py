@@ -4,7 +4,7 @@ import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ValidationError
 
-from perdure.conversation.v1.message_pb2 import ToolReturn, ToolStatus
+from perdure.conversation.v1.message_pb2 import Image, ToolReturn, ToolStatus
 from perdure.conversation.v1.model_pb2 import ToolDefinition, ToolKind
 from perdure.tools.v1.tool_pb2 import Tool
 from perdure.tools.v1.tool_service_pb2 import ExecuteResponse, UpsertToolRequest
@@ -91,5 +91,6 @@ def _tool_return(outcome: Outcome, *, call_id: str, name: str) -> ToolReturn:
         stdout=outcome.stdout,
         stderr=outcome.stderr,
         executed=True,
+        images=[Image(data=image.data, media_type=image.media_type) for image in outcome.images],
         ended_at=ended_at,
     )

@@ -13,6 +13,7 @@ from services.common.errors import InvalidArgument
 from services.contract.json_object import JsonObject
 from services.contract.tools import Requirement, RunTool
 from services.tools.base_tools import SEND_MESSAGE
+from services.tools.image import Image
 from services.tools.mcp.server import Result
 from services.tools.registry import PYTHON, check_language
 from services.tools.sandbox.job import Event, Failed, Job, Printed, Returned
@@ -36,8 +37,8 @@ class Sandbox(Protocol):
 class Remote(Protocol):
     """Where calls of tools run that belong to MCP servers."""
 
-    async def call(self, stored: StoredTool, arguments: JsonObject) -> Result:
-        """How the call ended; that its server failed, too, is a result."""
+    async def call(self, stored: StoredTool, arguments: JsonObject, variables: Mapping[str, str]) -> Result:
+        """How the call of an agent with these variables ended; that its server failed, too, is a result."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Outcome:
     is_error: bool = False
     stdout: list[str] = field(default_factory=list)
     stderr: list[str] = field(default_factory=list)
+    images: Sequence[Image] = ()
     ended_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -74,7 +76,7 @@ class Execution:
             return
         try:
             if stored.is_mcp:
-                yield await self._call_remote(stored, _arguments(call.arguments))
+                yield await self._call_remote(stored, call)
                 return
             job = _job(stored, call)
         except ValueError as exc:
@@ -84,10 +86,11 @@ class Execution:
             async for event in events:
                 yield event
 
-    async def _call_remote(self, stored: StoredTool, arguments: JsonObject) -> Outcome:
-        result = await self._remote.call(stored, arguments)
+    async def _call_remote(self, stored: StoredTool, call: Call) -> Outcome:
+        result = await self._remote.call(stored, _arguments(call.arguments), call.environment)
         value = _cut(result.text[: stored.tool.return_char_limit], len(result.text))
-        return Outcome(_failure(stored.name, value) if result.is_error else value, result.is_error)
+        value = _failure(stored.name, value) if result.is_error else value
+        return Outcome(value, result.is_error, images=result.images)
 
     async def run_source(self, body: RunTool) -> Outcome:
         """Runs source that is not stored. Raises `BadSource`, `UnusableTool`."""

@@ -22,6 +22,11 @@ class Breaker:
         self._failures = 0
         self._closed_until = 0.0
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the last attempt succeeded, or there was none."""
+        return not self._failures
+
     def wait_s(self) -> float:
         """How long to leave it alone, in seconds. 0 lets the caller, and only this one, try."""
         if self._failures < self._limits.failures:

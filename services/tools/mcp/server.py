@@ -8,6 +8,7 @@ from services.common.database import Transaction
 from services.common.errors import AlreadyExists, NotFound, Unavailable
 from services.contract.json_object import JsonObject
 from services.contract.mcp import McpConfig, McpTool
+from services.tools.image import Image
 
 
 class ServerNotFound(NotFound):
@@ -47,6 +48,7 @@ class Result:
     """What a tool of a server answered."""
 
     text: str
+    images: Sequence[Image] = ()
     is_error: bool = False
 
 

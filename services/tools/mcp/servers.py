@@ -12,6 +12,7 @@ from services.contract.mcp import CreateMcpServer, McpConfig, McpConfigChange, M
 from services.contract.tools import Tool
 from services.tools.mcp.registration import Registration
 from services.tools.mcp.server import Remote, Server, ServerFailed, ServerNotFound, Servers
+from services.tools.mcp.templates import fill_for_listing
 from services.tools.registry import Owner
 from services.tools.storage import ToolNotFound
 
@@ -79,25 +80,26 @@ class McpServers:
 
     async def refresh(self, owner: Owner, server: Server) -> Refreshed:
         """Makes the registered tools what the server offers now. Raises `ServerNotFound`, `ServerFailed`."""
-        return await self._registration.replace(owner, server, await self._remote.list_tools(server))
+        return await self._registration.replace(owner, server, await self.offered(server))
 
     async def register(self, owner: Owner, server: Server, name: str) -> Tool:
         """Registers one tool. Raises `ServerFailed`, `ToolNotFound`."""
-        for offered in await self._remote.list_tools(server):
+        for offered in await self.offered(server):
             if offered.name == name:
                 return await self._registration.add(owner, server, offered)
         raise ToolNotFound(f"The MCP server {server.name!r} has no tool {name!r}.")
 
     async def offered(self, server: Server) -> list[McpTool]:
         """What a server offers now. Raises `ServerFailed`."""
-        return await self._remote.list_tools(server)
+        config = fill_for_listing(server.name, server.config)
+        return await self._remote.list_tools(replace(server, config=config))
 
     async def probe(self, owner: Owner, name: str, config: McpConfig) -> list[McpTool]:
         """What a server offers that is not stored. Raises `ServerFailed`, `InvalidArgument`."""
         await self._remote.check(config)
         server = Server(owner.organization_id, new_id("mcp_server"), name, 1, config)
         try:
-            return await self._remote.list_tools(server)
+            return await self.offered(server)
         finally:
             self._remote.forget(server.id)
 

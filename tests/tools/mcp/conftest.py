@@ -49,7 +49,7 @@ async def add_server(api: Api) -> AsyncIterator[AddServer]:
 def execute(api: Api, stub: ToolServiceStub) -> Execute:
     """Calls a tool of a server by name."""
 
-    async def call(server: Json, name: str, **arguments: Any) -> ToolReturn:
+    async def call(server: Json, name: str, variables: dict[str, str] | None = None, **arguments: Any) -> ToolReturn:
         tools = await api.call("ListMcpServerTools", mcp_server_id=server["id"])
         tool_id = next(tool["id"] for tool in tools if tool["name"].endswith(name))
         request = ExecuteRequest(
@@ -57,6 +57,7 @@ def execute(api: Api, stub: ToolServiceStub) -> Execute:
             tool_id=tool_id,
             call_id="call_1",
             arguments=orjson.dumps(arguments).decode(),
+            environment=variables or {},
         )
         return [event async for event in stub.Execute(request, timeout=30)][-1].tool_return
 

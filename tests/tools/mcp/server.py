@@ -4,15 +4,20 @@ Its tools are changed by the file that PROBE_TOOLS names: while it exists, `grow
 """
 
 import asyncio
+import base64
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from mcp.server import MCPServer
-from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import Context, Image
+from mcp.types import BlobResourceContents, CallToolResult, EmbeddedResource, ResourceLink, TextResourceContents
 from pydantic import BaseModel
 
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 app = MCPServer("probe", log_level="ERROR")
 
 
@@ -75,6 +80,27 @@ async def wait(seconds: float) -> str:
 def crash() -> str:
     """Ends the whole server."""
     os._exit(3)
+
+
+@app.tool(structured_output=False)
+def picture() -> list[Any]:
+    """A small picture, and words about it."""
+    return ["Look:", Image(data=PIXEL, format="png"), Image(data=b"<svg/>", format="svg+xml")]
+
+
+@app.tool(structured_output=False)
+def document() -> list[EmbeddedResource | ResourceLink]:
+    """Resources of several kinds."""
+    text = TextResourceContents(uri="file:///notes.txt", text="Remember the milk.")
+    blob = BlobResourceContents(uri="file:///dot.png", mime_type="image/png", blob=base64.b64encode(PIXEL).decode())
+    link = ResourceLink(name="more", uri="https://example.com/more")
+    return [EmbeddedResource(resource=text), EmbeddedResource(resource=blob), link]
+
+
+@app.tool()
+def measure() -> CallToolResult:
+    """Structured content alone."""
+    return CallToolResult(content=[], structured_content={"celsius": 21})
 
 
 def main() -> None:

@@ -16,7 +16,20 @@ from tests.tools.mcp.conftest import AddServer, Json
 from tests.tools.mcp.probe import stdio_config
 from tests.tools.sources import tool_source
 
-TOOLS = ["echo", "add", "greet", "secret", "count", "authorization", "refuse", "wait", "crash"]
+TOOLS = [
+    "echo",
+    "add",
+    "greet",
+    "secret",
+    "count",
+    "authorization",
+    "refuse",
+    "wait",
+    "crash",
+    "picture",
+    "document",
+    "measure",
+]
 
 
 def unreachable() -> Json:

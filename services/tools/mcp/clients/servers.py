@@ -6,22 +6,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import orjson
 from mcp import Client, MCPError
 from mcp.types import (
     CONNECTION_CLOSED,
     INVALID_REQUEST,
     REQUEST_TIMEOUT,
-    CallToolResult,
-    ContentBlock,
-    EmbeddedResource,
-    TextContent,
 )
 
 from services.contract.json_object import JsonObject
 from services.contract.mcp import McpConfig, McpTool
 from services.tools.mcp.breaker import Breaker, BreakerLimits
 from services.tools.mcp.clients.connection import Connection, ConnectionLimits, SessionLost
+from services.tools.mcp.clients.results import read_result
 from services.tools.mcp.clients.transport import Allowed, open_client
 from services.tools.mcp.server import Result, Server, ServerFailed
 
@@ -30,13 +26,20 @@ MAX_TOOLS = 1000  # of a server; a listing that goes on and on must end
 _FATAL = (CONNECTION_CLOSED, REQUEST_TIMEOUT, INVALID_REQUEST)  # of connections; other errors are a tool's answers
 
 
+_Key = tuple[str, str]  # the id of a server, and how it is reached
+
+
 @dataclass
 class _Line:
-    """What leads to one version of a server."""
+    """What leads to a server that is reached in one way: agents with other variables have other lines to it."""
 
-    version: int
     breaker: Breaker
     connection: Connection | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it holds more than a new one would."""
+        return not self.breaker.is_at_rest or bool(self.connection and not self.connection.has_ended)
 
 
 class RemoteServers:
@@ -46,7 +49,7 @@ class RemoteServers:
         self._allowed = allowed
         self._limits = limits
         self._breaker_limits = breaker_limits
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[_Key, _Line] = {}
         self._connections: list[Connection] = []  # the retired ones, too: a process takes seconds to end
 
     async def check(self, config: McpConfig) -> None:
@@ -62,7 +65,7 @@ class RemoteServers:
 
         async def work(client: Client) -> Result:
             try:
-                return _result(await client.call_tool(tool, arguments))
+                return read_result(await client.call_tool(tool, arguments))
             except MCPError as exc:
                 if exc.code in _FATAL:
                     raise
@@ -72,9 +75,10 @@ class RemoteServers:
 
     def forget(self, server_id: str) -> None:
         """Closes what is open to a server that changed or is gone."""
-        line = self._lines.pop(server_id, None)
-        if line and line.connection:
-            line.connection.retire()
+        for key in [key for key in self._lines if key[0] == server_id]:
+            line = self._lines.pop(key)
+            if line.connection:
+                line.connection.retire()
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -103,11 +107,11 @@ class RemoteServers:
         return answer
 
     def _line(self, server: Server) -> _Line:
-        line = self._lines.get(server.id)
-        if line is None or line.version != server.version:
-            self.forget(server.id)
-            line = self._lines[server.id] = _Line(server.version, Breaker(self._breaker_limits))
-        return line
+        key = (server.id, server.config.model_dump_json())
+        if key not in self._lines:
+            self._lines = {known: line for known, line in self._lines.items() if line.is_needed}
+            self._lines[key] = _Line(Breaker(self._breaker_limits))
+        return self._lines[key]
 
     def _connection(self, line: _Line, server: Server) -> Connection:
         if line.connection is None or not line.connection.is_usable:
@@ -123,21 +127,3 @@ async def _list_tools(client: Client) -> list[McpTool]:
         page = await client.list_tools(cursor=page.next_cursor)
         found = [*found, *page.tools]
     return [McpTool.model_validate(one.model_dump(mode="json", by_alias=True)) for one in found[:MAX_TOOLS]]
-
-
-def _result(answered: CallToolResult) -> Result:
-    text = "\n".join(map(_text, answered.content))
-    if not text and answered.structured_content is not None:
-        text = orjson.dumps(answered.structured_content).decode()
-    return Result(text, answered.is_error)
-
-
-def _text(block: ContentBlock) -> str:
-    """A piece of an answer as the model reads it; what is not text is named."""
-    if isinstance(block, TextContent):
-        return block.text
-    if isinstance(block, EmbeddedResource):
-        return getattr(block.resource, "text", "") or f"[{block.resource.uri}, not text]"
-    if block.type == "resource_link":
-        return f"[{block.name}: {block.uri}]"
-    return f"[{block.mime_type}, not text]"

@@ -16,6 +16,7 @@ from services.common.errors import InvalidArgument
 from services.common.public_http import PublicTransport
 from services.contract.mcp import McpConfig, SSEConfig, StdioConfig, StreamableHTTPConfig
 from services.tools.mcp.clients.watched_stream import WatchedStream
+from services.tools.mcp.templates import has_places
 
 AUTHORIZATION = "Authorization"
 SILENCE_S = 3600.0  # seconds without a byte on a stream that stays open; deadlines of calls are finer
@@ -35,13 +36,13 @@ class Allowed:
     private_addresses: bool = False
 
     async def check(self, config: McpConfig) -> None:
-        """Raises `ServerNotAllowed`. A name that cannot be resolved now is checked when it is connected to."""
+        """Raises `ServerNotAllowed`. What cannot be resolved or filled in now is checked when it is connected to."""
         if isinstance(config, StdioConfig):
             if not self.stdio:
                 raise ServerNotAllowed(
                     "stdio servers run commands on the host; they are allowed only where PERDURE_ALLOW_STDIO_MCP=1."
                 )
-        elif not self.private_addresses:
+        elif not self.private_addresses and not has_places(config.server_url):
             await _check_address(config.server_url)
 
 

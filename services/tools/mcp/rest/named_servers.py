@@ -30,6 +30,7 @@ from services.contract.mcp import (
     UpdateNamedServer,
 )
 from services.contract.tools import Tool
+from services.tools.image import name_images
 from services.tools.mcp.calls import McpCalls
 from services.tools.mcp.rest.connecting import connect_events
 from services.tools.mcp.rest.shapes import show_named
@@ -101,8 +102,8 @@ class NamedMcpRest:
     ) -> ExecutedTool:
         """Runs a tool, registered or not."""
         server = await self._servers.get_named(caller.organization_id, query.mcp_server_name)
-        result = await self._calls.call_named(server, query.tool_name, body.args)
-        return ExecutedTool(result=result.text, success=not result.is_error)
+        result = await self._calls.call_named(server, query.tool_name, body.args, {})
+        return ExecutedTool(result=name_images(result.text, result.images), success=not result.is_error)
 
     async def _shown(self, caller: Caller) -> list[NamedServer]:
         return [show_named(one) for one in await self._servers.list_servers(caller.organization_id)]

@@ -26,6 +26,7 @@ from services.contract.mcp import (
 )
 from services.contract.tools import Tool
 from services.tools.execution import Call, Execution, Outcome
+from services.tools.image import name_images
 from services.tools.mcp.registration import Registration
 from services.tools.mcp.rest.connecting import connect_events
 from services.tools.mcp.rest.shapes import show_server
@@ -96,4 +97,5 @@ def _owner(caller: Caller) -> Owner:
 
 
 def _result(outcome: Outcome) -> ToolExecutionResult:
-    return ToolExecutionResult(status="error" if outcome.is_error else "success", func_return=outcome.value)
+    value = name_images(outcome.value, outcome.images)
+    return ToolExecutionResult(status="error" if outcome.is_error else "success", func_return=value)
