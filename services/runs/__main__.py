@@ -21,6 +21,8 @@ from services.common.rest import rest_handlers
 from services.common.server import run, serve
 from services.runs.callbacks.callbacks import Callbacks
 from services.runs.callbacks.clients import CallbackClient
+from services.runs.children.delivery import Delivery
+from services.runs.children.tools import AgentTools
 from services.runs.clients import AgentsClient, RouterClient, ToolsClient
 from services.runs.config import Config
 from services.runs.events.log import EventLog, MemoryEventLog
@@ -33,6 +35,7 @@ from services.runs.runs import Runs
 from services.runs.servicer import RunServicer
 from services.runs.store.bell import RedisBell
 from services.runs.store.callbacks import CallbackStore
+from services.runs.store.children import FamilyStore
 from services.runs.store.redis_log import RedisEventLog
 from services.runs.store.replicas import ReplicaStore
 from services.runs.store.runs import RunStore
@@ -67,6 +70,7 @@ class Process:
         address: str,
         slots: int,
         allow_private_callbacks: bool,
+        agent_reply_timeout_s: float,
     ) -> None:
         database, owner = Database(engine), str(uuid.uuid4())
         store, steps = RunStore(database), StepStore(database)
@@ -75,7 +79,10 @@ class Process:
         event_log: EventLog = self._redis_log or MemoryEventLog()
         bell: Bell = RedisBell(redis) if redis else SilentBell()
         model = RouterClient(channels.llm_router)
-        services = Services(self.agents, model, ToolsClient(channels.tools), steps, store)
+        family = FamilyStore(database)
+        delivery = Delivery(lambda: self.runs, family, agent_reply_timeout_s)
+        tools = AgentTools(ToolsClient(channels.tools), delivery, self.agents)
+        services = Services(self.agents, model, tools, steps, store)
         self._turns = ActiveTurns(services, event_log, bell, slots)
         self._callback_client = CallbackClient(allow_private=allow_private_callbacks)
         self._callbacks = Callbacks(CallbackStore(database), self.agents, self._callback_client, render_callback)
@@ -84,6 +91,7 @@ class Process:
         self.runs = Runs(
             store,
             steps,
+            family,
             self.agents,
             model,
             self._turns,
@@ -148,6 +156,7 @@ async def main() -> None:
             address=addresses.listen,
             slots=config.slots,
             allow_private_callbacks=config.allow_private_callbacks,
+            agent_reply_timeout_s=config.agent_reply_timeout_s,
         )
         await process.start()
         await serve(addresses.listen, partial(_add_services, process), drain=partial(process.drain, config.drain_s))

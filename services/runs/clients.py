@@ -144,6 +144,17 @@ class AgentsClient:
         with rpc_errors():
             return (await self._agents.ListMessages(asked, timeout=UNARY_TIMEOUT_S)).messages
 
+    async def find_tagged(
+        self, organization_id: str, *, match_all: Sequence[str], match_some: Sequence[str], limit: int
+    ) -> Sequence[str]:
+        """The ids of the agents with all of some tags and one of others, up to `limit`."""
+        asked = agent_service_pb2.ListAgentsRequest(
+            organization_id=organization_id, tags=match_all, some_tags=match_some, page_size=limit
+        )
+        with rpc_errors():
+            found = await self._agents.ListAgents(asked, timeout=UNARY_TIMEOUT_S)
+        return [agent.id for agent in found.agents]
+
 
 class RouterClient:
     """Models, through the router."""

@@ -11,7 +11,8 @@ class Config:
 
     `redis_url` empty: no Redis; then events are kept in memory, which is right for one replica. `slots` are turns
     carried out at once. `drain_s` is how long turns may go on after SIGTERM, in seconds. `allow_private_callbacks`: the
-    ends of runs may be told to addresses that only this network reaches.
+    ends of runs may be told to addresses that only this network reaches. `agent_reply_timeout_s`: how long an agent
+    waits for another's answer, in seconds.
     """
 
     addresses: Addresses
@@ -20,11 +21,12 @@ class Config:
     slots: int
     drain_s: float
     allow_private_callbacks: bool
+    agent_reply_timeout_s: float
 
     @classmethod
     def read(cls, environment: Environment) -> "Config":
-        """From DATABASE_URL, REDIS_URL, PERDURE_RUNS_SLOTS (1000), PERDURE_RUNS_DRAIN_S (8) and
-        PERDURE_ALLOW_PRIVATE_CALLBACKS (0).
+        """From DATABASE_URL, REDIS_URL, PERDURE_RUNS_SLOTS (1000), PERDURE_RUNS_DRAIN_S (8),
+        PERDURE_ALLOW_PRIVATE_CALLBACKS (0) and PERDURE_AGENT_REPLY_TIMEOUT_S (600).
         """
         return cls(
             addresses=Addresses.read(environment),
@@ -33,4 +35,5 @@ class Config:
             slots=int(environment.number("PERDURE_RUNS_SLOTS", 1000, minimum=1)),
             drain_s=environment.number("PERDURE_RUNS_DRAIN_S", 8),
             allow_private_callbacks=environment.flag("PERDURE_ALLOW_PRIVATE_CALLBACKS"),
+            agent_reply_timeout_s=environment.number("PERDURE_AGENT_REPLY_TIMEOUT_S", 600, minimum=0.1),
         )

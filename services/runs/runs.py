@@ -13,6 +13,7 @@ from perdure.runs.v1.run_pb2 import RunEvent
 from services.common.errors import Conflict, NotFound, Unprocessable
 from services.common.ids import new_id
 from services.runs.callbacks.urls import check_url
+from services.runs.children.family import Family
 from services.runs.ending import Ending
 from services.runs.records import ACTIVE_STATUSES, Claimed, Run, RunFilter, RunRequest, Started, Step, StepFilter
 from services.runs.recovery.active_turns import ActiveTurns
@@ -62,6 +63,7 @@ class Runs:
 
     store: RunStore
     steps: StepStore
+    family: Family
     history: History
     model: Model
     turns: ActiveTurns
@@ -134,17 +136,25 @@ class Runs:
         return await self.store.find_by_otid(organization_id, conversation_id, otid)
 
     async def cancel(self, organization_id: str, run_id: str) -> Run:
-        """Stops a run; as it ended. One that has ended stays as it is. Raises `RunNotFound`."""
+        """Stops a run and those that its tool calls started; as it ended. One that has ended stays as it is.
+
+        Raises `RunNotFound`.
+        """
         run = await self.get(organization_id, run_id)
-        if run.is_final:
-            return run
+        ended = run if run.is_final else await self._cancel(run)
+        if ended.status == "cancelled":  # also where it was before: whoever cancelled it may have died over it
+            for child_id in await self.family.active_children(organization_id, run_id):
+                await self.cancel(organization_id, child_id)
+        return ended
+
+    async def _cancel(self, run: Run) -> Run:
         outcome = await self.history.end(run, CANCELLED, attempt=0)
         ending = Ending(status=STATUSES[outcome.state], stop_reason=outcome.stop_reason)
-        ended = await self.store.end(organization_id, run_id, ending)
+        ended = await self.store.end(run.organization_id, run.id, ending)
         if ending.status == "cancelled":
-            self.turns.stop([run_id], "ended")
-            await self.bell.ring(run_id)
-        return ended or await self.get(organization_id, run_id)
+            self.turns.stop([run.id], "ended")
+            await self.bell.ring(run.id)
+        return ended or await self.get(run.organization_id, run.id)
 
     async def cancel_agent(self, organization_id: str, agent_id: str) -> Sequence[str]:
         """Stops the active runs of an agent; without any, denies what waits for approval. The ids of these runs."""

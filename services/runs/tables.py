@@ -32,8 +32,9 @@ def _usage_columns() -> list[Column[int]]:
 
 
 # `request` is a serialised perdure.runs.v1.StartRunRequest. `owner` NULL: waiting in the queue. `losses` counts owners
-# that died. `parent_run_id`: a tool call of that run started this one. `last_seq` is the number of the last event, where an owner has let the run go or ended it. The callback is
-# sent from `callback_due_at` on, once the run has ended; NULL: there is none, or nothing more will be tried.
+# that died. `parent_run_id`: a tool call of that run started this one. `last_seq` is the number of the last event,
+# where an owner has let the run go or ended it. The callback is sent from `callback_due_at` on, once the run has ended;
+# NULL: there is none, or nothing more will be tried.
 runs = Table(
     "runs",
     metadata,

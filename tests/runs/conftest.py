@@ -79,7 +79,12 @@ class World:
     conversation: str = field(default_factory=lambda: new_id("conv"))
 
     async def replica(
-        self, *, slots: int = 100, with_redis: bool = True, allow_private_callbacks: bool = True
+        self,
+        *,
+        slots: int = 100,
+        with_redis: bool = True,
+        allow_private_callbacks: bool = True,
+        agent_reply_timeout_s: float = 20.0,
     ) -> Replica:
         engine = open_engine(self.postgres_url, pool_size=5)
         self.stack.push_async_callback(engine.dispose)
@@ -94,6 +99,7 @@ class World:
             address="test",
             slots=slots,
             allow_private_callbacks=allow_private_callbacks,
+            agent_reply_timeout_s=agent_reply_timeout_s,
         )
         await process.start()
         self.stack.push_async_callback(process.abandon)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perdure.agents.v1 import agent_service_pb2, agent_service_pb2_grpc, turn_service_pb2, turn_service_pb2_grpc
+from perdure.agents.v1.agent_pb2 import Agent
 from perdure.agents.v1.turn_service_pb2 import (
     TURN_STATE_ACTIVE,
     TURN_STATE_CANCELLED,
@@ -65,6 +66,7 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         self.histories: dict[str, list[Message]] = defaultdict(list)
         self.turns: dict[str, FakeTurn] = {}
         self.missing: set[str] = set()
+        self.tagged: list[str] = []
         self.compactions = 0
         self.lose_answer: set[str] = set()
         self.calls: list[str] = []
@@ -135,6 +137,10 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         assert request.run_id, "the fake lists by run only"
         messages = [each for history in self.histories.values() for each in history if each.run_id == request.run_id]
         return agent_service_pb2.ListMessagesResponse(messages=messages if not request.after else [])
+
+    async def ListAgents(self, request: Any, context: Any) -> agent_service_pb2.ListAgentsResponse:
+        self.calls.append(f"ListAgents {list(request.tags)} {list(request.some_tags)}")
+        return agent_service_pb2.ListAgentsResponse(agents=[Agent(id=agent_id) for agent_id in self.tagged])
 
     def _open(self, request: Any) -> FakeTurn:
         busy = next(

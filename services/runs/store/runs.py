@@ -14,6 +14,7 @@ from services.common.database import Database
 from services.runs.conversions import USAGE_FIELDS, hash_request, read_request, read_usage, usage_columns, write_request
 from services.runs.ending import Ending
 from services.runs.records import ACTIVE_STATUSES, Claimed, Failure, Run, RunFilter, RunRequest
+from services.runs.store.children import hold_parent
 from services.runs.store.steps import OWNED, SAVE_STEPS, step_rows
 from services.runs.tables import replicas, runs
 
@@ -110,7 +111,8 @@ class RunStore:
         """A new run; None where its conversation has an active run or its request id was seen.
 
         `sent` is the request as its client sent it, by which a repeated one is known. Without an agent in the request
-        the run gets that of the conversation's last run.
+        the run gets that of the conversation's last run. One statement more for a run with a parent, which raises
+        `ParentEnded`.
         """
         values = {
             "id": run_id,
@@ -132,6 +134,8 @@ class RunStore:
             "attempt": 1 if owner else 0,
         }
         async with self._database.begin() as connection:
+            if request.parent_run_id:
+                await hold_parent(connection, request.organization_id, request.parent_run_id)
             row = (await connection.execute(_INSERT, values)).one_or_none()
         return None if row is None else read_run(row)
 

@@ -42,7 +42,14 @@ class Caller:
         begun = await self._ledger.calls(run, progress.step) if run.attempt > 1 else {}
         if not await self._ledger.open_calls(run, progress.step, calls, draft):
             raise RunTaken
-        context = CallContext(run.organization_id, progress.agent.id, run.id, step_id, progress.environment)
+        context = CallContext(
+            organization_id=run.organization_id,
+            user_id=run.user_id,
+            agent_id=progress.agent.id,
+            run_id=run.id,
+            step_id=step_id,
+            environment=progress.environment,
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [

@@ -14,6 +14,7 @@ class CallContext:
     """Who calls, and the variables that tools get in their environment."""
 
     organization_id: str
+    user_id: str
     agent_id: str
     run_id: str
     step_id: str

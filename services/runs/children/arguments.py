@@ -1,0 +1,37 @@
+"""The arguments of the tools with which agents talk to other agents."""
+
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from perdure.conversation.v1.message_pb2 import ToolCall
+from services.runs.children.delivery import Undeliverable
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class OneReceiver(BaseModel):
+    """A message to one agent."""
+
+    message: Text
+    other_agent_id: Annotated[str, Field(pattern="^agent-")]
+
+
+class TaggedReceivers(BaseModel):
+    """A message to all agents with every tag of `match_all` and, where `match_some` has any, one of these."""
+
+    message: Text
+    match_all: list[Text]
+    match_some: list[Text] = []
+
+
+Arguments = TypeVar("Arguments", bound=BaseModel)
+
+
+def read_arguments(form: type[Arguments], call: ToolCall) -> Arguments:
+    """What the model wrote. Raises `Undeliverable`, which names what is wrong."""
+    try:
+        return form.model_validate_json(call.arguments or "{}")
+    except ValidationError as exc:
+        problems = (f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
+        raise Undeliverable(f"The arguments are wrong. {'; '.join(problems)}") from exc
