@@ -26,9 +26,12 @@ from services.runs.children.tools import AgentTools
 from services.runs.clients import AgentsClient, RouterClient, ToolsClient
 from services.runs.config import Config
 from services.runs.events.log import EventLog, MemoryEventLog
+from services.runs.limits import Limits
+from services.runs.line import Line
 from services.runs.recovery.active_turns import ActiveTurns
-from services.runs.recovery.bell import Bell, SilentBell
+from services.runs.recovery.bell import Bell, OwnBell
 from services.runs.recovery.heartbeat import Heartbeat
+from services.runs.recovery.interruptions import Interruptions
 from services.runs.rest.callbacks import render_callback
 from services.runs.rest.operations import RunRest
 from services.runs.runs import Runs
@@ -36,10 +39,12 @@ from services.runs.servicer import RunServicer
 from services.runs.store.bell import RedisBell
 from services.runs.store.callbacks import CallbackStore
 from services.runs.store.children import FamilyStore
+from services.runs.store.line import LineStore
 from services.runs.store.redis_log import RedisEventLog
 from services.runs.store.replicas import ReplicaStore
 from services.runs.store.runs import RunStore
 from services.runs.store.steps import StepStore
+from services.runs.turns.denial import Denial
 from services.runs.turns.services import Services
 from services.runs.watching import Watching
 
@@ -68,7 +73,7 @@ class Process:
         *,
         redis: "Redis | None",
         address: str,
-        slots: int,
+        limits: Limits,
         allow_private_callbacks: bool,
         agent_reply_timeout_s: float,
     ) -> None:
@@ -77,16 +82,20 @@ class Process:
         self.agents = AgentsClient(channels.agents)
         self._redis_log = RedisEventLog(redis) if redis else None
         event_log: EventLog = self._redis_log or MemoryEventLog()
-        bell: Bell = RedisBell(redis) if redis else SilentBell()
+        bell: Bell = RedisBell(redis) if redis else OwnBell()
         model = RouterClient(channels.llm_router)
         family = FamilyStore(database)
         delivery = Delivery(lambda: self.runs, family, agent_reply_timeout_s)
         tools = AgentTools(ToolsClient(channels.tools), delivery, self.agents)
         services = Services(self.agents, model, tools, steps, store)
-        self._turns = ActiveTurns(services, event_log, bell, slots)
+        denial = Denial(store, self.agents)
+        line = Line(LineStore(database), self.agents, denial, bell, limits.on_busy, limits.longest_line)
+        self._turns = ActiveTurns(services, event_log, bell, line, limits.slots)
         self._callback_client = CallbackClient(allow_private=allow_private_callbacks)
         self._callbacks = Callbacks(CallbackStore(database), self.agents, self._callback_client, render_callback)
-        self._heartbeat = Heartbeat(ReplicaStore(engine, store, owner, address), self._turns, bell, self._callbacks)
+        replicas = ReplicaStore(engine, store, owner, address)
+        interruptions = Interruptions(lambda one: self.runs.interrupt(one))
+        self._heartbeat = Heartbeat(replicas, self._turns, bell, self._callbacks, interruptions)
         watching = Watching(store, steps, self.agents, event_log, self._turns.feed)
         self.runs = Runs(
             store,
@@ -98,7 +107,9 @@ class Process:
             self._heartbeat,
             watching,
             bell,
+            line,
             owner,
+            limits,
             allow_private_callbacks=allow_private_callbacks,
         )
         self._tasks: list[asyncio.Task[None]] = []
@@ -154,7 +165,7 @@ async def main() -> None:
             channels,
             redis=redis,
             address=addresses.listen,
-            slots=config.slots,
+            limits=config.limits,
             allow_private_callbacks=config.allow_private_callbacks,
             agent_reply_timeout_s=config.agent_reply_timeout_s,
         )

@@ -18,8 +18,9 @@ from perdure.runs.v1.run_pb2 import MessageDelta, ToolCallDelta, ToolOutput
 from perdure.tools.v1 import tool_service_pb2
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.channels import UNARY_TIMEOUT_S
-from services.common.errors import Internal, PerdureError
+from services.common.errors import Internal, NotFound, PerdureError
 from services.common.status import rpc_errors
+from services.contract.on_busy import OnBusy
 from services.runs.names import stop_reason_name, stop_reason_value
 from services.runs.records import ModelInfo, Run, RunRequest
 from services.runs.turns.failures import is_interruption
@@ -89,14 +90,15 @@ class AgentsClient:
             tools=list(answer.tools.tools) if answer.HasField("tools") else None,
         )
 
-    async def end(self, run: Run, end: TurnEnd, *, attempt: int) -> Outcome:
-        """Ends the turn; attempt 0 ends whatever attempt has it."""
+    async def end(self, run: Run, end: TurnEnd, *, attempt: int, out_of_context: bool = False) -> Outcome:
+        """Ends the turn; attempt 0 ends whatever attempt has it. `out_of_context`: its messages leave the window."""
         asked = turn_service_pb2.EndTurnRequest(
             organization_id=run.organization_id,
             run_id=run.id,
             attempt=attempt,
             conversation_id=run.conversation_id,
             end=_end(end),
+            out_of_context=out_of_context,
         )
         answer = await _patiently(lambda: self._turns.EndTurn(asked, timeout=UNARY_TIMEOUT_S))
         return _outcome(answer.outcome)
@@ -143,6 +145,18 @@ class AgentsClient:
         )
         with rpc_errors():
             return (await self._agents.ListMessages(asked, timeout=UNARY_TIMEOUT_S)).messages
+
+    async def on_busy(self, organization_id: str, conversation_id: str) -> OnBusy | None:
+        """What a conversation does with a message while it is busy; None where it does not say, or is gone."""
+        asked = agent_service_pb2.GetConversationRequest(
+            organization_id=organization_id, conversation_id=conversation_id
+        )
+        try:
+            with rpc_errors():
+                found = await self._agents.GetConversation(asked, timeout=UNARY_TIMEOUT_S)
+        except NotFound:
+            return None
+        return cast(OnBusy, found.on_busy) if found.on_busy else None
 
     async def find_tagged(
         self, organization_id: str, *, match_all: Sequence[str], match_some: Sequence[str], limit: int

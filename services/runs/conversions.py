@@ -1,6 +1,7 @@
 """Between the domain's records and the typed protos."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from perdure.conversation.v1.message_pb2 import Usage
 from perdure.runs.v1 import run_pb2, run_service_pb2
 from services.contract.runs import RunStatus
 from services.contract.stop_reasons import StopReason
-from services.runs.names import status_name, status_value, stop_reason_value
+from services.runs.names import on_busy_name, on_busy_value, status_name, status_value, stop_reason_value
 from services.runs.records import DEFAULT_MAX_STEPS, Run, RunRequest, Skill
 from services.runs.turns.turn import describe_error
 
@@ -44,6 +45,8 @@ def read_request(proto: run_service_pb2.StartRunRequest) -> RunRequest:
         callback_url=proto.callback_url,
         retry_count=proto.retry_count,
         parent_run_id=proto.parent_run_id,
+        on_busy=on_busy_name(proto.on_busy),
+        timeout_s=proto.timeout_ms / 1000,
     )
 
 
@@ -70,6 +73,8 @@ def write_request(request: RunRequest) -> run_service_pb2.StartRunRequest:
         callback_url=request.callback_url,
         retry_count=request.retry_count,
         parent_run_id=request.parent_run_id,
+        on_busy=on_busy_value(request.on_busy),
+        timeout_ms=math.ceil(request.timeout_s * 1000),
     )
 
 
@@ -121,6 +126,7 @@ def write_run(run: Run) -> run_pb2.Run:
         callback_status_code=run.callback_status_code or 0,
         callback_error=run.callback_error or "",
         tools_used=run.tools_used,
+        queue_position=run.queue_position,
     )
 
 

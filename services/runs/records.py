@@ -7,13 +7,26 @@ from typing import Any
 
 from perdure.conversation.v1.message_pb2 import ApprovalAnswer, Message, ToolCall, ToolReturn, Usage
 from perdure.conversation.v1.model_pb2 import ToolDefinition
+from services.common.errors import Unprocessable
+from services.contract.on_busy import OnBusy
 from services.contract.runs import RunStatus
 from services.contract.steps import StepStatus
 from services.contract.stop_reasons import StopReason
 
 DEFAULT_MAX_STEPS = 50  # model calls of one run
 MAX_LOSSES = 3  # owners that died of a run before it is given up
+READ_TIMEOUT_S = 60.0  # seconds after which a client that does not say otherwise takes an answer for lost
 ACTIVE_STATUSES: tuple[RunStatus, ...] = ("created", "running")
+
+
+class KeyReused(Unprocessable):
+    """A request has the id of another one."""
+
+    reason = "KEY_REUSED"
+
+    def __init__(self, run_id: str) -> None:
+        problem = f"This key was sent before with another request, which started {run_id}. Use a new key for each."
+        super().__init__([{"type": "key_reused", "loc": ["header", "idempotency-key"], "msg": problem}])
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,8 @@ class RunRequest:
     `conversation_id` is "conv-…" or the agent's id for its own history; `agent_id` may be empty where the caller does
     not know it. `approval_request_id` names the request message of an old-form answer. `request_id` makes the request
     repeatable (AIP-155); `retry_count` is how often the client has sent it before. A run with a `parent_run_id` was
-    started by a tool call of that run.
+    started by a tool call of that run. `on_busy` None: what the conversation or the server says. `timeout_s` bounds the
+    run, waiting included; 0: nothing does. `read_timeout_s` is after what silence the client takes an answer for lost.
     """
 
     organization_id: str
@@ -55,6 +69,9 @@ class RunRequest:
     callback_url: str = ""
     retry_count: int = 0
     parent_run_id: str = ""
+    on_busy: OnBusy | None = None
+    timeout_s: float = 0
+    read_timeout_s: float = READ_TIMEOUT_S
 
     @property
     def has_input(self) -> bool:
@@ -86,7 +103,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class Run:
-    """One turn of an agent, as stored. Usage and steps are those of the committed steps, filled in at the end."""
+    """One turn of an agent, as stored. Usage and steps are those of the committed steps, filled in at the end.
+
+    `queue_position` is its place among the runs that wait for the conversation, from 1; 0: it does not wait.
+    `remaining_s` is how long it may still take, as it was read; None: as long as it wants. `has_followers`, told at its
+    end: runs wait for its conversation.
+    """
 
     id: str
     organization_id: str
@@ -111,6 +133,10 @@ class Run:
     callback_error: str | None = None
     owner: str | None = None
     losses: int = 0
+    on_busy: OnBusy | None = None
+    queue_position: int = 0
+    remaining_s: float | None = None
+    has_followers: bool = False
     last_seq: int | None = None
     delivered: bool = False
     ttft_ns: int | None = None
@@ -197,6 +223,7 @@ class LedgerCall:
 class RunFilter:
     """Which runs to list. None or empty: no matter. `before`/`after` are run ids, in the order of the list."""
 
+    ids: tuple[str, ...] = ()
     agent_ids: tuple[str, ...] = ()
     conversation_id: str = ""
     statuses: tuple[RunStatus, ...] = ()

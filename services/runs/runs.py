@@ -15,9 +15,11 @@ from services.common.ids import new_id
 from services.runs.callbacks.urls import check_url
 from services.runs.children.family import Family
 from services.runs.ending import Ending
+from services.runs.limits import Limits, Overloaded
+from services.runs.line import PENDING_APPROVAL, Interrupted, Line
 from services.runs.records import ACTIVE_STATUSES, Claimed, Run, RunFilter, RunRequest, Started, Step, StepFilter
 from services.runs.recovery.active_turns import ActiveTurns
-from services.runs.recovery.bell import Bell
+from services.runs.recovery.bell import QUEUE, Bell
 from services.runs.recovery.heartbeat import Heartbeat
 from services.runs.stores import RunStore, StepStore
 from services.runs.turns.history import History
@@ -25,9 +27,9 @@ from services.runs.turns.model import Model
 from services.runs.turns.turn import CANCELLED, STATUSES
 from services.runs.watching import RunNotFound, Watching
 
-TRIES = 3  # times that a run is stored anew when what stood in its way ended in that moment
+TRIES = 10  # times that a run is stored anew when what stood in its way ended in that moment
 ALREADY_ANSWERED = "ALREADY_ANSWERED"  # the reason with which the agents service names the run that gave the answers
-MAX_WAITING = 20  # runs of an agent, the newest, that are asked whether they wait for an approval
+PAUSE_S = 0.1  # seconds before it is tried again where what stands in its way should go in a moment
 
 
 class ConversationBusy(Conflict):
@@ -70,15 +72,17 @@ class Runs:
     heartbeat: Heartbeat
     watching: Watching
     bell: Bell
+    line: Line
     owner: str
+    limits: Limits
     allow_private_callbacks: bool
 
     async def start(self, request: RunRequest) -> Started:
-        """Accepts a request: its run is stored, and its input is in the history.
+        """Accepts a request: its run is stored, and its input is in the history, or waits in the conversation's line.
 
-        A repeated request gets the run of the first. Raises `NothingSent`, `BadCallbackUrl`, `ConversationBusy`, what
-        the agents service refuses with and, for another model that nobody has, what the router does; then there is no
-        run.
+        A repeated request gets the run of the first. Raises `NothingSent`, `BadCallbackUrl`, `KeyReused`, `Overloaded`,
+        `ConversationBusy`, `LineTooLong`, what the agents service refuses with and, for another model that nobody has,
+        what the router does; then there is no run.
         """
         if not request.has_input:
             raise NothingSent
@@ -87,6 +91,7 @@ class Runs:
         earlier = await self._find_repeated(request)
         if earlier is not None and not _is_tried_again(earlier, request):
             return Started(earlier, attached=True)
+        await self._check_room()
         if request.override_model:
             await self.model.check(request.organization_id, request.override_model)
         is_known = earlier is not None and _took_input(earlier)
@@ -94,14 +99,18 @@ class Runs:
         for _ in range(TRIES):
             claimed = await self._insert(brought, sent=request)
             if claimed is not None:
-                return await self._begin(claimed)
-            earlier = await self._find_repeated(request)
-            if earlier is not None and not _is_tried_again(earlier, request):
-                return Started(earlier, attached=True)
+                return await self._begin_or_wait(claimed, sent=request, earlier=earlier)
+            again = await self._find_repeated(request)
+            if again is not None and not _is_tried_again(again, request):
+                return Started(again, attached=True)
             active = await self.find_active(request.organization_id, request.conversation_id)
-            if active is not None:
-                raise ConversationBusy(active.id)
-        raise Conflict("CONFLICT: The conversation is too busy.", should_retry=False)
+            if active is None:
+                continue
+            if request.approvals and active.on_busy is not None:
+                await asyncio.sleep(PAUSE_S)  # it may only be looking whether the approval was answered
+            else:
+                return await self.line.join(brought, ConversationBusy(active.id), sent=request, but=_id_of(earlier))
+        raise ConversationBusy(active.id if active else "")
 
     def watch(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
         """Batches of events above a number, as they come, on any replica. The last event always comes.
@@ -140,28 +149,38 @@ class Runs:
 
         Raises `RunNotFound`.
         """
-        run = await self.get(organization_id, run_id)
-        ended = run if run.is_final else await self._cancel(run)
+        return await self._stop(organization_id, run_id, rolls_back=False)
+
+    async def interrupt(self, one: Interrupted) -> Run:
+        """Stops a run as another wants its conversation."""
+        return await self._stop(one.organization_id, one.run_id, rolls_back=one.rolls_back)
+
+    async def _stop(self, organization_id: str, run_id: str, *, rolls_back: bool) -> Run:
+        left = await self.line.store.leave(organization_id, RunFilter(ids=(run_id,)))
+        run = left[0] if left else await self.get(organization_id, run_id)
+        ended = run if run.is_final else await self._end(run, rolls_back=rolls_back)
         if ended.status == "cancelled":  # also where it was before: whoever cancelled it may have died over it
             for child_id in await self.family.active_children(organization_id, run_id):
                 await self.cancel(organization_id, child_id)
         return ended
 
-    async def _cancel(self, run: Run) -> Run:
-        outcome = await self.history.end(run, CANCELLED, attempt=0)
+    async def _end(self, run: Run, *, rolls_back: bool) -> Run:
+        outcome = await self.history.end(run, CANCELLED, attempt=0, out_of_context=rolls_back)
         ending = Ending(status=STATUSES[outcome.state], stop_reason=outcome.stop_reason)
         ended = await self.store.end(run.organization_id, run.id, ending)
         if ending.status == "cancelled":
             self.turns.stop([run.id], "ended")
             await self.bell.ring(run.id)
+        if ended is not None and ended.has_followers:
+            await self.bell.ring(QUEUE)
         return ended or await self.get(run.organization_id, run.id)
 
     async def cancel_agent(self, organization_id: str, agent_id: str) -> Sequence[str]:
-        """Stops the active runs of an agent; without any, denies what waits for approval. The ids of these runs."""
+        """Stops the active and waiting runs of an agent; without any, denies what waits for approval. Their ids."""
         return await self._cancel_all(organization_id, RunFilter(agent_ids=(agent_id,)))
 
     async def cancel_conversation(self, organization_id: str, conversation_id: str) -> Sequence[str]:
-        """Stops the active run of a conversation; without one, denies what waits for approval."""
+        """Stops the active and waiting runs of a conversation; without any, denies what waits for approval."""
         return await self._cancel_all(organization_id, RunFilter(conversation_id=conversation_id))
 
     async def delete(self, organization_id: str, run_id: str) -> None:
@@ -171,7 +190,7 @@ class Runs:
 
     async def mark_delivered(self, organization_id: str, run_id: str) -> None:
         """A client has the whole answer: an equal request is a new one. Noted with the next heartbeat."""
-        self.heartbeat.delivered.add(run_id)
+        self.heartbeat.delivered.add((organization_id, run_id))
 
     async def list_steps(self, organization_id: str, wanted: StepFilter) -> Sequence[Step]:
         """Steps in the order of their creation. Raises `StepNotFound` for a cursor that does not exist."""
@@ -187,9 +206,15 @@ class Runs:
         return step
 
     async def _find_repeated(self, request: RunRequest) -> Run | None:
-        if request.request_id or request.retry_count or (request.background and request.otid):
-            return await self.store.find_repeated(request)
-        return None
+        return await self.store.find_repeated(request)
+
+    async def _check_room(self) -> None:
+        """Raises `Overloaded` where this replica is full and enough runs wait for a free one."""
+        if (
+            self.turns.free_slots == 0
+            and await self.store.count_waiting(self.limits.waiting_runs) >= self.limits.waiting_runs
+        ):
+            raise Overloaded
 
     async def _insert(self, request: RunRequest, *, sent: RunRequest) -> Claimed | None:
         run_id = new_id("run")
@@ -204,12 +229,21 @@ class Runs:
             return None
         return Claimed(run, request)
 
+    async def _begin_or_wait(self, claimed: Claimed, *, sent: RunRequest, earlier: Run | None) -> Started:
+        """Begins the turn; where an approval is pending, what was sent may wait for its answer."""
+        try:
+            return await self._begin(claimed)
+        except Conflict as refusal:
+            if refusal.reason != PENDING_APPROVAL:
+                raise
+            return await self.line.join(claimed.request, refusal, sent=sent, but=_id_of(earlier))
+
     async def _begin(self, claimed: Claimed) -> Started:
         """Begins the turn; a caller that goes away meanwhile does not stop it.
 
         Answers to an approval request that a completed run brought before get that run.
         """
-        active = self.turns.start(claimed)
+        active = self.turns.start(claimed, is_accepted=False)
         try:
             await asyncio.shield(active.accepted)
         except Conflict as refusal:
@@ -222,13 +256,12 @@ class Runs:
         return Started(active.turn.run, attached=False)
 
     async def _cancel_all(self, organization_id: str, where: RunFilter) -> Sequence[str]:
+        left = [run.id for run in await self.line.store.leave(organization_id, where)]
         active = await self.store.list(organization_id, replace(where, statuses=ACTIVE_STATUSES))
-        if active:
-            return [run.id for run in active if (await self.cancel(organization_id, run.id)).status == "cancelled"]
-        waiting = await self.store.list(
-            organization_id, replace(where, stop_reason="requires_approval", limit=MAX_WAITING)
-        )
-        return [run.id for run in waiting if (await self.history.end(run, CANCELLED, attempt=0)).closing]
+        ended = [run.id for run in active if (await self.cancel(organization_id, run.id)).status == "cancelled"]
+        if left or active:
+            return [*ended, *left]
+        return await self.line.denial.deny(organization_id, where)
 
 
 def _is_tried_again(earlier: Run, request: RunRequest) -> bool:
@@ -242,3 +275,7 @@ def _is_tried_again(earlier: Run, request: RunRequest) -> bool:
 def _took_input(failed: Run) -> bool:
     """Whether the input of a run that failed is in the history."""
     return failed.failure is not None and not failed.failure.before_input
+
+
+def _id_of(run: Run | None) -> str:
+    return run.id if run else ""

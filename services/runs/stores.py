@@ -11,7 +11,7 @@ class RunStore(Protocol):
     """Runs."""
 
     async def insert(self, run_id: str, request: RunRequest, owner: str | None, *, sent: RunRequest) -> Run | None:
-        """A new run; None where its conversation has an active run or its request id was seen.
+        """A new run; None where its conversation is busy or its request id was seen.
 
         `sent` is the request as its client sent it, by which a repeated one is known.
         """
@@ -20,13 +20,16 @@ class RunStore(Protocol):
         """One run."""
 
     async def find_repeated(self, request: RunRequest) -> Run | None:
-        """The run that an earlier sending of this request started."""
+        """The run that an earlier sending of this request started. Raises `KeyReused`."""
 
     async def find_by_otid(self, organization_id: str, conversation_id: str, otid: str) -> Run | None:
         """The conversation's latest run whose input had this otid."""
 
     async def find_active(self, organization_id: str, conversation_id: str) -> Run | None:
-        """The run that a conversation is busy with."""
+        """The run that a conversation is busy with: the one that has it, else the one that waits for it first."""
+
+    async def count_waiting(self, most: int) -> int:
+        """How many runs wait for a process to carry them out, counted up to a number."""
 
     async def list(self, organization_id: str, wanted: RunFilter) -> Sequence[Run]:
         """Runs in the order of their creation."""

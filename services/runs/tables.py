@@ -17,6 +17,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from services.runs.schema import metadata
 
 ACTIVE = text("status IN ('created', 'running')")
+HOLDING = text("status IN ('created', 'running') AND line_place IS NULL")  # of each conversation, one at most
+IN_LINE = text("line_place IS NOT NULL")
 
 
 def _usage_columns() -> list[Column[int]]:
@@ -60,6 +62,10 @@ runs = Table(
     Column("callback_error", Text),
     Column("callback_due_at", DateTime(timezone=True)),
     Column("callback_attempts", Integer, nullable=False, server_default="0"),
+    Column("on_busy", Text),
+    Column("line_place", BigInteger),
+    Column("line_due_at", DateTime(timezone=True)),
+    Column("deadline_at", DateTime(timezone=True)),
     Column("owner", Text),
     Column("attempt", Integer, nullable=False),
     Column("losses", Integer, nullable=False, server_default="0"),
@@ -74,7 +80,16 @@ runs = Table(
     Column("context_tokens", BigInteger, nullable=False, server_default="0"),
     Column("tools_used", ARRAY(Text), nullable=False, server_default="{}"),
     *_usage_columns(),
-    Index("runs_active_in_conversation", "organization_id", "conversation_id", unique=True, postgresql_where=ACTIVE),
+    Index("runs_holding_conversation", "organization_id", "conversation_id", unique=True, postgresql_where=HOLDING),
+    Index("runs_in_line", "organization_id", "conversation_id", "line_place", postgresql_where=IN_LINE),
+    Index(
+        "runs_by_otid",
+        "organization_id",
+        "conversation_id",
+        "otid",
+        "created_at",
+        postgresql_where=text("otid IS NOT NULL"),
+    ),
     Index(
         "runs_by_request_id",
         "organization_id",

@@ -22,9 +22,11 @@ from services.common.ids import new_id
 from services.common.redis import connect
 from services.common.server import ErrorInterceptor
 from services.runs.__main__ import Channels, Process
+from services.runs.limits import Limits
 from services.runs.records import Run, RunRequest
 from tests.runs.fake_services import FakeAgents, FakeRouter, FakeTools, user
 
+LIMITS = Limits(slots=100)
 ORGANIZATION = "org-00000000-0000-4000-8000-000000000000"
 
 
@@ -81,7 +83,7 @@ class World:
     async def replica(
         self,
         *,
-        slots: int = 100,
+        limits: Limits = LIMITS,
         with_redis: bool = True,
         allow_private_callbacks: bool = True,
         agent_reply_timeout_s: float = 20.0,
@@ -97,7 +99,7 @@ class World:
             channels,
             redis=redis,
             address="test",
-            slots=slots,
+            limits=limits,
             allow_private_callbacks=allow_private_callbacks,
             agent_reply_timeout_s=agent_reply_timeout_s,
         )

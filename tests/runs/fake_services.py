@@ -68,6 +68,8 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         self.missing: set[str] = set()
         self.tagged: list[str] = []
         self.compactions = 0
+        self.on_busy = ""
+        self.rolled_back: list[str] = []
         self.lose_answer: set[str] = set()
         self.calls: list[str] = []
         self.begins: list[turn_service_pb2.BeginTurnRequest] = []
@@ -115,6 +117,7 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
 
     async def EndTurn(self, request: Any, context: Any) -> turn_service_pb2.EndTurnResponse:
         self.calls.append("EndTurn")
+        self.rolled_back += [request.run_id] if request.out_of_context else []
         turn = self.turns.setdefault(request.run_id, FakeTurn(request.run_id, request.conversation_id, request.attempt))
         if turn.outcome is None:
             if request.attempt:
@@ -123,6 +126,9 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
             return turn_service_pb2.EndTurnResponse(outcome=turn.outcome)
         waits = turn.outcome.stop_reason == STOP_REASON_REQUIRES_APPROVAL and request.end.state == TURN_STATE_CANCELLED
         return turn_service_pb2.EndTurnResponse(outcome=self._deny(turn) if waits else turn.outcome)
+
+    async def GetConversation(self, request: Any, context: Any) -> agent_service_pb2.GetConversationResponse:
+        return agent_service_pb2.GetConversationResponse(on_busy=self.on_busy)
 
     async def CompactTurn(self, request: Any, context: Any) -> turn_service_pb2.CompactTurnResponse:
         self.compactions += 1

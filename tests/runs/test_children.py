@@ -21,8 +21,10 @@ from services.common.ids import new_id
 from services.runs.children import delivery
 from services.runs.children.delivery import MAX_DEPTH
 from services.runs.children.family import ParentEnded
+from services.runs.children.letter import Letter
 from services.runs.children.tools import ASK, ASK_TAGGED, TELL
 from services.runs.records import RunFilter
+from services.runs.turns.tools import CallContext
 from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
 from tests.runs.fake_services import call, fails, says, tool
 from tests.runs.test_recovery import declare_dead
@@ -319,9 +321,11 @@ async def test_the_same_message_sent_again_is_the_same_run(talkative: World, rep
     started = await replica.runs.start(talkative.request())
     await eventually(lambda: len(returns(talkative)) == 1)
     [child] = await runs_of(replica, helper)
+    _, step_id, call_id, _ = child.request_id.split("/")
+    agent_id = talkative.conversation.replace("conv-", "agent-")
+    sender = CallContext(ORGANIZATION, "user", agent_id, started.run.id, step_id, environment={})
+    letter = Letter(sender, call_id, helper, "Which day is it?", awaits_reply=True)
 
-    repeated = await replica.runs.start(
-        talkative.request(conversation_id=helper, request_id=child.request_id, parent_run_id=started.run.id)
-    )
+    repeated = await replica.runs.start(letter.request())
 
     assert (repeated.attached, repeated.run.id) == (True, child.id)

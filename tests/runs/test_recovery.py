@@ -5,6 +5,7 @@ import asyncio
 from sqlalchemy import text
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER
+from services.runs.limits import Limits
 from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
 from tests.runs.fake_services import call, says, tool
 
@@ -164,7 +165,7 @@ async def test_a_stopping_process_hands_its_runs_over_without_a_jump(world: Worl
 
 
 async def test_runs_above_the_slots_wait_for_one(world: World) -> None:
-    replica = await world.replica(slots=1)
+    replica = await world.replica(limits=Limits(slots=1))
     gate = asyncio.Event()
     world.router.script = [says("a", "b", gate=gate)]
     first = await replica.runs.start(world.request())

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 
+from services.runs.line import Interrupted
 from services.runs.records import Claimed, Run
 from services.runs.recovery import heartbeat
 from services.runs.recovery.heartbeat import Heartbeat, Pulse
@@ -13,10 +14,13 @@ from tests.runs.fake_services import says
 class SilentDatabase:
     """Answers no heartbeat."""
 
-    async def beat(self, mine: Collection[str], delivered: Collection[str]) -> Pulse:
+    async def beat(self, mine: Collection[str], delivered: Collection[tuple[str, str]]) -> Pulse:
         return await asyncio.Event().wait()  # type: ignore[return-value]  # never returns
 
     async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
+        return []
+
+    async def tend_lines(self) -> Sequence[Interrupted]:
         return []
 
     async def claim_callbacks(self, limit: int) -> Sequence[Run]:
@@ -30,7 +34,8 @@ class SilentDatabase:
 async def test_turns_stop_after_three_seconds_without_a_stamp(world: World, replica: Replica) -> None:
     world.router.script = [says("a", "b", gate=asyncio.Event())]
     started = await replica.runs.start(world.request())
-    fence = Heartbeat(SilentDatabase(), replica.runs.turns, replica.runs.bell, replica.runs.heartbeat.callbacks)
+    beat = replica.runs.heartbeat
+    fence = Heartbeat(SilentDatabase(), beat.turns, beat.bell, beat.callbacks, beat.interruptions)
 
     beating = asyncio.create_task(fence.run())
     await eventually(lambda: world.router.cancelled == 1)

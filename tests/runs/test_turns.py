@@ -3,13 +3,14 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER, ApprovalAnswer
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT, TOOL_KIND_MEMORY
 from perdure.llm_router.v1.llm_router_service_pb2 import FINISH_REASON_LENGTH
 from services.common.errors import NotFound, OutOfRange, ResourceExhausted, Unavailable
 from services.common.ids import new_id
-from services.runs.records import Skill
+from services.runs.records import KeyReused, Skill
 from services.runs.runs import ConversationBusy, NothingSent
 from tests.runs.conftest import ORGANIZATION, Replica, World
 from tests.runs.fake_services import call, fails, says, tool, user
@@ -257,15 +258,45 @@ async def test_a_background_send_with_the_same_otid_joins(world: World, replica:
     assert foreground.run.id != first.run.id
 
 
-async def test_a_delivered_answer_is_not_joined(world: World, replica: Replica) -> None:
+async def deliver(replica: Replica, run_id: str, *, ago: str = "0 s") -> None:
+    """The whole answer of a run was sent, some time ago."""
+    await replica.watch(run_id)
+    await replica.runs.mark_delivered(ORGANIZATION, run_id)
+    await replica.wait_for(run_id, lambda run: run.delivered)
+    async with replica.engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE runs.runs SET delivered_at = delivered_at - CAST(:ago AS text)::interval WHERE id = :id"),
+            {"ago": ago, "id": run_id},
+        )
+
+
+async def test_an_answer_that_was_just_sent_may_be_lost(world: World, replica: Replica) -> None:
     first = await replica.runs.start(world.request())
-    await replica.watch(first.run.id)
-    await replica.runs.mark_delivered(ORGANIZATION, first.run.id)
-    await replica.wait_for(first.run.id, lambda run: run.delivered)
+    await deliver(replica, first.run.id, ago="60 s")
 
     second = await replica.runs.start(world.request(retry_count=1))
 
+    assert second.attached is True
+
+
+async def test_an_answer_whose_client_would_have_missed_it_by_now_is_not_joined(world: World, replica: Replica) -> None:
+    first = await replica.runs.start(world.request())
+    await deliver(replica, first.run.id, ago="60 s")
+
+    second = await replica.runs.start(world.request(retry_count=1, read_timeout_s=20.0))
+
     assert second.attached is False
+
+
+async def test_a_key_stands_for_one_request(world: World, replica: Replica) -> None:
+    first = await replica.runs.start(world.request("one", request_id="key"))
+    await replica.watch(first.run.id)
+
+    again = await replica.runs.start(world.request("one", request_id="key"))
+    with pytest.raises(KeyReused):
+        await replica.runs.start(world.request("two", request_id="key"))
+
+    assert again.run.id == first.run.id
 
 
 async def test_a_failed_run_that_is_sent_again_brings_its_input_once(world: World, replica: Replica) -> None:

@@ -104,6 +104,7 @@ class Conversations:
                 summary=request.summary,
                 model=request.model,
                 model_settings=request.model_settings,
+                on_busy=request.on_busy,
                 isolated_block_ids=await self._isolate(tx, caller, agent_id, request.isolated_block_labels or ()),
             )
             await self._store.insert(tx, caller, conversation, _configure(resolved, agent_type))

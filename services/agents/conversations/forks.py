@@ -66,6 +66,7 @@ class Forks:
                 updated_at=now,
                 model=source.model,
                 model_settings=source.model_settings,
+                on_busy=source.on_busy,
                 isolated_block_ids=await self._copy(tx, caller, source.isolated_block_ids),
             )
             if await self._store.insert_fork(tx, caller, fork, conversation_id):

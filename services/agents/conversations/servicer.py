@@ -25,3 +25,10 @@ class ConversationServicer:
         caller = Caller(request.organization_id, request.user_id)
         conversation = await self._conversations.create(caller, request.agent_id, CreateConversation())
         return service.CreateConversationResponse(conversation_id=conversation.id)
+
+    async def GetConversation(
+        self, request: service.GetConversationRequest, context: Context
+    ) -> service.GetConversationResponse:
+        """One conversation."""
+        found = await self._conversations.get(Caller(request.organization_id), request.conversation_id)
+        return service.GetConversationResponse(agent_id=found.agent_id, on_busy=found.on_busy or "")

@@ -28,6 +28,7 @@ conversations = Table(
     Column("next_position", Integer, nullable=False),
     Column("window_version", BigInteger, nullable=False),
     Column("context_tokens", BigInteger),
+    Column("on_busy", Text),
     Index("conversations_by_creation", "organization_id", "created_at", "id"),
     Index("conversations_of_agent", "agent_id", "created_at", "id"),
 )

@@ -11,6 +11,7 @@ from services.common.errors import Internal, PerdureError, Superseded
 from services.runs.events.feed import Feed
 from services.runs.events.log import EventLog
 from services.runs.events.recorder import Recorder
+from services.runs.line import PENDING_APPROVAL, Line
 from services.runs.records import Claimed
 from services.runs.recovery.bell import QUEUE, Bell
 from services.runs.turns.failures import is_interruption
@@ -26,14 +27,15 @@ Stop = Literal["ended", "lost", "released"]
 class ActiveTurn:
     """One turn: what carries it out, and where its events go.
 
-    `accepted` answers when the agents service has taken the input; it raises what that refused with. `stop` says why
-    the task was cancelled.
+    `accepted` answers when the agents service has taken the input; it raises what that refused with. `is_accepted`: its
+    client was told before that it was accepted. `stop` says why the task was cancelled.
     """
 
     turn: Turn
     feed: Feed
     recorder: Recorder
     accepted: asyncio.Future[None]
+    is_accepted: bool
     stop: Stop | None = None
     task: "asyncio.Task[None] | None" = None
 
@@ -45,6 +47,7 @@ class ActiveTurns:
     services: Services
     event_log: EventLog
     bell: Bell
+    line: Line
     slots: int
     _turns: dict[str, ActiveTurn] = field(default_factory=dict)
     _reserved: set[str] = field(default_factory=set)
@@ -78,12 +81,20 @@ class ActiveTurns:
         active = self._turns.get(run_id)
         return active.feed if active else None
 
-    def start(self, claimed: Claimed) -> ActiveTurn:
-        """Begins a turn. Without a free slot it only has its input accepted; then it waits in the queue."""
+    def has_begun(self, run_id: str) -> bool:
+        """Whether the input of a run of ours is in the history."""
+        active = self._turns.get(run_id)
+        return active is not None and active.accepted.done()
+
+    def start(self, claimed: Claimed, *, is_accepted: bool) -> ActiveTurn:
+        """Begins a turn. Without a free slot it only has its input accepted; then it waits in the queue.
+
+        `is_accepted`: its client knows of the run, so that it cannot go as if it had never been.
+        """
         run, feed = claimed.run, Feed()
         recorder = Recorder(run.id, run.attempt, feed, self.event_log)
         turn = Turn(claimed, self.services, recorder, self.event_log, self._stopping)
-        active = ActiveTurn(turn, feed, recorder, asyncio.get_running_loop().create_future())
+        active = ActiveTurn(turn, feed, recorder, asyncio.get_running_loop().create_future(), is_accepted)
         has_slot = self.free_slots > 0
         self._turns[run.id] = active
         self.unreserve(run.id)
@@ -159,9 +170,11 @@ class ActiveTurns:
         if is_interruption(refusal):
             active.accepted.set_result(None)
             await self._release(active)
-        elif run.attempt == 1:
+        elif not active.is_accepted:
             await self.services.runs.delete(run.organization_id, run.id)
             active.accepted.set_exception(refusal)
+        elif refusal.reason == PENDING_APPROVAL and run.on_busy is not None:
+            await self.line.wait_for_approval(active.turn.claimed)
         else:
             await active.turn.fail(refusal)
 

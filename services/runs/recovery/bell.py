@@ -1,5 +1,6 @@
 """Wake-ups between replicas, as the domain uses them."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,17 +11,23 @@ class Bell(Protocol):
     """Only saves time: the heartbeat finds everything too."""
 
     async def ring(self, text: str) -> None:
-        """Wakes the other replicas."""
+        """Wakes the replicas, this one too."""
 
     async def listen(self, heard: Callable[[str], None]) -> None:
         """Calls `heard` with every text that is rung, until cancelled."""
 
 
-class SilentBell:
-    """For a single replica: there is nobody to wake."""
+class OwnBell:
+    """For a single replica: there is nobody else to wake."""
+
+    def __init__(self) -> None:
+        self._rung: asyncio.Queue[str] = asyncio.Queue()
 
     async def ring(self, text: str) -> None:
-        """Does nothing."""
+        """Wakes this replica."""
+        self._rung.put_nowait(text)
 
     async def listen(self, heard: Callable[[str], None]) -> None:
-        """Hears nothing."""
+        """Hears itself."""
+        while True:
+            heard(await self._rung.get())

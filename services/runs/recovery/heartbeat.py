@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.runs.callbacks.callbacks import Callbacks
+from services.runs.line import Interrupted
 from services.runs.records import Claimed, Run
 from services.runs.recovery.active_turns import ActiveTurns
 from services.runs.recovery.bell import QUEUE, Bell
+from services.runs.recovery.interruptions import Interruptions
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +35,14 @@ class Pulse:
 class Replicas(Protocol):
     """Where processes are known, on a connection of its own."""
 
-    async def beat(self, mine: Collection[str], delivered: Collection[str]) -> Pulse:
-        """Stamps this process with the database's clock."""
+    async def beat(self, mine: Collection[str], delivered: Collection[tuple[str, str]]) -> Pulse:
+        """Stamps this process with the database's clock. `delivered` are runs by organisation and id."""
 
     async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
-        """Runs that wait or whose owner died, now ours."""
+        """Runs that wait or whose owner died, and those whose turn it is in their line, now ours."""
+
+    async def tend_lines(self) -> Sequence[Interrupted]:
+        """Ends what has waited too long for its conversation; the runs of ours that others interrupt."""
 
     async def claim_callbacks(self, limit: int) -> Sequence[Run]:
         """Runs whose callbacks are due, for this process to send."""
@@ -51,13 +56,17 @@ class Replicas(Protocol):
 
 @dataclass
 class Heartbeat:
-    """Beats until cancelled. `delivered` are runs whose clients have the whole answer: noted with the next beat."""
+    """Beats until cancelled.
+
+    `delivered` are runs, by organisation and id, whose whole answer was sent: noted with the next beat.
+    """
 
     replicas: Replicas
     turns: ActiveTurns
     bell: Bell
     callbacks: Callbacks
-    delivered: set[str] = field(default_factory=set)
+    interruptions: Interruptions
+    delivered: set[tuple[str, str]] = field(default_factory=set)
     _sooner: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def first(self) -> None:
@@ -117,7 +126,9 @@ class Heartbeat:
         if free:
             for claimed in await self.replicas.claim(self.turns.run_ids, free):
                 log.info("takes %s over, attempt %d", claimed.run.id, claimed.run.attempt)
-                self.turns.start(claimed)
+                self.turns.start(claimed, is_accepted=True)
+        begun = [one for one in await self.replicas.tend_lines() if self.turns.has_begun(one.run_id)]
+        self.interruptions.begin(begun)
         if self.callbacks.free_slots:
             self.callbacks.start(await self.replicas.claim_callbacks(self.callbacks.free_slots))
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.database import Database
 from services.runs.callbacks.callbacks import Delivery
 from services.runs.records import ACTIVE_STATUSES, Run
-from services.runs.store.runs import SHOWN, read_run
+from services.runs.store.run_rows import SHOWN, read_run
 from services.runs.tables import runs
 
 MAX_ATTEMPTS = 6

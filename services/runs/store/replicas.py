@@ -5,9 +5,11 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.runs.line import Interrupted
 from services.runs.records import Claimed, Run
 from services.runs.recovery.heartbeat import Pulse
 from services.runs.store.callbacks import claim_callbacks
+from services.runs.store.line import claim_next, tend_lines
 from services.runs.store.runs import RunStore
 
 # Stamps, notes what was delivered, and tells which of our runs have ended elsewhere or belong to another by now.
@@ -17,7 +19,9 @@ _BEAT = text(
         INSERT INTO runs.replicas (owner, address, heartbeat_at) VALUES (:owner, :address, clock_timestamp())
         ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp()),
     delivered AS (
-        UPDATE runs.runs SET delivered_at = clock_timestamp() WHERE id = ANY(CAST(:delivered AS text[]))),
+        UPDATE runs.runs SET delivered_at = clock_timestamp()
+        FROM unnest(CAST(:organizations AS text[]), CAST(:delivered AS text[])) AS done (organization_id, id)
+        WHERE runs.id = done.id AND runs.organization_id = done.organization_id),
     gone AS (
         DELETE FROM runs.replicas WHERE owner <> :owner AND heartbeat_at < clock_timestamp() - interval '1 hour')
     SELECT mine.id, COALESCE(runs.owner = :owner, false) AS owned, runs.status
@@ -38,15 +42,27 @@ class ReplicaStore:
         self._address = address
         self._connection: AsyncConnection | None = None
 
-    async def beat(self, mine: Collection[str], delivered: Collection[str]) -> Pulse:
+    async def beat(self, mine: Collection[str], delivered: Collection[tuple[str, str]]) -> Pulse:
         """Stamps this process: one statement."""
-        values = {"owner": self._owner, "address": self._address, "mine": list(mine), "delivered": list(delivered)}
+        values = {
+            "owner": self._owner,
+            "address": self._address,
+            "mine": list(mine),
+            "organizations": [organization_id for organization_id, _ in delivered],
+            "delivered": [run_id for _, run_id in delivered],
+        }
         rows = (await (await self._connect()).execute(_BEAT, values)).all()
         return Pulse(ended=[row.id for row in rows if row.owned], lost=[row.id for row in rows if not row.owned])
 
     async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
-        """Runs that wait or whose owner died, now ours: one statement."""
-        return await self._runs.claim(await self._connect(), self._owner, mine, limit)
+        """Runs that wait or whose owner died, and those whose turn it is in their line, now ours: two statements."""
+        connection = await self._connect()
+        lost = await self._runs.claim(connection, self._owner, mine, limit)
+        return [*lost, *await claim_next(connection, self._owner, limit - len(lost))]
+
+    async def tend_lines(self) -> Sequence[Interrupted]:
+        """Ends what has waited too long; the runs of ours that others interrupt: one statement."""
+        return await tend_lines(await self._connect(), self._owner)
 
     async def claim_callbacks(self, limit: int) -> Sequence[Run]:
         """Runs whose callbacks are due, for this process to send: one statement."""

@@ -1,73 +1,38 @@
 """Runs in Postgres."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, Row, Text, all_, and_, bindparam, case, func, literal, or_, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import ARRAY, Text, all_, and_, bindparam, exists, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perdure.runs.v1.run_service_pb2 import StartRunRequest
 from services.common.database import Database
-from services.runs.conversions import USAGE_FIELDS, hash_request, read_request, read_usage, usage_columns, write_request
+from services.runs.conversions import USAGE_FIELDS, usage_columns
 from services.runs.ending import Ending
-from services.runs.records import ACTIVE_STATUSES, Claimed, Failure, Run, RunFilter, RunRequest
+from services.runs.records import ACTIVE_STATUSES, Claimed, KeyReused, Run, RunFilter, RunRequest
 from services.runs.store.children import hold_parent
+from services.runs.store.insertion import INSERT, run_values
+from services.runs.store.repeated import repeated, request_hash
+from services.runs.store.run_rows import RUN_COLUMNS, SHOWN, in_line_order, is_run, read_claimed, read_run
 from services.runs.store.steps import OWNED, SAVE_STEPS, step_rows
 from services.runs.tables import replicas, runs
 
-RETRY_WINDOW = text("interval '10 minutes'")  # how long a client that lost its answer may come back for it
 STALE = text("interval '5 seconds'")  # five missed heartbeats: the owner is dead
 
-_UNSEEN = ("request", "request_hash", "claimed_at", "delivered_at", "callback_due_at", "callback_attempts")
-_COLUMNS = [column for column in runs.c if column.name not in _UNSEEN]
-SHOWN = [*_COLUMNS, runs.c.delivered_at.is_not(None).label("delivered")]
 _ACTIVE = runs.c.status.in_(ACTIVE_STATUSES)
 
-_AGENT_OF_CONVERSATION = (
-    select(runs.c.agent_id)
+_waiting = runs.alias("waiting")
+_HAS_FOLLOWERS = (
+    exists()
     .where(
-        runs.c.organization_id == bindparam("organization_id"),
-        runs.c.conversation_id == bindparam("conversation_id"),
-        runs.c.agent_id != "",
+        _waiting.c.organization_id == runs.c.organization_id,
+        _waiting.c.conversation_id == runs.c.conversation_id,
+        _waiting.c.line_place.is_not(None),
     )
-    .order_by(runs.c.created_at.desc())
-    .limit(1)
-    .scalar_subquery()
-)
-_INSERT = (
-    upsert(runs)
-    .values(
-        agent_id=func.coalesce(func.nullif(bindparam("known_agent_id"), ""), _AGENT_OF_CONVERSATION, ""),
-        created_at=func.clock_timestamp(),
-        claimed_at=func.clock_timestamp(),
-        callback_due_at=case((bindparam("callback_url", type_=Text).is_not(None), func.clock_timestamp())),
-        **{
-            name: bindparam(name)
-            for name in (
-                "id",
-                "organization_id",
-                "user_id",
-                "conversation_id",
-                "status",
-                "request",
-                "request_hash",
-                "request_id",
-                "parent_run_id",
-                "otid",
-                "background",
-                "run_type",
-                "request_config",
-                "callback_url",
-                "owner",
-                "attempt",
-            )
-        },
-    )
-    .on_conflict_do_nothing()
-    .returning(*SHOWN)
+    .correlate(runs)
+    .label("has_followers")
 )
 _GET = select(*SHOWN).where(runs.c.organization_id == bindparam("organization_id"), runs.c.id == bindparam("id"))
 
@@ -85,7 +50,11 @@ _FINISH = text(
         total_duration_ns = (extract(epoch FROM clock_timestamp() - created_at) * 1e9)::bigint,
         tools_used = CAST(:tools_used AS text[]), {", ".join(f"{name} = :{name}" for name in USAGE_FIELDS)}
     WHERE id IN (SELECT id FROM owned)
-    RETURNING {", ".join(f"runs.{column.name}" for column in _COLUMNS)}, delivered_at IS NOT NULL AS delivered
+    RETURNING {", ".join(f"runs.{column.name}" for column in RUN_COLUMNS)}, delivered_at IS NOT NULL AS delivered,
+        EXISTS (
+            SELECT FROM runs.runs AS waiting
+            WHERE waiting.organization_id = runs.organization_id AND waiting.conversation_id = runs.conversation_id
+              AND waiting.line_place IS NOT NULL) AS has_followers
     """  # noqa: S608  # put together from our own column names
 )
 
@@ -108,35 +77,17 @@ class RunStore:
         self._database = database
 
     async def insert(self, run_id: str, request: RunRequest, owner: str | None, *, sent: RunRequest) -> Run | None:
-        """A new run; None where its conversation has an active run or its request id was seen.
+        """A new run; None where its conversation is busy or its request id was seen.
 
         `sent` is the request as its client sent it, by which a repeated one is known. Without an agent in the request
         the run gets that of the conversation's last run. One statement more for a run with a parent, which raises
         `ParentEnded`.
         """
-        values = {
-            "id": run_id,
-            "organization_id": request.organization_id,
-            "user_id": request.user_id,
-            "known_agent_id": request.agent_id or agent_of(request.conversation_id),
-            "conversation_id": request.conversation_id,
-            "status": "running" if owner else "created",
-            "request": write_request(request).SerializeToString(),
-            "request_hash": hash_request(write_request(sent)),
-            "request_id": request.request_id or None,
-            "parent_run_id": request.parent_run_id or None,
-            "otid": sent.otid or None,
-            "background": request.background,
-            "run_type": request.run_type,
-            "request_config": dict(request.request_config),
-            "callback_url": request.callback_url or None,
-            "owner": owner,
-            "attempt": 1 if owner else 0,
-        }
+        values = run_values(run_id, request, owner, sent=sent)
         async with self._database.begin() as connection:
             if request.parent_run_id:
                 await hold_parent(connection, request.organization_id, request.parent_run_id)
-            row = (await connection.execute(_INSERT, values)).one_or_none()
+            row = (await connection.execute(INSERT, values)).one_or_none()
         return None if row is None else read_run(row)
 
     async def get(self, organization_id: str, run_id: str) -> Run | None:
@@ -146,30 +97,15 @@ class RunStore:
         return None if row is None else read_run(row)
 
     async def find_repeated(self, request: RunRequest) -> Run | None:
-        """The run that an earlier sending of this request started.
-
-        By its request id; by the otid of a background send in the conversation; for a client's retry the conversation's
-        latest run, if its request was equal, is recent and its answer was not delivered.
-        """
-        same_request = and_(
-            literal(request.retry_count > 0),
-            runs.c.request_hash == hash_request(write_request(request)),
-            runs.c.delivered_at.is_(None),
-            runs.c.created_at > func.clock_timestamp() - RETRY_WINDOW,
-            runs.c.id == _latest_of(request),
-        )
-        same_otid = and_(
-            literal(bool(request.background and request.otid)), runs.c.background, runs.c.otid == request.otid
-        )
-        in_conversation = and_(runs.c.conversation_id == request.conversation_id, or_(same_otid, same_request))
-        same_id = and_(literal(bool(request.request_id)), runs.c.request_id == request.request_id)
-        statement = (
-            select(*SHOWN)
-            .where(runs.c.organization_id == request.organization_id, or_(same_id, in_conversation))
-            .order_by(runs.c.created_at.desc())
-            .limit(1)
-        )
-        return await self._first(statement)
+        """The run that an earlier sending of this request started. Raises `KeyReused`."""
+        statement = repeated(request)
+        if statement is None:
+            return None
+        async with self._database.begin() as connection:
+            row = (await connection.execute(statement)).first()
+        if row is not None and request.request_id and row.request_hash != request_hash(request):
+            raise KeyReused(row.id)
+        return None if row is None else read_run(row)
 
     async def find_by_otid(self, organization_id: str, conversation_id: str, otid: str) -> Run | None:
         """The conversation's latest run whose input had this otid."""
@@ -179,11 +115,18 @@ class RunStore:
         return await self._first(statement.order_by(runs.c.created_at.desc()).limit(1))
 
     async def find_active(self, organization_id: str, conversation_id: str) -> Run | None:
-        """The run that a conversation is busy with."""
+        """The run that a conversation is busy with: the one that has it, else the one that waits for it first."""
         statement = select(*SHOWN).where(
             runs.c.organization_id == organization_id, runs.c.conversation_id == conversation_id, _ACTIVE
         )
-        return await self._first(statement)
+        first = (runs.c.line_place.is_not(None), *in_line_order(runs))
+        return await self._first(statement.order_by(*first).limit(1))
+
+    async def count_waiting(self, most: int) -> int:
+        """How many runs wait for a process to carry them out, counted up to a number."""
+        waiting = select(runs.c.id).where(_ACTIVE, runs.c.owner.is_(None), runs.c.line_place.is_(None)).limit(most)
+        async with self._database.begin() as connection:
+            return (await connection.execute(select(func.count()).select_from(waiting.subquery()))).scalar_one()
 
     async def list(self, organization_id: str, wanted: RunFilter) -> Sequence[Run]:
         """Runs in the order of their creation."""
@@ -203,7 +146,7 @@ class RunStore:
 
     async def set_agent(self, run: Run, agent_id: str) -> None:
         """The agent of a run whose request did not name it."""
-        await self._write(update(runs).where(_is(run)).values(agent_id=agent_id))
+        await self._write(update(runs).where(is_run(run)).values(agent_id=agent_id))
 
     async def end(self, organization_id: str, run_id: str, ending: Ending) -> Run | None:
         """The final status of a run that another process may be carrying out; None where it was final before."""
@@ -216,7 +159,7 @@ class RunStore:
                 failure=asdict(ending.failure) if ending.failure else None,
                 completed_at=func.clock_timestamp(),
             )
-            .returning(*SHOWN)
+            .returning(*SHOWN, _HAS_FOLLOWERS)
         )
         return await self._first(statement)
 
@@ -243,7 +186,7 @@ class RunStore:
 
     async def release(self, run: Run, last_seq: int) -> None:
         """Puts an active run of ours back into the queue."""
-        mine = and_(_is(run), runs.c.attempt == run.attempt, _ACTIVE)
+        mine = and_(is_run(run), runs.c.attempt == run.attempt, _ACTIVE)
         await self._write(update(runs).where(mine).values(owner=None, last_seq=last_seq))
 
     async def delete(self, organization_id: str, run_id: str) -> bool:
@@ -266,7 +209,7 @@ class RunStore:
         )
         free = (
             select(runs.c.id)
-            .where(_ACTIVE, or_(runs.c.owner.is_(None), ~alive.exists(), forgotten))
+            .where(_ACTIVE, runs.c.line_place.is_(None), or_(runs.c.owner.is_(None), ~alive.exists(), forgotten))
             .order_by(runs.c.created_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -283,7 +226,7 @@ class RunStore:
             )
             .returning(*SHOWN, runs.c.request)
         )
-        return [_claimed(row) for row in await connection.execute(taken)]
+        return [read_claimed(row) for row in await connection.execute(taken)]
 
     async def _first(self, statement: Any) -> Run | None:  # Any: a select, or an update with returning
         async with self._database.begin() as connection:
@@ -295,43 +238,10 @@ class RunStore:
             await connection.execute(statement)
 
 
-def agent_of(conversation_id: str) -> str:
-    """The agent of a conversation, where its key says so: an agent's own history."""
-    return conversation_id if conversation_id.startswith("agent-") else ""
-
-
-def read_run(row: Row[Any]) -> Run:
-    """A run from its columns."""
-    columns: dict[str, Any] = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public accessor
-    usage = read_usage(columns)
-    fields = {name: value for name, value in columns.items() if name not in (*USAGE_FIELDS, "request")}
-    failure: Mapping[str, Any] | None = fields.pop("failure")
-    fields["otid"] = fields["otid"] or ""
-    fields["request_id"] = fields["request_id"] or ""
-    fields["tools_used"] = tuple(fields["tools_used"])
-    return Run(**fields, usage=usage, failure=Failure(**failure) if failure else None)
-
-
-def _claimed(row: Row[Any]) -> Claimed:
-    return Claimed(read_run(row), read_request(StartRunRequest.FromString(row.request)))
-
-
-def _is(run: Run) -> Any:  # Any: a SQL condition
-    return and_(runs.c.organization_id == run.organization_id, runs.c.id == run.id)
-
-
-def _latest_of(request: RunRequest) -> Any:  # Any: a scalar subquery
-    return (
-        select(runs.c.id)
-        .where(runs.c.organization_id == request.organization_id, runs.c.conversation_id == request.conversation_id)
-        .order_by(runs.c.created_at.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-
-
 def _conditions(wanted: RunFilter) -> list[Any]:  # Any: SQL conditions
     conditions: list[Any] = []
+    if wanted.ids:
+        conditions.append(runs.c.id.in_(wanted.ids))
     if wanted.agent_ids:
         conditions.append(runs.c.agent_id.in_(wanted.agent_ids))
     if wanted.conversation_id:

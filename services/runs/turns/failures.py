@@ -1,6 +1,6 @@
 """What goes wrong in a turn, as the public API tells it."""
 
-from services.common.errors import OutOfRange, PerdureError, Unavailable
+from services.common.errors import DeadlineExceeded, OutOfRange, PerdureError, Unavailable
 from services.runs.records import Failure
 
 # reason: public type, HTTP status, sentence. Reasons are those of perdure.llm_router.v1.LlmRouterService.Complete.
@@ -31,6 +31,13 @@ class ContextWindowExceeded(OutOfRange):
     reason = CONTEXT_WINDOW_EXCEEDED
 
 
+class OutOfTime(DeadlineExceeded):
+    """The time is over that the client gave the run."""
+
+    def __init__(self) -> None:
+        super().__init__("The time that its client gave the run is over.")
+
+
 def is_overflow(error: PerdureError) -> bool:
     """Whether the prompt was over the model's window."""
     return isinstance(error, OutOfRange) or error.reason == "LLM_CONTEXT_WINDOW"
@@ -47,6 +54,8 @@ def describe_failure(error: PerdureError) -> Failure:
     if error.reason in _MODEL_FAILURES:
         kind, status, message = _MODEL_FAILURES[error.reason]
         return Failure(kind, message, detail, error.reason, status, "llm_api_error")
+    if isinstance(error, OutOfTime):
+        return Failure("deadline_exceeded", detail, detail, error.reason, error.http_status, "error")
     if isinstance(error, ContextWindowExceeded):
         return Failure("internal_error", detail, detail, error.reason, error.http_status, "error")
     return Failure("internal_error", "The turn failed in the server.", detail, error.reason, error.http_status, "error")

@@ -117,8 +117,8 @@ class History(Protocol):
     async def commit(self, run: Run, step: StepCommit) -> Committed:
         """Stores a step whole."""
 
-    async def end(self, run: Run, end: TurnEnd, *, attempt: int) -> Outcome:
-        """Ends the turn; attempt 0 ends whatever attempt has it."""
+    async def end(self, run: Run, end: TurnEnd, *, attempt: int, out_of_context: bool = False) -> Outcome:
+        """Ends the turn; attempt 0 ends whatever attempt has it. `out_of_context`: its messages leave the window."""
 
     async def compact(self, run: Run, window_version: int) -> Window:
         """Makes room in the window. Raises `OutOfRange` where nothing is left to remove."""

@@ -19,7 +19,7 @@ from services.runs.events.recorder import Recorder
 from services.runs.names import status_value, stop_reason_value
 from services.runs.records import MAX_LOSSES, Claimed, Failure, Run, Step
 from services.runs.turns.calling import RunTaken
-from services.runs.turns.failures import describe_failure
+from services.runs.turns.failures import OutOfTime, describe_failure
 from services.runs.turns.history import Outcome, Snapshot, TurnEnd, TurnState
 from services.runs.turns.progress import Progress
 from services.runs.turns.rules import turn_steps
@@ -57,6 +57,12 @@ class Turn:
         self._begun: Snapshot | Outcome | None = None
         self._progress: Progress | None = None
         self._failure: Failure | None = None
+        self.has_followers = False  # whether runs wait for the conversation, once this one has ended
+
+    @property
+    def claimed(self) -> Claimed:
+        """The run as it was claimed, and its request."""
+        return self._claimed
 
     @property
     def run(self) -> Run:
@@ -78,7 +84,7 @@ class Turn:
     async def carry_out(self) -> None:
         """Carries the turn to its end. Raises `Superseded` where a newer attempt has it, `Released` when stopping."""
         try:
-            outcome = await self._to_the_end()
+            outcome = await self._in_time()
         except Superseded:
             raise
         except RunTaken:
@@ -92,16 +98,35 @@ class Turn:
         if self._recorder.has_ended:
             return
         outcome = await self._end(TOO_LATE)
-        stored = [message for message in await self._services.history.messages(self.run) if is_answer(message)]
-        draft = self._stepper.draft
-        if draft and self._progress and draft.assistant.id in {message.id for message in stored}:
-            self._progress.count(draft.step)
-        self._recorder.messages(stored)
+        await self._catch_up()
         await self._finish(outcome)
 
     async def fail(self, error: PerdureError) -> None:
         """Ends the run with an error that came from outside the loop."""
         await self._finish(await self._fail(error))
+
+    async def _in_time(self) -> Outcome:
+        """How the turn ends, within the time that its client gave it: what goes on after that is cancelled."""
+        remaining_s = self.run.remaining_s
+        if remaining_s is not None:
+            remaining_s -= (time.monotonic_ns() - self._started_ns) / 1e9
+        try:
+            async with asyncio.timeout(remaining_s) as clock:
+                return await self._to_the_end()
+        except TimeoutError:
+            if not clock.expired():
+                raise
+        outcome = await self._fail(OutOfTime())
+        await self._catch_up()
+        return outcome
+
+    async def _catch_up(self) -> None:
+        """Adds what was stored but not counted here, as a commit was broken off."""
+        stored = [message for message in await self._services.history.messages(self.run) if is_answer(message)]
+        draft = self._stepper.draft
+        if draft and self._progress and draft.assistant.id in {message.id for message in stored}:
+            self._progress.count(draft.step)
+        self._recorder.messages(stored)
 
     async def _to_the_end(self) -> Outcome:
         begun, progress = self._begun, self._progress
@@ -156,6 +181,7 @@ class Turn:
         stored = await self._services.runs.finish(self.run, self._ending(outcome))
         if stored is None:
             raise Superseded(f"Another process has {self.run.id}.")
+        self.has_followers = stored.has_followers
         self._recorder.end(describe_end(stored))
 
     def _ending(self, outcome: Outcome) -> Ending:

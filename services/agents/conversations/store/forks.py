@@ -17,9 +17,9 @@ _INSERT_FORK = text(
     ), fork AS (
         INSERT INTO agents.conversations
             (id, organization_id, agent_id, created_by_id, last_updated_by_id, created_at, updated_at, model,
-            model_settings, llm_config, isolated_block_ids, next_position, window_version, context_tokens)
+            model_settings, llm_config, isolated_block_ids, next_position, window_version, context_tokens, on_busy)
         SELECT :fork_id, organization_id, agent_id, :user_id, :user_id, :now, :now, model,
-            model_settings, llm_config, :isolated_block_ids, next_position, 0, context_tokens
+            model_settings, llm_config, :isolated_block_ids, next_position, 0, context_tokens, on_busy
         FROM source
     )
     INSERT INTO agents.conversation_messages

@@ -1,0 +1,52 @@
+"""How a request that was sent before is known again: three ways, each with an index of its own."""
+
+from typing import Any
+
+from sqlalchemy import and_, func, literal, or_, select, text
+
+from services.runs.conversions import hash_request, write_request
+from services.runs.records import ACTIVE_STATUSES, RunRequest
+from services.runs.store.run_rows import SHOWN
+from services.runs.tables import runs
+
+OLDEST = text("interval '1 day'")  # how long ago a request may have come that a client still waits for
+RETRY_WINDOW = text("interval '10 minutes'")  # how long after its end a client may come for an answer
+NOTICE_S = 30.0  # seconds, besides its read timeout, until a client that lost its answer has asked again
+
+
+def repeated(request: RunRequest) -> Any:  # Any: a select, or None for a request that cannot be known again
+    """Finds the run that an earlier sending of the request started.
+
+    By its request id; else by the otid of a background send; else, for a client's retry, the conversation's latest run
+    with an equal request, if its answer may not have arrived: nobody tells a server what was lost on the way, so an
+    answer that was sent counts as lost for as long as its client may take to miss it.
+    """
+    if request.request_id:
+        condition = runs.c.request_id == request.request_id
+    elif request.background and request.otid:
+        condition = and_(_in_conversation(request), runs.c.otid == request.otid, runs.c.background)
+    elif request.retry_count:
+        condition = and_(_in_conversation(request), runs.c.request_hash == request_hash(request), _may_be_lost(request))
+    else:
+        return None
+    found = select(*SHOWN, runs.c.request_hash).where(runs.c.organization_id == request.organization_id, condition)
+    return found.order_by(runs.c.created_at.desc()).limit(1)
+
+
+def request_hash(request: RunRequest) -> bytes:
+    """Equal for what a client sends twice."""
+    return hash_request(write_request(request))
+
+
+def _in_conversation(request: RunRequest) -> Any:  # Any: a SQL condition
+    return runs.c.conversation_id == request.conversation_id
+
+
+def _may_be_lost(request: RunRequest) -> Any:  # Any: a SQL condition
+    now = func.clock_timestamp()
+    missed_after = text("interval '1 second'") * literal(request.read_timeout_s + NOTICE_S)
+    ended_lately = and_(
+        runs.c.completed_at > now - RETRY_WINDOW,
+        or_(runs.c.delivered_at.is_(None), runs.c.delivered_at > now - missed_after),
+    )
+    return and_(runs.c.created_at > now - OLDEST, or_(runs.c.status.in_(ACTIVE_STATUSES), ended_lately))
