@@ -1,5 +1,6 @@
 """The agents service: `python -m services.agents`."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,6 +55,7 @@ from services.agents.messages.store import PostgresMessages
 from services.agents.tags.rest import TagOperations
 from services.agents.tags.store import PostgresTags
 from services.agents.tags.tags import Tags
+from services.agents.turns.admission import Admission
 from services.agents.turns.begin import TurnStarter
 from services.agents.turns.clients import RouterSummarizer
 from services.agents.turns.commit import StepCommitter
@@ -66,8 +68,10 @@ from services.agents.turns.rest import WindowOperations
 from services.agents.turns.servicer import TurnServicer
 from services.agents.turns.shrinking import WindowCompactor
 from services.agents.turns.store.mending import PostgresMending
+from services.agents.turns.store.approvals import PostgresApprovals
 from services.agents.turns.store.turns import PostgresTurns
 from services.agents.turns.summaries import Summaries
+from services.agents.turns.unanswered import UnansweredRequests
 from services.agents.variables.store import PostgresVariables
 from services.common import server
 from services.common.channels import open_channel
@@ -84,10 +88,13 @@ async def main() -> None:
     config = Config.read(Environment.current())
     engine = open_engine(config.database_url)
     router, tools = open_channel(config.addresses.llm_router), open_channel(config.addresses.tools)
-    add_services = wire(Database(engine), config.secrets, router, tools)
+    database = Database(engine)
+    add_services = wire(database, config.secrets, router, tools, approval_expires_s=config.approval_expires_s)
+    sweeping = asyncio.create_task(_unanswered(database).sweep())
     try:
         await server.serve(config.addresses.listen, add_services)
     finally:
+        sweeping.cancel()
         await router.close()
         await tools.close()
         await engine.dispose()
@@ -113,7 +120,12 @@ class Subjects:
 
 
 def wire(
-    database: Database, secrets: SecretBox, router: grpc.aio.Channel, tools_channel: grpc.aio.Channel
+    database: Database,
+    secrets: SecretBox,
+    router: grpc.aio.Channel,
+    tools_channel: grpc.aio.Channel,
+    *,
+    approval_expires_s: int = 0,
 ) -> AddServices:
     """What adds everything that this service serves to a server."""
     models, tools = RouterModels(router), RegisteredTools(tools_channel)
@@ -154,20 +166,37 @@ def wire(
         messages=Messages(stored_messages),
     )
     tools_of_memory = MemoryTools(blocks, prompts, ConversationSearch(history), ArchivalTools(archival))
-    memory = MemoryCalls(tools_of_memory, prompts, history)
-    starter = TurnStarter(database, PostgresTurns(), subjects.messages, prompts, decrypt=secrets.decrypt, now=_now)
+    starter = TurnStarter(
+        database,
+        PostgresTurns(),
+        subjects.messages,
+        prompts,
+        Admission(PostgresApprovals()),
+        _unanswered(database),
+        decrypt=secrets.decrypt,
+        now=_now,
+    )
+    committer = StepCommitter(
+        database,
+        PostgresTurns(),
+        subjects.messages,
+        MemoryCalls(tools_of_memory, prompts, history),
+        embedding,
+        approval_expires_s=approval_expires_s,
+        now=_now,
+    )
     compactor = WindowCompactor(PostgresTurns(), subjects.messages, Summaries(RouterSummarizer(router)), now=_now)
-    return _adding(subjects, _turns(subjects, starter, memory, embedding, compactor), _windows(subjects, compactor))
+    return _adding(subjects, _turns(subjects, starter, committer, compactor), _windows(subjects, compactor))
 
 
 def _turns(
-    subjects: Subjects, starter: TurnStarter, memory: MemoryCalls, embedding: Embedding, compactor: WindowCompactor
+    subjects: Subjects, starter: TurnStarter, committer: StepCommitter, compactor: WindowCompactor
 ) -> TurnServicer:
     database, messages, store = subjects.database, subjects.messages, PostgresTurns()
     return TurnServicer(
         starter,
-        StepCommitter(database, store, messages, memory, embedding, now=_now),
-        TurnEnder(database, store, messages, now=_now),
+        committer,
+        TurnEnder(database, store, messages, _unanswered(database), now=_now),
         TurnCompactor(database, store, messages, compactor),
     )
 
@@ -200,6 +229,11 @@ def _typed(subjects: Subjects) -> AgentServiceServicer:
         MessageServicer(subjects.database, subjects.messages),
     )
     return cast(AgentServiceServicer, servicer)  # its parts have its methods
+
+
+def _unanswered(database: Database) -> UnansweredRequests:
+    messages = Messages(PostgresMessages())
+    return UnansweredRequests(database, PostgresTurns(), PostgresApprovals(), messages, now=_now)
 
 
 def _now() -> datetime:

@@ -1,5 +1,6 @@
 """The settings of this service."""
 
+import math
 from dataclasses import dataclass
 
 from services.common.config import Addresses, Environment
@@ -8,11 +9,12 @@ from services.common.secrets import SecretBox
 
 @dataclass(frozen=True)
 class Config:
-    """From the environment: where things are, and the keys of secrets."""
+    """From the environment: where things are, the keys of secrets, how long approval requests wait (0: for ever)."""
 
     addresses: Addresses
     database_url: str
     secrets: SecretBox
+    approval_expires_s: int
 
     @classmethod
     def read(cls, environment: Environment) -> "Config":
@@ -21,4 +23,5 @@ class Config:
             addresses=Addresses.read(environment),
             database_url=environment.text("DATABASE_URL"),
             secrets=SecretBox.read(environment),
+            approval_expires_s=math.ceil(environment.number("PERDURE_APPROVAL_EXPIRES_S", 0)),
         )

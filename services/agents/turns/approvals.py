@@ -15,7 +15,8 @@ from services.agents.turns.turn import Input, OpenRequest
 
 DENIAL = "Error: request to call tool denied. User reason: {reason}"  # clients look for these words
 NO_REASON = "not given"
-CANCEL_REASON = "the run was cancelled"
+CANCELLATION = DENIAL.format(reason="the run was cancelled")
+EXPIRATION = "Error: request to call tool denied. Nobody answered it in time."
 
 
 class ApprovalState(StrEnum):
@@ -26,6 +27,7 @@ class ApprovalState(StrEnum):
     DENIED = "denied"
     RETURNED = "returned"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 def match_answers(request_id: str, call_ids: Sequence[str], given: Input) -> list[ApprovalAnswer]:
@@ -98,6 +100,6 @@ def close_answered(request: Message, answers: Mapping[str, ApprovalAnswer]) -> l
     return in_call_order(tool_calls(request), [*left.known_returns, *lost])
 
 
-def deny_all(request: Message) -> list[ToolReturn]:
+def deny_all(request: Message, text: str) -> list[ToolReturn]:
     """Denials for all calls of a request that will not be answered any more."""
-    return [failed_return(call, DENIAL.format(reason=CANCEL_REASON)) for call in tool_calls(request)]
+    return [failed_return(call, text) for call in tool_calls(request)]

@@ -5,31 +5,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from perdure.conversation.v1.message_pb2 import ROLE_USER, Message, Part
 from services.agents.conversations.errors import ConversationNotFound
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
-from services.agents.turns.approvals import find_answers, find_message, match_answers, open_request
-from services.agents.turns.errors import (
-    AlreadyAnswered,
-    AttemptSuperseded,
-    ConversationBusy,
-    NoPendingApproval,
-    PendingApproval,
-)
+from services.agents.turns.admission import Admission
+from services.agents.turns.approvals import ApprovalState, find_answers, find_message, open_request
+from services.agents.turns.errors import AttemptSuperseded
 from services.agents.turns.memory_calls import SystemPrompts
 from services.agents.turns.opening import Accepted, plan_opening
 from services.agents.turns.pairing import repair
 from services.agents.turns.reading import Decrypt, read_agent, read_environment, read_tools
-from services.agents.turns.turn import Input, Outcome, Snapshot, Turn, TurnState
-from services.agents.turns.turn_store import Hold, LockedConversation, TurnStore
+from services.agents.turns.turn import Input, Outcome, Snapshot, Turn
+from services.agents.turns.turn_store import LockedConversation, TurnStore
+from services.agents.turns.unanswered import UnansweredRequests
 from services.common.database import Database, Transaction
-from services.common.errors import InvalidArgument
 
 log = logging.getLogger(__name__)
-
-# Stands in for an answer that comes again after the run that brought it broke off. Clients look for "keep-alive".
-KEEP_ALIVE = "This is an automatic keep-alive message. Go on from where you stopped."
 
 
 class TurnStarter:
@@ -41,6 +32,8 @@ class TurnStarter:
         store: TurnStore,
         messages: Messages,
         prompts: SystemPrompts,
+        admission: Admission,
+        unanswered: UnansweredRequests,
         *,
         decrypt: Decrypt,
         now: Callable[[], datetime],
@@ -49,6 +42,8 @@ class TurnStarter:
         self._store = store
         self._messages = messages
         self._prompts = prompts
+        self._admission = admission
+        self._unanswered = unanswered
         self._decrypt = decrypt
         self._now = now
 
@@ -58,10 +53,9 @@ class TurnStarter:
         """Takes the conversation and stores the input, or takes the run's turn over with a higher attempt.
 
         The same attempt again gets the same answer; a turn that has ended answers how. Four statements, whatever the
-        length of the history; more for a conversation's first message, for answers that come again, and for an agent
-        that forgets.
-        Raises `ConversationNotFound`, `ConversationBusy`, `PendingApproval`, `NoPendingApproval`, `InvalidCallIds`,
-        `WrongRequest`, `AlreadyAnswered`, `AttemptSuperseded`.
+        length of the history; more for a conversation's first message, for answers that come again, after a request
+        that expired, and for an agent that forgets.
+        Raises `ConversationNotFound`, `AttemptSuperseded`, and what `Admission.admit` raises.
         """
         async with self._database.begin() as tx:
             conversation = await self._store.lock_conversation(tx, organization_id, conversation_id)
@@ -70,7 +64,10 @@ class TurnStarter:
             hold = await self._store.read_hold(tx, organization_id, run_id, conversation_id)
             turn = hold.turn
             if turn is None:
-                accepted = await self._accept(tx, organization_id, conversation_id, hold, given)
+                if hold.pending_id is not None and hold.is_expired(self._now()):
+                    conversation = await self._expire(tx, organization_id, conversation, hold.pending_id)
+                    hold = replace(hold, pending_id=None)
+                accepted = await self._admission.admit(tx, organization_id, conversation_id, hold, given)
                 if conversation.forgets and not given.answers:
                     await self._store.forget(tx, organization_id, conversation_id)
                 turn = await self._open(tx, organization_id, run_id, attempt, conversation, accepted)
@@ -81,35 +78,13 @@ class TurnStarter:
                 return turn.outcome()
             return await self._snapshot(tx, organization_id, conversation, turn)
 
-    async def _accept(
-        self, tx: Transaction, organization_id: str, conversation_id: str, hold: Hold, given: Input
-    ) -> Accepted:
-        """The input, if the conversation takes it now."""
-        if hold.active_run_id is not None:
-            raise ConversationBusy(hold.active_run_id)
-        if not given.answers:
-            if hold.pending_id is not None:
-                raise PendingApproval(hold.pending_id)
-            return Accepted(given.messages)
-        if hold.pending_id is None:
-            if not await self._is_repeated(tx, organization_id, conversation_id, given):
-                raise NoPendingApproval
-            return Accepted([Message(role=ROLE_USER, parts=[Part(text=KEEP_ALIVE)]), *given.messages])
-        try:
-            answers = match_answers(hold.pending_id, hold.pending_call_ids, given)
-        except InvalidArgument:
-            await self._is_repeated(tx, organization_id, conversation_id, given)
-            raise
-        return Accepted(given.messages, answers, hold.pending_id)
-
-    async def _is_repeated(self, tx: Transaction, organization_id: str, conversation_id: str, given: Input) -> bool:
-        """Whether a run brought these answers before and then broke off. Raises `AlreadyAnswered` if it completed."""
-        call_ids = [answer.call_id for answer in given.answers if answer.call_id]
-        found = await self._store.find_answers(tx, organization_id, conversation_id, call_ids, given.request_id)
-        for run_id, state in found.values():
-            if state is TurnState.COMPLETED:
-                raise AlreadyAnswered(run_id)
-        return bool(found) and all(call_id in found for call_id in call_ids)
+    async def _expire(
+        self, tx: Transaction, organization_id: str, conversation: LockedConversation, request_id: str
+    ) -> LockedConversation:
+        """The conversation, once the request that nobody answered in time is denied."""
+        position = conversation.next_position
+        await self._unanswered.deny(tx, organization_id, request_id, ApprovalState.EXPIRED, position=position)
+        return replace(conversation, next_position=position + 1, window_version=conversation.window_version + 1)
 
     async def _open(
         self,

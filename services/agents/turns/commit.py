@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, ToolCall, ToolReturn
 from services.agents.archives.embedding import Embedding, Vectors
@@ -27,7 +27,7 @@ class _Calls:
 
 
 class StepCommitter:
-    """Stores steps of active turns."""
+    """Stores steps of active turns. `approval_expires_s` is how long calls wait for the client; 0: for ever."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class StepCommitter:
         memory: MemoryCalls,
         embedding: Embedding,
         *,
+        approval_expires_s: int,
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
@@ -44,6 +45,7 @@ class StepCommitter:
         self._messages = messages
         self._memory = memory
         self._embedding = embedding
+        self._approval_expires_s = approval_expires_s
         self._now = now
 
     async def commit(self, organization_id: str, run_id: str, attempt: int, step: Step) -> Committed:
@@ -107,6 +109,7 @@ class StepCommitter:
             window_version=written.window_version,
             asking=placed[0][0] if waiting else None,
             asked_call_ids=waiting,
+            asked_until=self._expiry(step, now),
             context_tokens=step.usage.total_tokens or None,
         )
         await self._store.write(tx, organization_id, written.turn, writing, now)
@@ -114,6 +117,11 @@ class StepCommitter:
         if self._memory.changes_prompt(returns):
             return replace(answer, system=await self._memory.renew_prompt(tx, turn))
         return answer
+
+    def _expiry(self, step: Step, now: datetime) -> datetime | None:
+        """When calls that wait from now on are denied; None: never."""
+        expires_s = step.approval_expires_s or self._approval_expires_s
+        return now + timedelta(seconds=expires_s) if expires_s else None
 
     async def _find_calls(self, tx: Transaction, organization_id: str, locked: LockedTurn, step: Step) -> _Calls:
         turn = locked.turn

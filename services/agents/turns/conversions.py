@@ -29,6 +29,7 @@ def to_step(request: service.CommitStepRequest) -> Step:
         tool_message_id=request.tool_message_id,
         usage=request.usage,
         end=to_end(request.end) if request.HasField("end") else None,
+        approval_expires_s=request.approval_expires_s,
     )
 
 

@@ -1,16 +1,16 @@
 """The one end of a turn."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from perdure.conversation.v1.message_pb2 import Message, ToolReturn
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
-from services.agents.turns.approvals import close_answered, deny_all, find_answers
+from services.agents.turns.approvals import ApprovalState, close_answered, find_answers
 from services.agents.turns.errors import AttemptSuperseded, TurnNotFound
 from services.agents.turns.turn import Outcome, Turn, TurnEnd, TurnState
 from services.agents.turns.turn_store import LockedTurn, TurnStore, Writing
+from services.agents.turns.unanswered import UnansweredRequests
 from services.common.database import Database, Transaction
 
 
@@ -18,11 +18,18 @@ class TurnEnder:
     """Ends turns."""
 
     def __init__(
-        self, database: Database, store: TurnStore, messages: Messages, *, now: Callable[[], datetime]
+        self,
+        database: Database,
+        store: TurnStore,
+        messages: Messages,
+        unanswered: UnansweredRequests,
+        *,
+        now: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._store = store
         self._messages = messages
+        self._unanswered = unanswered
         self._now = now
 
     async def end(
@@ -74,7 +81,8 @@ class TurnEnder:
             request = await self._messages.get(tx, organization_id, turn.request_id)
             window = await self._messages.read_window(tx, organization_id, turn.conversation_id)
             returns = close_answered(request, find_answers(window, turn.run_id))
-            placed = [(_closing(turn, request, returns, now), turn.returns_position or 0)]
+            origin = Origin(turn.agent_id or "", turn.conversation_id, now, turn.run_id, request.step_id)
+            placed = [(origin.returns(returns), turn.returns_position or 0)]
         ended = replace(turn, request_id=None, returns_position=None).ended(end, now)
         writing = Writing(placed, locked.next_position, locked.window_version + 1)
         await self._store.write(tx, organization_id, ended, writing, now)
@@ -82,27 +90,14 @@ class TurnEnder:
 
     async def _cancel_request(self, tx: Transaction, organization_id: str, locked: LockedTurn) -> Outcome:
         """Denies the calls of the request that the turn ended with, if they still wait."""
-        turn, now = locked.turn, self._now()
+        turn = locked.turn
         hold = await self._store.read_hold(tx, organization_id, turn.run_id, turn.conversation_id)
-        if hold.pending_id is None:
+        if hold.pending_id is None or hold.pending_run_id != turn.run_id:
             return turn.outcome()
-        request = await self._messages.get(tx, organization_id, hold.pending_id)
-        if request.run_id != turn.run_id:
-            return turn.outcome()
-        closing = _closing(turn, request, deny_all(request), now)
-        writing = Writing(
-            messages=[(closing, locked.next_position)],
-            next_position=locked.next_position + 1,
-            window_version=locked.window_version + 1,
-            cancelled_request_id=request.id,
+        denials = await self._unanswered.deny(
+            tx, organization_id, hold.pending_id, ApprovalState.CANCELLED, position=locked.next_position
         )
-        await self._store.write(tx, organization_id, turn, writing, now)
-        return replace(turn.outcome(), closing_messages=[closing])
-
-
-def _closing(turn: Turn, request: Message, returns: Sequence[ToolReturn], now: datetime) -> Message:
-    origin = Origin(turn.agent_id or "", turn.conversation_id, now, turn.run_id, request.step_id)
-    return origin.returns(returns)
+        return replace(turn.outcome(), closing_messages=[denials])
 
 
 def _unbegun(run_id: str, attempt: int, conversation_id: str) -> Turn:

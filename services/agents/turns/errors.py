@@ -39,12 +39,13 @@ class PendingApproval(Conflict):
 
 
 class NoPendingApproval(InvalidArgument):
-    """There is nothing to approve."""
+    """There is nothing to approve, maybe not any more."""
 
     reason = "NO_PENDING_APPROVAL"
 
-    def __init__(self) -> None:
-        super().__init__("Cannot process approval response: No tool call is currently awaiting approval.")
+    def __init__(self, *, expired: bool = False) -> None:
+        text = "Cannot process approval response: No tool call is currently awaiting approval."  # clients look for this
+        super().__init__(f"{text} The request expired, and its calls were denied." if expired else text)
 
 
 class InvalidCallIds(InvalidArgument):
@@ -73,6 +74,19 @@ class AlreadyAnswered(Conflict):
     def __init__(self, run_id: str) -> None:
         super().__init__(
             f"These tool calls were answered before, by run {run_id}, which has completed.",
+            metadata={"run_id": run_id},
+            should_retry=False,
+        )
+
+
+class AnsweredOtherwise(Conflict):
+    """A call was answered before, and not in this way: the first answer stands."""
+
+    reason = "ANSWERED_OTHERWISE"
+
+    def __init__(self, call_id: str, state: str, run_id: str) -> None:
+        super().__init__(
+            f"The tool call {call_id} was answered before, by run {run_id}: it was {state}. That stands.",
             metadata={"run_id": run_id},
             should_retry=False,
         )

@@ -132,7 +132,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Step:
-    """A step to store: what the model said, and what its calls gave. `number` is from 1; `end` makes it the last."""
+    """A step to store: what the model said, and what its calls gave. `number` is from 1; `end` makes it the last.
+
+    Calls that wait for the client do so for `approval_expires_s` seconds; 0: as long as the server says.
+    """
 
     number: int
     assistant: Message | None
@@ -140,6 +143,7 @@ class Step:
     tool_message_id: str
     usage: Usage
     end: TurnEnd | None = None
+    approval_expires_s: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from perdure.conversation.v1.message_pb2 import Message
 from services.agents.turns.opening import Opening
-from services.agents.turns.turn import Turn, TurnState
+from services.agents.turns.turn import Turn
 from services.common.database import Transaction
 
 Json = dict[str, Any]  # Any: JSON
@@ -45,12 +45,21 @@ class LockedConversation:
 
 @dataclass(frozen=True)
 class Hold:
-    """What stands between a run and its conversation: its own turn, another's, or a pending approval request."""
+    """What stands between a run and its conversation: its own turn, another's, or a pending approval request.
+
+    `pending_run_id` is the run that asked; a request without `pending_until` waits for ever.
+    """
 
     turn: Turn | None
     active_run_id: str | None
     pending_id: str | None
+    pending_run_id: str | None
     pending_call_ids: Sequence[str]
+    pending_until: datetime | None
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether the time of the pending request is over."""
+        return self.pending_until is not None and self.pending_until <= now
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,8 @@ class LockedTurn:
 class Writing:
     """What a step or an end changes, besides the turn itself.
 
-    `asked_call_ids` are the calls of `asking` that now wait for the client; `cancelled_request_id` the request whose
-    calls wait no more; `context_tokens` the size of the window, where the provider told it.
+    `asked_call_ids` are the calls of `asking` that now wait for the client, for ever without `asked_until`;
+    `context_tokens` is the size of the window, where the provider told it.
     """
 
     messages: Sequence[tuple[Message, int]] = ()  # with their positions
@@ -75,7 +84,7 @@ class Writing:
     window_version: int = 0
     asking: Message | None = None
     asked_call_ids: Sequence[str] = ()
-    cancelled_request_id: str | None = None
+    asked_until: datetime | None = None
     context_tokens: int | None = None
 
 
@@ -98,7 +107,7 @@ class CompactionTerms:
 
 
 class TurnStore(Protocol):
-    """Turns and approvals."""
+    """Turns, and the approval requests that they end with."""
 
     async def lock_conversation(
         self, tx: Transaction, organization_id: str, conversation_id: str
@@ -128,11 +137,6 @@ class TurnStore(Protocol):
 
     async def bury(self, tx: Transaction, organization_id: str, turn: Turn) -> bool:
         """Remembers a turn that never began as ended. False when the run has a turn."""
-
-    async def find_answers(
-        self, tx: Transaction, organization_id: str, conversation_id: str, call_ids: Sequence[str], request_id: str
-    ) -> dict[str, tuple[str, TurnState]]:
-        """By call: which run answered these calls, or those of the request, last, and where it stands."""
 
     async def compaction_terms(self, tx: Transaction, organization_id: str, conversation_id: str) -> CompactionTerms:
         """How the conversation's window is to be compacted."""

@@ -185,6 +185,34 @@ async def test_an_answer_repeated_names_the_run_that_completed_it(world: World) 
     assert (raised.value.reason, raised.value.metadata) == ("ALREADY_ANSWERED", {"run_id": run_id})
 
 
+@pytest.mark.parametrize("completed", [True, False])
+async def test_another_answer_than_the_first_is_refused(world: World, *, completed: bool) -> None:
+    agent_id, run_id = await world.create_agent(), new_id("run")
+    _, request = await world.request_approval(agent_id)
+    if completed:
+        await answer(world, agent_id, run_id)
+    else:
+        await world.begin(agent_id, run_id, approvals=[approved()])
+        await world.end(run_id)
+
+    for call_id, request_id in ((CALL.id, ""), ("", request.id)):
+        denial = ApprovalAnswer(call_id=call_id, approve=False)
+        with pytest.raises(Conflict, match="it was approved") as raised:
+            await world.begin(agent_id, approvals=[denial], approval_request_id=request_id)
+        assert (raised.value.reason, raised.value.metadata) == ("ANSWERED_OTHERWISE", {"run_id": run_id})
+
+    await world.talk(agent_id)
+
+
+async def test_answered_calls_beside_an_unknown_one_are_answers_to_nothing(world: World) -> None:
+    agent_id = await world.create_agent()
+    await world.request_approval(agent_id)
+    await answer(world, agent_id, new_id("run"))
+
+    with pytest.raises(InvalidArgument, match="No tool call is currently awaiting approval"):
+        await world.begin(agent_id, approvals=[approved(), approved(OTHER)])
+
+
 async def test_an_answer_repeated_while_the_next_request_waits_names_its_run(world: World) -> None:
     agent_id, run_id = await world.create_agent(), new_id("run")
     await world.request_approval(agent_id)

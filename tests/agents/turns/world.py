@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from services.agents.conversations.store.history import PostgresHistory
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
 from services.agents.messages.store import PostgresMessages
+from services.agents.turns.admission import Admission
 from services.agents.turns.begin import TurnStarter
 from services.agents.turns.clients import RouterSummarizer
 from services.agents.turns.commit import StepCommitter
@@ -52,9 +53,11 @@ from services.agents.turns.mending import Mender
 from services.agents.turns.rest import WindowOperations
 from services.agents.turns.servicer import TurnServicer
 from services.agents.turns.shrinking import WindowCompactor
+from services.agents.turns.store.approvals import PostgresApprovals
 from services.agents.turns.store.mending import PostgresMending
 from services.agents.turns.store.turns import PostgresTurns
 from services.agents.turns.summaries import Summaries
+from services.agents.turns.unanswered import UnansweredRequests
 from services.common.caller import DEFAULT_ORGANIZATION_ID
 from services.common.database import Database, Transaction, open_engine
 from services.common.errors import InvalidArgument, Unavailable
@@ -121,6 +124,16 @@ class Router(LlmRouterServiceServicer):
 
 
 @dataclass
+class Clock:
+    """Tells the time, or what a test makes of it."""
+
+    ahead_s: float = 0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.ahead_s)
+
+
+@dataclass
 class World:
     """What tests of turns work with."""
 
@@ -131,6 +144,8 @@ class World:
     messages: Messages
     router: "Router"
     windows: WindowOperations
+    clock: Clock
+    unanswered: UnansweredRequests
     statements: list[str] = field(default_factory=list)
 
     async def create_agent(self, **columns: Any) -> str:
@@ -203,12 +218,14 @@ class World:
             await self.begin(conversation_id, run_id)
             await self.commit(run_id, assistant=answered("hi"), end=END_TURN)
 
-    async def request_approval(self, conversation_id: str, *calls: ToolCall) -> tuple[str, Message]:
+    async def request_approval(self, conversation_id: str, *calls: ToolCall, expires_s: int = 0) -> tuple[str, Message]:
         """A turn that ends with an approval request; its run and the request."""
         run_id = new_id("run")
         await self.begin(conversation_id, run_id)
         waiting = [ToolCall(id=c.id, name=c.name, arguments=c.arguments, needs_approval=True) for c in calls or [CALL]]
-        committed = await self.commit(run_id, assistant=calling(*waiting), end=REQUIRES_APPROVAL)
+        committed = await self.commit(
+            run_id, assistant=calling(*waiting), end=REQUIRES_APPROVAL, approval_expires_s=expires_s
+        )
         return run_id, committed.messages[0]
 
     async def window(self, conversation_id: str) -> list[Message]:
@@ -281,19 +298,31 @@ async def open_world(postgres_url: str, sockets: Path) -> AsyncIterator[World]:
     history, router = PostgresHistory(PostgresMessages()), Router()  # type: ignore[abstract]  # only Complete is called
     address = f"unix:{sockets / uuid.uuid4().hex[:8]}.sock"
     mender = Mender(database, store, PostgresMending(), messages)
+    clock = Clock()
+    unanswered = UnansweredRequests(database, store, PostgresApprovals(), messages, now=clock.now)
     server, channel = grpc.aio.server(interceptors=[ErrorInterceptor()]), grpc.aio.insecure_channel(address)
-    compactor = WindowCompactor(store, messages, Summaries(RouterSummarizer(channel)), now=now)
+    compactor = WindowCompactor(store, messages, Summaries(RouterSummarizer(channel)), now=clock.now)
     servicer = TurnServicer(
-        TurnStarter(database, store, messages, Prompts(), decrypt=str, now=now),
+        TurnStarter(
+            database,
+            store,
+            messages,
+            Prompts(),
+            Admission(PostgresApprovals()),
+            unanswered,
+            decrypt=str,
+            now=clock.now,
+        ),
         StepCommitter(
             database,
             store,
             messages,
             MemoryCalls(Memory(), Prompts(), history),
             Embedding(RouterEmbedder(channel)),
-            now=now,
+            approval_expires_s=0,
+            now=clock.now,
         ),
-        TurnEnder(database, store, messages, now=now),
+        TurnEnder(database, store, messages, unanswered, now=clock.now),
         TurnCompactor(database, store, messages, compactor),
     )
     add_TurnServiceServicer_to_server(servicer, server)
@@ -302,12 +331,9 @@ async def open_world(postgres_url: str, sockets: Path) -> AsyncIterator[World]:
     await server.start()
     async with channel:
         windows = WindowOperations(ConversationCompactor(database, store, compactor), mender)
-        world = World(engine, TurnServiceStub(channel), history, database, messages, router, windows)
+        stub = TurnServiceStub(channel)
+        world = World(engine, stub, history, database, messages, router, windows, clock, unanswered)
         event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: world.statements.append(call[2]))
         yield world
     await server.stop(None)
     await engine.dispose()
-
-
-def now() -> datetime:
-    return datetime.now(UTC)

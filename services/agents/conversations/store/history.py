@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from perdure.conversation.v1.message_pb2 import Message, Part, Role
@@ -133,13 +133,14 @@ class PostgresHistory:
         return systems
 
     async def pending_approvals(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, ApprovalRequestMessage]:
-        """The unanswered approval request in each agent's own history; agents without one are left out."""
+        """The approval request that waits in each agent's own history; agents without one are left out."""
         query = (
             select(messages.c.body)
             .join(approvals, approvals.c.message_id == messages.c.id)
             .where(
                 approvals.c.conversation_id.in_(agent_ids),
                 approvals.c.state == ApprovalState.PENDING,
+                or_(approvals.c.expires_at.is_(None), approvals.c.expires_at > datetime.now(UTC)),
             )
         )
         requests = [Message.FromString(body) for body in await tx.scalars(query)]

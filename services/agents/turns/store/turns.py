@@ -3,7 +3,6 @@
 Who writes to a conversation locks its row first, then the turn, then the agent.
 """
 
-from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,14 @@ from sqlalchemy import RowMapping, text
 from services.agents.messages.stored_rows import STORE_MESSAGES, message_arrays
 from services.agents.turns.opening import Opening
 from services.agents.turns.turn import Turn, TurnState
-from services.agents.turns.turn_store import Compaction, CompactionTerms, Hold, LockedConversation, LockedTurn, Writing
+from services.agents.turns.turn_store import (
+    Compaction,
+    CompactionTerms,
+    Hold,
+    LockedConversation,
+    LockedTurn,
+    Writing,
+)
 from services.common.database import Transaction
 
 _TURN_COLUMNS = [field.name for field in fields(Turn)]
@@ -40,13 +46,14 @@ _LOCK_CONVERSATION = text(
 _READ_HOLD = text(
     f"""
     SELECT {_TURN}, active.run_id AS active_run_id,
-        request.message_id AS pending_id, request.call_ids AS pending_call_ids
+        request.message_id AS pending_id, request.run_id AS pending_run_id, request.call_ids AS pending_call_ids,
+        request.expires_at AS pending_until
     FROM (VALUES (1)) one
     LEFT JOIN agents.turns turn ON turn.run_id = :run_id AND turn.organization_id = :organization_id
     LEFT JOIN agents.turns active ON active.conversation_id = :conversation_id AND active.state = 'active'
     LEFT JOIN LATERAL (
-        SELECT message_id, array_agg(call_id ORDER BY ordinal) AS call_ids FROM agents.approvals
-        WHERE conversation_id = :conversation_id AND state = 'pending' GROUP BY message_id
+        SELECT message_id, run_id, expires_at, array_agg(call_id ORDER BY ordinal) AS call_ids FROM agents.approvals
+        WHERE conversation_id = :conversation_id AND state = 'pending' GROUP BY message_id, run_id, expires_at
     ) request ON true
     """  # noqa: S608  # column names
 )
@@ -115,12 +122,11 @@ _WRITE = text(
         WHERE run_id = :run_id
     ), asked AS (
         INSERT INTO agents.approvals
-            (message_id, call_id, organization_id, agent_id, conversation_id, run_id, step_id, ordinal, state)
+            (message_id, call_id, organization_id, agent_id, conversation_id, run_id, step_id, ordinal, state,
+            expires_at)
         SELECT :asking_id, call.id, :organization_id, :agent_id, :conversation_id, :run_id, :asking_step_id,
-            call.ordinal, 'pending'
+            call.ordinal, 'pending', :asked_until
         FROM unnest(CAST(:asked_call_ids AS text[])) WITH ORDINALITY AS call (id, ordinal)
-    ), cancelled AS (
-        UPDATE agents.approvals SET state = 'cancelled' WHERE message_id = :cancelled_request_id AND state = 'pending'
     ), ended AS (
         UPDATE agents.agents
         SET last_stop_reason = :stop_reason, last_run_completion = :ended_at,
@@ -171,19 +177,12 @@ _COMPACT = text(
     """  # noqa: S608  # fixed parts of one statement
 )
 
-_FIND_ANSWERS = text(
-    """
-    SELECT approval.call_id, turn.run_id, turn.state
-    FROM agents.approvals approval JOIN agents.turns turn ON turn.run_id = approval.answered_by_run
-    WHERE approval.organization_id = :organization_id AND approval.conversation_id = :conversation_id
-        AND (approval.call_id = ANY (:call_ids) OR approval.message_id = :request_id)
-    ORDER BY turn.begun_at
-    """
-)
-
 
 class PostgresTurns:
-    """The tables of turns and approvals. Every method runs one statement, in the transaction of its caller."""
+    """The table of turns, and what they write beside it.
+
+    Every method runs one statement, in the transaction of its caller.
+    """
 
     async def lock_conversation(
         self, tx: Transaction, organization_id: str, conversation_id: str
@@ -202,7 +201,14 @@ class PostgresTurns:
         )
         row = found.mappings().one()
         turn = _turn(row) if row["run_id"] is not None else None
-        return Hold(turn, row["active_run_id"], row["pending_id"], row["pending_call_ids"] or ())
+        return Hold(
+            turn,
+            row["active_run_id"],
+            pending_id=row["pending_id"],
+            pending_run_id=row["pending_run_id"],
+            pending_call_ids=row["pending_call_ids"] or (),
+            pending_until=row["pending_until"],
+        )
 
     async def lock_turn(self, tx: Transaction, organization_id: str, run_id: str) -> LockedTurn | None:
         """Locks a run's turn and its conversation. None when one of the two is not there."""
@@ -245,7 +251,7 @@ class PostgresTurns:
                 "asking_id": writing.asking.id if writing.asking else None,
                 "asking_step_id": writing.asking.step_id if writing.asking else None,
                 "asked_call_ids": list(writing.asked_call_ids),
-                "cancelled_request_id": writing.cancelled_request_id,
+                "asked_until": writing.asked_until,
                 "context_tokens": writing.context_tokens,
             },
         )
@@ -254,21 +260,6 @@ class PostgresTurns:
         """Remembers a turn that never began as ended. False when the run has a turn."""
         parameters = _parameters(organization_id, turn) | {"now": turn.ended_at}
         return bool((await tx.execute(_BURY, parameters)).rowcount)
-
-    async def find_answers(
-        self, tx: Transaction, organization_id: str, conversation_id: str, call_ids: Sequence[str], request_id: str
-    ) -> dict[str, tuple[str, TurnState]]:
-        """Which run answered these calls, or those of the request, last, and where it stands."""
-        rows = await tx.execute(
-            _FIND_ANSWERS,
-            {
-                "organization_id": organization_id,
-                "conversation_id": conversation_id,
-                "call_ids": list(call_ids),
-                "request_id": request_id,
-            },
-        )
-        return {call_id: (run_id, TurnState(state)) for call_id, run_id, state in rows}
 
     async def compaction_terms(self, tx: Transaction, organization_id: str, conversation_id: str) -> CompactionTerms:
         """How the conversation's window is to be compacted."""
