@@ -28,7 +28,7 @@ from services.agents.archives.rest import ArchiveOperations, PassageOperations
 from services.agents.archives.store.archives import PostgresArchives
 from services.agents.archives.store.passages import PostgresPassages
 from services.agents.archives.tools import ArchivalTools
-from services.agents.clients import RegisteredTools, RouterModels
+from services.agents.clients import RegisteredTools, RouterModels, ToolRunner
 from services.agents.combined import Combined
 from services.agents.config import Config
 from services.agents.conversations.conversations import Conversations
@@ -38,13 +38,16 @@ from services.agents.conversations.servicer import ConversationServicer
 from services.agents.conversations.store.conversations import PostgresConversations
 from services.agents.conversations.store.forks import PostgresForks
 from services.agents.conversations.store.history import PostgresHistory
+from services.agents.equipment.direct_calls import DirectCalls
 from services.agents.equipment.equipment import Equipment
+from services.agents.equipment.rest import DirectCallOperations
 from services.agents.equipment.store import PostgresAgentTools
 from services.agents.health.rest import HealthOperations
 from services.agents.memory.blocks import Blocks
 from services.agents.memory.conversation_search import ConversationSearch
 from services.agents.memory.core_memory import CoreMemory
 from services.agents.memory.rest import BlockOperations, CoreMemoryOperations
+from services.agents.memory.servicer import MemoryServicer
 from services.agents.memory.store import PostgresBlocks
 from services.agents.memory.system_prompts import SystemPrompts
 from services.agents.memory.tools import MemoryTools
@@ -108,6 +111,7 @@ class Subjects:
     agents: Agents
     changes: AgentChanges
     equipment: Equipment
+    direct_calls: DirectCalls
     overview: ContextOverview
     core_memory: CoreMemory
     blocks: Blocks
@@ -150,11 +154,21 @@ def wire(
     relations, creation = Relations(stores, tools), Creation(models, tools)
     agents, own_blocks = Agents(database, stores, relations, creation, prompts), Blocks(database, blocks, prompts)
     archival, embedding = ArchivalMemory(stored_archives, stored_passages, agents), Embedding(RouterEmbedder(router))
+    tools_of_memory = MemoryTools(blocks, prompts, ConversationSearch(history), ArchivalTools(archival))
     subjects = Subjects(
         database=database,
         agents=agents,
         changes=AgentChanges(database, stores, agents, relations, creation, prompts),
         equipment=Equipment(database, stores, agents, tools, prompts),
+        direct_calls=DirectCalls(
+            database,
+            stores,
+            agents,
+            prompts=prompts,
+            memory=tools_of_memory,
+            embedding=embedding,
+            runner=ToolRunner(tools_channel),
+        ),
         overview=ContextOverview(database, stores, agents, prompts),
         core_memory=CoreMemory(database, blocks, agents, own_blocks, prompts),
         blocks=own_blocks,
@@ -165,7 +179,6 @@ def wire(
         forks=Forks(database, PostgresForks(), blocks, prompts),
         messages=Messages(stored_messages),
     )
-    tools_of_memory = MemoryTools(blocks, prompts, ConversationSearch(history), ArchivalTools(archival))
     starter = TurnStarter(
         database,
         PostgresTurns(),
@@ -212,6 +225,7 @@ def _rest(subjects: Subjects, windows: WindowOperations) -> Combined:
         windows,
         HealthOperations(subjects.database),
         AgentOperations(subjects.agents, subjects.changes, subjects.equipment, subjects.overview),
+        DirectCallOperations(subjects.direct_calls),
         CoreMemoryOperations(subjects.core_memory),
         BlockOperations(subjects.blocks, subjects.agents),
         TagOperations(subjects.tags),
@@ -225,6 +239,7 @@ def _rest(subjects: Subjects, windows: WindowOperations) -> Combined:
 def _typed(subjects: Subjects) -> AgentServiceServicer:
     servicer = Combined(
         AgentServicer(subjects.agents, subjects.changes, subjects.equipment),
+        MemoryServicer(subjects.core_memory),
         ConversationServicer(subjects.conversations),
         MessageServicer(subjects.database, subjects.messages),
     )

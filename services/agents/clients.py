@@ -1,9 +1,10 @@
 """The other services, as the domain wants them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import grpc
 
+from perdure.conversation.v1.message_pb2 import ToolCall, ToolReturn
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from perdure.llm_router.v1 import llm_router_service_pb2 as router
 from perdure.llm_router.v1.llm_router_service_pb2_grpc import LlmRouterServiceStub
@@ -12,11 +13,12 @@ from perdure.tools.v1 import tool_service_pb2 as tools
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.agents.agents.catalogs import ToolsNotFound, UnknownEmbedding
 from services.common.channels import UNARY_TIMEOUT_S
-from services.common.errors import NotFound
+from services.common.errors import Internal, NotFound
 from services.common.status import rpc_errors
 from services.contract.model_configs import EmbeddingConfig, LlmConfig
 from services.contract.tools import Tool
 
+EXECUTE_TIMEOUT_S = 3600.0  # seconds; the tools service has the finer deadlines
 TOOLS_PER_CALL = 1000  # what ToolService.ListTools allows
 
 
@@ -71,6 +73,31 @@ def _embedding_config(model: EmbeddingModel) -> EmbeddingConfig:
         handle=model.handle,
         batch_size=model.batch_size,
     )
+
+
+class ToolRunner:
+    """Runs tools in the tools service."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = ToolServiceStub(channel)
+
+    async def run(
+        self, organization_id: str, agent_id: str, tool_id: str, call: ToolCall, environment: Mapping[str, str]
+    ) -> tuple[ToolReturn, str]:
+        """The return of a call, and its value as JSON where it has that form. Raises `PerdureError`."""
+        request = tools.ExecuteRequest(
+            organization_id=organization_id,
+            tool_id=tool_id,
+            call_id=call.id,
+            arguments=call.arguments,
+            agent_id=agent_id,
+            environment=environment,
+        )
+        with rpc_errors():
+            async for event in self._stub.Execute(request, timeout=EXECUTE_TIMEOUT_S):
+                if event.HasField("tool_return"):
+                    return event.tool_return, event.result_json
+        raise Internal(f"The call of {call.name} ended without a return.")
 
 
 class RegisteredTools:

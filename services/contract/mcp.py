@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from services.contract.json_object import JsonObject
 from services.contract.tool_returns import ReturnStatus
@@ -191,10 +191,22 @@ class TestedServer(BaseModel):
 class ConnectEvent(BaseModel):
     """A step of connecting to a server."""
 
-    event: Literal["connection_attempt", "success", "error"]
+    event: Literal[
+        "connection_attempt", "oauth_required", "authorization_url", "waiting_for_auth", "success", "error"
+    ]
     server_name: str
     message: str | None = None
+    url: str | None = None
+    session_id: str | None = None
     tools: list[McpTool] | None = None
+
+
+class FinishedAuthorization(BaseModel):
+    """What came of an authorization, told to the user's browser."""
+
+    status: ReturnStatus
+    message: str
+    server_url: str | None = None
 
 
 class ToolArguments(BaseModel):
@@ -207,7 +219,7 @@ class ToolExecutionResult(BaseModel):
     """How a call ended."""
 
     status: ReturnStatus
-    func_return: str | None = None
+    func_return: JsonValue = None
     agent_state: JsonObject | None = None
     stdout: list[str] | None = None
     stderr: list[str] | None = None

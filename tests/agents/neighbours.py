@@ -1,13 +1,14 @@
 """The router and the tools service as their typed RPCs show them: they know all but what is named "absent" or "no…"."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
 import orjson
 
-from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY, ToolDefinition
+from perdure.conversation.v1.message_pb2 import TOOL_STATUS_SUCCESS, ToolReturn
+from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY, TOOL_KIND_SERVER, ToolDefinition
 from perdure.llm_router.v1 import llm_router_service_pb2 as router
 from perdure.llm_router.v1.llm_router_service_pb2_grpc import LlmRouterServiceServicer
 from perdure.llm_router.v1.model_pb2 import EmbeddingModel, Model
@@ -81,7 +82,10 @@ def _split(handle: str) -> tuple[str, str]:
 
 
 class Tools(ToolServiceServicer):
-    """Has every tool whose name or id does not contain "absent" or "dead"; "careful…" want approval by default."""
+    """Has every tool whose name or id does not contain "absent" or "dead"; "careful…" want approval by default.
+
+    "server…" run here and answer what they got; all others run in the agents service.
+    """
 
     async def DescribeTools(self, request: tools.DescribeToolsRequest, context: Any) -> tools.DescribeToolsResponse:  # noqa: N802
         missing = [word for word in (*request.tool_ids, *request.names) if "absent" in word or "dead" in word]
@@ -92,6 +96,17 @@ class Tools(ToolServiceServicer):
     async def ListTools(self, request: tools.ListToolsRequest, context: Any) -> tools.ListToolsResponse:  # noqa: N802
         shown = [Tool(definition=one, json=_public(one)) for one in _definitions(request.tool_ids, [])]
         return tools.ListToolsResponse(tools=shown)
+
+    async def Execute(self, request: tools.ExecuteRequest, context: Any) -> AsyncIterator[tools.ExecuteResponse]:  # noqa: N802
+        got = {
+            "args": orjson.loads(request.arguments),
+            "env": dict(request.environment),
+            "agent": request.agent_id,
+        }
+        text = orjson.dumps(got).decode()
+        yield tools.ExecuteResponse(stdout="echoed\n")
+        ended = ToolReturn(call_id=request.call_id, status=TOOL_STATUS_SUCCESS, value=text, stdout=["echoed\n"])
+        yield tools.ExecuteResponse(tool_return=ended, result_json=text)
 
 
 _names: dict[str, str] = {}  # of tools, by id
@@ -113,7 +128,7 @@ def _definitions(tool_ids: Sequence[str], names: Sequence[str]) -> list[ToolDefi
             name=_names.get(one, one),
             description=f"what {_names.get(one, one)} does",
             parameters=orjson.dumps({"type": "object", "properties": {}}).decode(),
-            kind=TOOL_KIND_MEMORY,
+            kind=TOOL_KIND_SERVER if _names.get(one, one).startswith("server") else TOOL_KIND_MEMORY,
             requires_approval=_names.get(one, one).startswith("careful"),
         )
         for one in wanted

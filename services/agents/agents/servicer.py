@@ -19,6 +19,7 @@ Context = ServicerContext[Any, Any]  # the stubs' own parameters differ from one
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 _SHOWN = frozenset({"agent.blocks", "agent.tags"})
+_TOLD_TO_TOOLS = frozenset({"agent.blocks", "agent.identities", "agent.sources", "agent.tags"})
 
 
 class AgentServicer:
@@ -75,6 +76,13 @@ class AgentServicer:
         """Takes changed or deleted tools over."""
         await self._equipment.apply_changes(request.organization_id, request.changed, request.deleted_tool_ids)
         return service.ApplyToolChangesResponse()
+
+    async def GetAgentState(
+        self, request: service.GetAgentStateRequest, context: Context
+    ) -> service.GetAgentStateResponse:
+        """An agent as tools see it."""
+        agent = await self._agents.get(Caller(request.organization_id), request.agent_id, _TOLD_TO_TOOLS)
+        return service.GetAgentStateResponse(json=agent.model_dump_json())
 
     async def _typed(self, agent: AgentState) -> agent_pb2.Agent:
         tools = await self._equipment.definitions([agent.id])

@@ -1,15 +1,36 @@
 """The core memory of one agent: the blocks that stand in its prompt."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from services.agents.agents import relations
 from services.agents.agents.agents import Agents
-from services.agents.memory.blocks import Blocks, Store, find_block
+from services.agents.memory.blocks import (
+    BlockChange,
+    BlockChanged,
+    Blocks,
+    Store,
+    StoredBlock,
+    check_length,
+    find_block,
+)
 from services.agents.memory.system_prompts import SystemPrompts
+from services.agents.memory.workbench import ReadOnlyBlock
 from services.agents.paging import Page, cut_list
 from services.common.caller import Caller
 from services.common.database import Database, Transaction
 from services.common.errors import NotFound
 from services.contract.agents import AgentState
 from services.contract.blocks import Block, Memory, UpdateBlock
+
+
+@dataclass(frozen=True)
+class TextChange:
+    """A new text of the block with a label, and the text that it must have now."""
+
+    label: str
+    before: str
+    after: str
 
 
 class LabelNotFound(NotFound):
@@ -56,6 +77,31 @@ class CoreMemory:
         async with self._database.begin() as tx:
             block = await self._find(tx, caller, agent_id, label)
             return await self._blocks.update_in(tx, caller, block.id, request)
+
+    async def rewrite(self, organization_id: str, agent_id: str, changes: Sequence[TextChange]) -> None:
+        """Gives blocks new texts on behalf of the agent, all or none.
+
+        Raises `AgentNotFound`, `LabelNotFound`, `ReadOnlyBlock`, `BlockTooLong`, `BlockChanged`.
+        """
+        async with self._database.begin() as tx:
+            await self._agents.find(tx, organization_id, agent_id)
+            stored = {one.block.label: one for one in (await self._store.of_agents(tx, [agent_id]))[agent_id]}
+            for change in changes:
+                if change.label not in stored:
+                    raise LabelNotFound(f"Agent {agent_id} has no block with the label {change.label!r}.")
+                await self._rewrite_one(tx, organization_id, agent_id, stored[change.label], change)
+
+    async def _rewrite_one(
+        self, tx: Transaction, organization_id: str, agent_id: str, stored: StoredBlock, change: TextChange
+    ) -> None:
+        if stored.block.read_only:
+            raise ReadOnlyBlock(f"Block {change.label!r} is read-only.")
+        if stored.block.value != change.before:
+            raise BlockChanged(f"Block {change.label!r} was changed by somebody else meanwhile.")
+        check_length(stored.block.model_copy(update={"value": change.after}))
+        new = BlockChange({"value": change.after}, by=agent_id)
+        await self._store.change(tx, organization_id, stored.block.id, new, version=stored.version)
+        await self._prompts.refresh_own(tx, await self._store.agents_of(tx, stored.block.id))
 
     async def attach(self, caller: Caller, agent_id: str, block_id: str) -> AgentState:
         """Gives an agent a block; one that it has stays. Raises `AgentNotFound`, `BlockNotFound`, `DuplicateLabel`."""

@@ -1,0 +1,111 @@
+"""Calls of an agent's tools by the API, outside of any turn: nothing of them stands in a history."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import orjson
+from pydantic import JsonValue
+
+from perdure.conversation.v1.message_pb2 import TOOL_STATUS_SUCCESS, ToolCall, ToolReturn
+from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY, TOOL_KIND_SERVER, ToolDefinition
+from services.agents.agents.agents import Agents, Stores
+from services.agents.archives.embedding import Embedding, Vectors
+from services.agents.equipment.equipment import ToolNotGiven
+from services.agents.memory.system_prompts import SystemPrompts
+from services.agents.memory.tools import MemoryTools
+from services.common.caller import Caller
+from services.common.database import Database
+from services.common.errors import InvalidArgument, PerdureError
+from services.common.ids import new_id
+from services.contract.json_object import JsonObject
+from services.contract.mcp import ToolExecutionResult
+
+
+class OnlyInTurns(InvalidArgument):
+    """The tool works within a turn of the agent only."""
+
+    reason = "TOOL_ONLY_IN_TURNS"
+
+
+class ToolRunner(Protocol):
+    """Runs tools that are not the agents service's own."""
+
+    async def run(
+        self, organization_id: str, agent_id: str, tool_id: str, call: ToolCall, environment: Mapping[str, str]
+    ) -> tuple[ToolReturn, str]:
+        """The return of a call, and its value as JSON where it has that form. Raises `PerdureError`."""
+
+
+class DirectCalls:
+    """Runs a tool with the agent's memory and variables, as the agent would."""
+
+    def __init__(
+        self,
+        database: Database,
+        stores: Stores,
+        agents: Agents,
+        *,
+        prompts: SystemPrompts,
+        memory: MemoryTools,
+        embedding: Embedding,
+        runner: ToolRunner,
+    ) -> None:
+        self._database = database
+        self._stores = stores
+        self._agents = agents
+        self._prompts = prompts
+        self._memory = memory
+        self._embedding = embedding
+        self._runner = runner
+
+    async def run(self, caller: Caller, agent_id: str, tool_name: str, arguments: JsonObject) -> ToolExecutionResult:
+        """How a call ended, also in failure. Raises `AgentNotFound`, `ToolNotGiven`, `OnlyInTurns`."""
+        tool, environment = await self._find(caller, agent_id, tool_name)
+        call = ToolCall(id=new_id("call"), name=tool_name, arguments=orjson.dumps(arguments).decode())
+        if tool.kind == TOOL_KIND_MEMORY:
+            return await self._run_in_memory(caller, agent_id, call)
+        if tool.kind != TOOL_KIND_SERVER:
+            raise OnlyInTurns(f"{tool_name} starts runs of other agents, so it runs only within a run of this one.")
+        returned, json = await self._runner.run(caller.organization_id, agent_id, tool.id, call, environment)
+        return _result(returned, orjson.loads(json) if json else returned.value)
+
+    async def _find(self, caller: Caller, agent_id: str, tool_name: str) -> tuple[ToolDefinition, dict[str, str]]:
+        async with self._database.begin() as tx:
+            await self._agents.find(tx, caller.organization_id, agent_id)
+            tools = (await self._stores.tools.of_agents(tx, [agent_id]))[agent_id]
+            variables = (await self._stores.variables.of_agents(tx, [agent_id]))[agent_id]
+        for tool in tools:
+            if tool.name == tool_name:
+                return tool, {variable.key: variable.value for variable in variables}
+        raise ToolNotGiven(agent_id, tool_name)
+
+    async def _run_in_memory(self, caller: Caller, agent_id: str, call: ToolCall) -> ToolExecutionResult:
+        async def work(vectors: Vectors) -> ToolReturn:
+            async with self._database.begin() as tx:
+                returned = await self._memory.run(
+                    tx,
+                    organization_id=caller.organization_id,
+                    agent_id=agent_id,
+                    conversation_id=agent_id,
+                    call=call,
+                    vectors=vectors,
+                )
+                if self._memory.changes_prompt(call.name):
+                    await self._prompts.refresh_own(tx, [agent_id])
+                return returned
+
+        try:
+            returned = await self._embedding.run(work)
+        except PerdureError as exc:
+            text = f"Error executing function {call.name}: {exc}"
+            return ToolExecutionResult(status="error", func_return=text, stdout=[], stderr=[])
+        return _result(returned, returned.value)
+
+
+def _result(returned: ToolReturn, value: JsonValue) -> ToolExecutionResult:
+    return ToolExecutionResult(
+        status="success" if returned.status == TOOL_STATUS_SUCCESS else "error",
+        func_return=value,
+        stdout=list(returned.stdout),
+        stderr=list(returned.stderr),
+    )
