@@ -42,9 +42,7 @@ async def main() -> None:
     channel = open_channel(config.addresses.agents)
     database, tools, outbox = Database(engine), ToolStore(), OutboxStore()
     changes = Changes(database, outbox, tools, AgentsClient(channel))
-    sandbox = Sandbox(
-        config.limits, concurrency=config.concurrency, allows_too_few_layers=config.allows_unsandboxed_tools
-    )
+    sandbox = Sandbox(config.limits, config.sandbox)
     with suppress(CannotStart):  # the log says why; all but running tools works, and each call tries again
         await sandbox.start()
     servers, remote = ServerStore(config.secrets), RemoteServers(config.mcp_allowed, config.mcp_limits, BreakerLimits())

@@ -1,12 +1,16 @@
 """The settings of the tools service."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.common.config import Addresses, Environment
 from services.common.secrets import SecretBox
 from services.tools.mcp.clients.connection import ConnectionLimits
 from services.tools.mcp.clients.transport import Allowed
 from services.tools.sandbox.job import Limits
+from services.tools.sandbox.network import Reachable, name_servers
+from services.tools.sandbox.package_cache import MAX_BYTES
+from services.tools.sandbox.sandbox import SandboxOptions
 
 MEBIBYTE = 1024 * 1024
 
@@ -21,8 +25,7 @@ class Config:
     mcp_allowed: Allowed
     mcp_limits: ConnectionLimits
     limits: Limits
-    concurrency: int
-    allows_unsandboxed_tools: bool
+    sandbox: SandboxOptions
 
     @classmethod
     def read(cls, environment: Environment) -> "Config":
@@ -44,6 +47,17 @@ class Config:
                 call_s=environment.number("PERDURE_MCP_CALL_TIMEOUT_S", ConnectionLimits.call_s, minimum=0.1),
             ),
             limits=limits,
-            concurrency=int(environment.number("PERDURE_TOOL_CONCURRENCY", 16, minimum=1)),
-            allows_unsandboxed_tools=environment.flag("PERDURE_ALLOW_UNSANDBOXED_TOOLS"),
+            sandbox=_read_sandbox(environment),
         )
+
+
+def _read_sandbox(environment: Environment) -> SandboxOptions:
+    kept = environment.variables.get("PERDURE_TOOL_PACKAGES_DIR")
+    return SandboxOptions(
+        concurrency=int(environment.number("PERDURE_TOOL_CONCURRENCY", SandboxOptions.concurrency, minimum=1)),
+        allows_too_few_layers=environment.flag("PERDURE_ALLOW_UNSANDBOXED_TOOLS"),
+        reachable=Reachable(private=environment.flag("PERDURE_ALLOW_PRIVATE_TOOL_ADDRESSES"), services=name_servers()),
+        packages=Path(kept) if kept else None,
+        max_package_bytes=int(environment.number("PERDURE_TOOL_PACKAGES_MB", MAX_BYTES // MEBIBYTE)) * MEBIBYTE,
+        environment=environment.variables,
+    )

@@ -36,7 +36,7 @@ from services.tools.mcp.store import ServerStore
 from services.tools.operations import ToolOperations
 from services.tools.registry import Registry
 from services.tools.sandbox.job import Limits
-from services.tools.sandbox.sandbox import Sandbox
+from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 from services.tools.sandbox_configs.configs import SandboxConfigs
 from services.tools.sandbox_configs.store import SandboxConfigStore
 from services.tools.servicer import ToolServicer
@@ -95,7 +95,7 @@ class Api:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    box = Sandbox(LIMITS, concurrency=4)
+    box = Sandbox(LIMITS, SandboxOptions(concurrency=4))
     yield box
     await box.close()
 

@@ -15,31 +15,39 @@ STATUS_BYTES = 4
 
 
 class Child:
-    """A call that was forked. It lives for as long as we hold its lifeline, and not a moment longer than we do."""
+    """A call that was forked. It lives for as long as we hold its lifeline, and not a moment longer than we do.
 
-    def __init__(self, lifeline: socket.socket) -> None:
+    `connections` is there if it has the network: see `connecting`.
+    """
+
+    def __init__(self, lifeline: socket.socket, connections: socket.socket | None) -> None:
         self.stdout = asyncio.StreamReader()
         self.stderr = asyncio.StreamReader()
         self.result = asyncio.StreamReader()
+        self.connections = connections
         self._lifeline = lifeline
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._transports: list[asyncio.BaseTransport] = []
 
     @classmethod
-    async def start(cls, zygote: Zygote, folder: str) -> "Child":
+    async def start(cls, zygote: Zygote, folder: str, *, network: bool) -> "Child":
         """Has it forked, to work in the folder. Raises OSError."""
-        ours, theirs = socket.socketpair()
+        sockets = [socket.socketpair()]
+        if network:
+            sockets.append(socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
         pipes = [os.pipe() for _ in range(3)]
+        lifeline, *connections = [theirs.detach() for _, theirs in sockets]
+        given = [lifeline, *(writing for _, writing in pipes), *connections]
         try:
-            zygote.fork(folder, [theirs.fileno(), *(writing for _, writing in pipes)])
+            zygote.fork(folder, given)
         except OSError:
-            for descriptor in (ours.detach(), *(reading for reading, _ in pipes)):
+            for descriptor in (*(ours.detach() for ours, _ in sockets), *(reading for reading, _ in pipes)):
                 os.close(descriptor)
             raise
         finally:
-            for descriptor in (theirs.detach(), *(writing for _, writing in pipes)):
+            for descriptor in given:
                 os.close(descriptor)
-        child = cls(ours)
+        child = cls(sockets[0][0], sockets[1][0] if network else None)
         try:
             await child._connect([os.fdopen(reading, "rb", buffering=0) for reading, _ in pipes])
         except asyncio.CancelledError:
@@ -72,11 +80,15 @@ class Child:
         await self.wait()
         for transport in self._transports:
             transport.close()
-        self._lifeline.close()
+        for one in (self._lifeline, self.connections):
+            if one:
+                one.close()
 
     async def _connect(self, pipes: list[IO[bytes]]) -> None:
         loop = asyncio.get_running_loop()
-        self._lifeline.setblocking(False)  # noqa: FBT003  # its only form
+        for one in (self._lifeline, self.connections):
+            if one:
+                one.setblocking(False)  # noqa: FBT003  # its only form
         loop.add_reader(self._lifeline, self._note_end)
         for reader, pipe in zip((self.stdout, self.stderr, self.result), pipes, strict=True):
             protocol = partial(asyncio.StreamReaderProtocol, reader)

@@ -71,6 +71,7 @@ class Limits:
     """What one call may use."""
 
     timeout_s: float = 180.0
+    waiting_s: float = 60.0  # for a place; what takes longer fails
     memory_bytes: int = 1024 * 1024 * 1024
     file_bytes: int = 64 * 1024 * 1024
     folder_bytes: int = (

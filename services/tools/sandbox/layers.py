@@ -18,6 +18,12 @@ class Layers:
         """Whether tools may run: system calls are filtered, and files guarded in one of two ways."""
         return self.seccomp and (self.landlock > 0 or set(self.namespaces) >= ISOLATING)
 
+    @property
+    def names(self) -> list[str]:
+        """What there is, in words."""
+        landlock = [f"landlock {self.landlock}"] if self.landlock else []
+        return [*(f"{name} namespace" for name in self.namespaces), *landlock, *(["seccomp"] if self.seccomp else [])]
+
     def __str__(self) -> str:
         landlock = f"version {self.landlock}" if self.landlock else "none"
         return (

@@ -7,19 +7,23 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncGenerator
-from dataclasses import asdict
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Literal
 
 import orjson
 
+from services.tools.sandbox.answer import read_answer, storable
 from services.tools.sandbox.child import READ_BYTES, Child
+from services.tools.sandbox.inside.keeper import OUT_OF_MEMORY
 from services.tools.sandbox.inside.namespaces import HOME
 from services.tools.sandbox.job import UNPRIVILEGED_ID, Event, Failed, Job, Limits, Printed, Returned
+from services.tools.sandbox.network import Reachable, connecting
 from services.tools.sandbox.zygote import Zygote
 
 HEADER_BYTES = 4
 RESULT_LIMIT_BYTES = 16 * 1024 * 1024  # bytes; the longest value allowed, in the longest form JSON has for it
+READ_AT_ONCE_BYTES = 256 * 1024  # bytes; parsing more takes the event loop over a millisecond
 LAST_WORDS_S = 0.5  # seconds for what is still in the pipes when a process has ended
 
 
@@ -32,25 +36,29 @@ class ToolProcess:
         self._limits = limits
 
     @classmethod
-    async def start(cls, zygote: Zygote, calls: Path, limits: Limits) -> "ToolProcess":
+    async def start(cls, zygote: Zygote, calls: Path, limits: Limits, *, network: bool) -> "ToolProcess":
         """Has one forked. Where it cannot have a root of its own, its folder is below `calls`. Raises OSError."""
         folder = None if "mount" in zygote.layers.namespaces else _make_folder(calls)
-        return cls(await Child.start(zygote, str(folder or HOME)), folder, limits)
+        return cls(await Child.start(zygote, str(folder or HOME), network=network), folder, limits)
 
     @property
     def is_alive(self) -> bool:
         """Whether it has not ended."""
         return self._child.is_alive
 
-    async def run(self, job: Job) -> AsyncGenerator[Event, None]:
-        """Runs the job: what it prints as it prints it, and last how it ended. Leaving the loop kills the process."""
+    async def run(self, job: Job, reachable: Reachable) -> AsyncGenerator[Event, None]:
+        """Runs the job: what it prints as it prints it, and last how it ended. Leaving the loop kills the process.
+
+        `reachable`: where it may connect to, if it was started with the network.
+        """
         events: asyncio.Queue[Event | None] = asyncio.Queue()  # bounded by the limit on what is printed
         work = asyncio.create_task(self._work(job, events))
         work.add_done_callback(lambda _: events.put_nowait(None))
         try:
-            while (event := await events.get()) is not None:
-                yield event
-            yield await work
+            async with self._connecting(reachable):
+                while (event := await events.get()) is not None:
+                    yield event
+                yield await work
         finally:
             work.cancel()
             await self.close()
@@ -60,6 +68,10 @@ class ToolProcess:
         await self._child.close()
         if self._folder:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def _connecting(self, reachable: Reachable) -> AbstractAsyncContextManager[None]:
+        connections = self._child.connections
+        return connecting(connections, reachable) if connections else nullcontext()
 
     async def _work(self, job: Job, events: asyncio.Queue[Event | None]) -> Returned | Failed:
         sending = asyncio.create_task(self._send(job))
@@ -77,7 +89,7 @@ class ToolProcess:
                 task.cancel()
 
     async def _send(self, job: Job) -> None:
-        frame = orjson.dumps(asdict(job))
+        frame = orjson.dumps(job)
         await self._child.send(len(frame).to_bytes(HEADER_BYTES, "big") + frame)
 
     async def _follow(
@@ -99,7 +111,7 @@ class ToolProcess:
             if not frame.done() and not ending.done():
                 return Failed(f"TimeoutError: the call took longer than {self._limits.timeout_s:g} s")
             async with asyncio.timeout(LAST_WORDS_S):
-                return _read_answer(await frame, job.return_char_limit)
+                return await _read_answer(await frame, job.return_char_limit)
         except (asyncio.IncompleteReadError, TimeoutError):
             return Failed(f"ProcessEnded: {await self._ending()} before the function returned")
         except ValueError as exc:
@@ -117,6 +129,8 @@ class ToolProcess:
     async def _ending(self) -> str:
         self._child.kill()
         code = await self._child.wait()
+        if code == OUT_OF_MEMORY:
+            return f"its processes used more than {self._limits.memory_bytes} bytes of memory together"
         return f"the process was killed by {signal.Signals(-code).name}" if code < 0 else f"it exited with code {code}"
 
 
@@ -127,29 +141,8 @@ def _make_folder(calls: Path) -> Path:
     return folder
 
 
-def _read_answer(frame: bytes, char_limit: int) -> Returned | Failed:
+async def _read_answer(frame: bytes, char_limit: int) -> Returned | Failed:
     """What the process says it returned. It may say anything: the tool's code can write there, too."""
-    answer = orjson.loads(frame)
-    if not isinstance(answer, dict):
-        raise ValueError("it is not an object")  # noqa: TRY004  # the process's value is wrong, not our use of a type
-    if "error" in answer:
-        return Failed(storable(str(answer["error"]))[:char_limit])
-    value = storable(str(answer.get("value")))
-    length = answer.get("length")
-    return Returned(
-        value[:char_limit],
-        max(len(value), length if isinstance(length, int) else 0),
-        json=str(answer.get("json") or ""),
-        memory=_read_memory(answer.get("memory")),
-    )
-
-
-def _read_memory(said: object) -> dict[str, str]:
-    if not isinstance(said, dict):
-        return {}
-    return {str(label): storable(str(text)) for label, text in said.items()}
-
-
-def storable(text: str) -> str:
-    """Text that Postgres takes: without NUL."""
-    return text.replace("\0", "\ufffd")
+    if len(frame) > READ_AT_ONCE_BYTES:
+        return await asyncio.to_thread(read_answer, frame, char_limit)
+    return read_answer(frame, char_limit)

@@ -2,127 +2,153 @@
 
 import asyncio
 import logging
-import os
 import shutil
 import sysconfig
-import tempfile
-from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.tools.sandbox.installer import CannotInstall, Installer
 from services.tools.sandbox.job import Event, Failed, Job, Limits
 from services.tools.sandbox.layers import Layers
-from services.tools.sandbox.process import ToolProcess
-from services.tools.sandbox.zygote import CannotStart, Zygote
+from services.tools.sandbox.network import Reachable
+from services.tools.sandbox.package_cache import MAX_BYTES, PackageCache, PackageSet
+from services.tools.sandbox.stock import Stock
+from services.tools.sandbox.stocks import Release, Stocks
+from services.tools.sandbox.typescript import COMPILER, RUNNER, NoNode, node_program
+from services.tools.sandbox.work_folder import WorkFolder
+from services.tools.sandbox.zygote import CannotStart, Settings
 
-SPARES = 2  # calls forked ahead of need, each for one use: a call that comes alone takes half the time
 log = logging.getLogger(__name__)
 
 # What tools can import beside the standard library: pydantic and what it needs.
 PACKAGES = ("pydantic", "pydantic_core", "annotated_types", "typing_extensions.py", "typing_inspection")
 
 
-class Sandbox:
-    """Runs calls, each shut in a process of its own with a deadline: see docs/security.md.
+class SandboxBusy(Exception):
+    """No place was free for a call."""
 
-    `allows_too_few_layers`: tools run also where the machine has neither Landlock nor namespaces, or no seccomp.
+
+@dataclass(frozen=True)
+class SandboxOptions:
+    """What can differ between sandboxes.
+
+    `concurrency`: calls at once. `allows_too_few_layers`: tools run also where the machine has neither Landlock nor
+    namespaces, or no seccomp. `packages`: where sets of packages are kept; None: as long as the sandbox. `environment`:
+    the service's own, of which installers get what concerns them.
     """
 
-    def __init__(self, limits: Limits, *, concurrency: int, allows_too_few_layers: bool = False) -> None:
+    concurrency: int = 16
+    allows_too_few_layers: bool = False
+    reachable: Reachable = field(default_factory=Reachable)
+    packages: Path | None = None
+    max_package_bytes: int = MAX_BYTES
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Sandbox:
+    """Runs calls, each shut in a process of its own with a deadline: see docs/security.md."""
+
+    def __init__(self, limits: Limits, options: SandboxOptions) -> None:
         self._limits = limits
-        self._allows_too_few_layers = allows_too_few_layers
-        self._slots = asyncio.Semaphore(concurrency)
-        self._starting = asyncio.Lock()
-        self._zygote: Zygote | None = None
-        self._spares: deque[ToolProcess] = deque()
-        self._spares_wanted = SPARES
-        self._forks: set[asyncio.Task[None]] = set()
-        self._folder = Path(tempfile.mkdtemp(prefix="perdure-tools-"))
-        self._packages = _link_packages(self._folder / "packages")
-        for name in ("root", "calls"):
-            (self._folder / name).mkdir()
-        os.chmod(self._folder, 0o711)  # noqa: S103  # calls of root run as another user
+        self._options = options
+        self._places = asyncio.Semaphore(options.concurrency)
+        self._folder = WorkFolder()
+        self._packages = _link_packages(self._folder.path / "packages")
+        self._runner = Path(shutil.copy(RUNNER, self._folder.path))
+        self._cache = self._open_cache()
+        self._plain = self._stock()
+        self._stocks = Stocks(self._open)
+
+    @property
+    def layers(self) -> Layers | None:
+        """What keeps calls from the rest of the machine; None as long as nothing could be started."""
+        return self._plain.layers
 
     async def start(self) -> Layers:
         """Starts what calls are forked from, unless it runs: the layers that they have. Raises `CannotStart`."""
-        layers = (await self._running()).layers
-        self._fork_ahead()
-        return layers
+        return await self._plain.start()
 
     async def run(self, job: Job) -> AsyncGenerator[Event, None]:
         """What the job prints, as it prints it, and last a `Returned` or `Failed`. Leaving the loop kills the job."""
-        async with self._slots:
-            try:
-                process = await self._take()
-            except (CannotStart, OSError) as exc:
-                yield Failed(f"SandboxUnavailable: {exc}")
-                return
-            try:
-                async with aclosing(process.run(job)) as events:
-                    async for event in events:
-                        yield event
-            finally:
-                self._fork_ahead()  # not before, as forking takes the processor from the call
+        try:
+            async with AsyncExitStack() as stack:
+                stock = await stack.enter_async_context(self._stock_of(job))
+                await stack.enter_async_context(self._place())
+                process = await stack.enter_async_context(stock.process(network=job.network))
+                events = await stack.enter_async_context(aclosing(process.run(job, self._options.reachable)))
+                async for event in events:
+                    yield event
+        except (CannotInstall, NoNode, SandboxBusy) as exc:
+            yield Failed(f"{type(exc).__name__}: {exc}")
+        except (CannotStart, OSError) as exc:
+            yield Failed(f"SandboxUnavailable: {exc}")
 
     async def close(self) -> None:
         """Ends what calls are forked from, and removes every folder."""
-        self._spares_wanted = 0
-        await asyncio.gather(*self._forks)
-        await asyncio.gather(*(spare.close() for spare in self._spares))
-        if self._zygote:
-            await self._zygote.close()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        await self._stocks.close()
+        await self._plain.close()
+        await self._cache.close()
+        await asyncio.to_thread(self._folder.remove)
 
-    def _fork_ahead(self) -> None:
-        for _ in range(self._spares_wanted - len(self._spares) - len(self._forks)):
-            fork = asyncio.create_task(self._fork_spare())
-            self._forks.add(fork)
-            fork.add_done_callback(self._forks.discard)
+    @asynccontextmanager
+    async def _stock_of(self, job: Job) -> AsyncIterator[Stock]:
+        if job.language == "python" and not job.packages:
+            yield self._plain
+            return
+        async with self._stocks.use(PackageSet(job.language, job.packages)) as stock:
+            yield stock
 
-    async def _fork_spare(self) -> None:
-        with suppress(CannotStart, OSError):  # a call that needs one tries again, and says so
-            self._spares.append(await self._fork())
-
-    async def _take(self) -> ToolProcess:
-        while self._spares:
-            spare = self._spares.popleft()
-            if spare.is_alive:
-                return spare
-            await spare.close()
-        return await self._fork()
-
-    async def _fork(self) -> ToolProcess:
-        zygote = await self._running()
-        if not self._takes(zygote.layers):
-            raise CannotStart(
-                f"this machine cannot shut tools in ({zygote.layers}). They need seccomp, and Landlock or namespaces; "
-                "PERDURE_ALLOW_UNSANDBOXED_TOOLS=1 runs them all the same"
-            )
-        return await ToolProcess.start(zygote, self._folder / "calls", self._limits)
-
-    def _takes(self, layers: Layers) -> bool:
-        return layers.are_enough or self._allows_too_few_layers
-
-    async def _running(self) -> Zygote:
-        async with self._starting:
-            if self._zygote and not self._zygote.is_alive:
-                log.error("The process that tools are forked from ended; starting another")
-                await self._zygote.close()
-                self._zygote = None
-            if self._zygote is None:
-                self._zygote = await self._start()
-            return self._zygote
-
-    async def _start(self) -> Zygote:
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
         try:
-            zygote = await Zygote.start(self._packages, self._folder / "root", self._limits)
-        except CannotStart as exc:
-            log.error("Tools cannot run: %s", exc)
-            raise
-        level, end = (logging.INFO, "") if zygote.layers.are_enough else (logging.WARNING, ": too few")
-        log.log(level, "Layers of the sandbox of tools: %s%s", zygote.layers, end)
-        return zygote
+            async with asyncio.timeout(self._limits.waiting_s):
+                await self._places.acquire()
+        except TimeoutError as exc:
+            raise SandboxBusy(f"no place was free for the call within {self._limits.waiting_s:g} s") from exc
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def _open(self, wanted: PackageSet) -> tuple[Stock, Release]:
+        with ExitStack() as used:
+            if wanted.language == "python":
+                stock = self._stock(path=(str(await self._use(used, wanted)),))
+            else:
+                stock = await self._typescript_stock(used, wanted)
+            return stock, used.pop_all().close
+
+    async def _typescript_stock(self, used: ExitStack, wanted: PackageSet) -> Stock:
+        compiler = await self._use(used, COMPILER)
+        packages = await self._use(used, wanted) if wanted.packages else None
+        program = node_program(
+            self._options.environment, self._runner, compiler, packages, memory_bytes=self._limits.memory_bytes
+        )
+        readable = (program[0], *map(str, filter(None, (self._runner, compiler, packages))))
+        return self._stock(program=program, readable=readable)
+
+    async def _use(self, used: ExitStack, wanted: PackageSet) -> Path:
+        folder = await self._cache.use(wanted)
+        used.callback(self._cache.release, folder)
+        return folder
+
+    def _open_cache(self) -> PackageCache:
+        installer, max_bytes = Installer(self._options.environment), self._options.max_package_bytes
+        if self._options.packages:
+            try:
+                return PackageCache(self._options.packages, installer, max_bytes=max_bytes)
+            except BlockingIOError as exc:
+                log.warning("%s: this one keeps its own until it ends", exc)
+        return PackageCache(self._folder.path / "sets", installer, max_bytes=max_bytes)
+
+    def _stock(
+        self, *, path: tuple[str, ...] = (), program: tuple[str, ...] = (), readable: tuple[str, ...] = ()
+    ) -> Stock:
+        root, calls = (self._folder.path / name for name in ("root", "calls"))
+        settings = Settings(self._packages, root, self._limits, path=path, program=program, readable=readable)
+        return Stock(settings, calls, allows_too_few_layers=self._options.allows_too_few_layers)
 
 
 def _link_packages(folder: Path) -> Path:

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -24,6 +24,23 @@ class CannotStart(Exception):
     """The zygote did not start; the message says why."""
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What calls can use.
+
+    `packages`: a folder with what all Python code can import; `path`: folders with packages of a set's own. `program`
+    runs the calls, with its arguments; empty: Python does. `readable`: what calls can read beside all these. `root`: an
+    empty folder, where the root of calls may be mounted.
+    """
+
+    packages: Path
+    root: Path
+    limits: Limits
+    path: tuple[str, ...] = ()
+    program: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
+
+
 class Zygote:
     """Forks calls that can import one set of packages."""
 
@@ -33,14 +50,13 @@ class Zygote:
         self.layers = layers
 
     @classmethod
-    async def start(cls, packages: Path, root: Path, limits: Limits) -> "Zygote":
-        """Starts one; `root`: an empty folder, where it may mount the root of calls. Raises `CannotStart`."""
-        settings = {"packages": str(packages), "root": str(root), "limits": asdict(limits)}
+    async def start(cls, settings: Settings) -> "Zygote":
+        """Starts one. Raises `CannotStart`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)  # noqa: FBT003  # its only form
         with theirs:
             process = subprocess.Popen(  # noqa: ASYNC220  # returns as soon as the program runs
-                [*PYTHON, "-c", PROGRAM, str(OUR_MODULES), orjson.dumps(settings).decode()],
+                [*PYTHON, "-c", PROGRAM, str(OUR_MODULES), orjson.dumps(settings, default=str).decode()],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd="/",

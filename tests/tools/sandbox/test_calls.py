@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.tools.sandbox.job import Event, Failed, Job, Printed, Returned
-from services.tools.sandbox.sandbox import Sandbox
+from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 from tests.tools.conftest import LIMITS
 from tests.tools.processes import has_ended, is_running
 from tests.tools.sources import sleeping_source, tool_source
@@ -167,10 +167,10 @@ CALLER = """
 import asyncio
 import sys
 from services.tools.sandbox.job import Job, Limits
-from services.tools.sandbox.sandbox import Sandbox
+from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 
 async def main():
-    async for event in Sandbox(Limits(), concurrency=1).run(Job(source=sys.argv[1], arguments={})):
+    async for event in Sandbox(Limits(), SandboxOptions(concurrency=1)).run(Job(source=sys.argv[1], arguments={})):
         print(event.text, end="", flush=True)
 
 asyncio.run(main())
@@ -260,7 +260,7 @@ async def test_a_forged_result_is_checked(sandbox: Sandbox) -> None:
 
 
 async def test_calls_wait_for_a_free_place() -> None:
-    sandbox = Sandbox(LIMITS, concurrency=1)
+    sandbox = Sandbox(LIMITS, SandboxOptions(concurrency=1))
     source = tool_source("import time\nt = time.time()\ntime.sleep(0.1)\nreturn f'{t} {time.time()}'")
 
     first, second = await asyncio.gather(result_of(sandbox, source), result_of(sandbox, source))
@@ -272,8 +272,8 @@ async def test_calls_wait_for_a_free_place() -> None:
 
 async def test_what_calls_are_forked_from_is_replaced_when_it_dies(sandbox: Sandbox) -> None:
     await sandbox.start()
-    assert sandbox._zygote is not None
-    sandbox._zygote._process.kill()
-    sandbox._zygote._process.wait()
+    assert sandbox._plain._zygote is not None
+    sandbox._plain._zygote._process.kill()
+    sandbox._plain._zygote._process.wait()
 
     assert await result_of(sandbox, tool_source("return 1")) == "1"

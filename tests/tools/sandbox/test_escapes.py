@@ -13,11 +13,13 @@ import pytest
 from services.tools.sandbox import sandbox as sandbox_module
 from services.tools.sandbox.inside import seccomp
 from services.tools.sandbox.job import Failed, Job, Limits, Printed, Returned
-from services.tools.sandbox.sandbox import Sandbox
+from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 from tests.tools.sandbox.escapes import FILES, KERNEL, NETWORK, PROCESSES, Attempt, source_of
 from tests.tools.sources import tool_source
 
 LIMITS = Limits(timeout_s=5.0, memory_bytes=256 * 2**20, file_bytes=2**20, folder_bytes=4 * 2**20, output_chars=1000)
+WELL = Returned("well", 4, json='"well"')
+EMPTY = Returned("[]", 2, json="[]")
 NUMBERS = {name: calls[list(seccomp.ARCHITECTURES).index(os.uname().machine)] for name, calls in seccomp.DENIED.items()}
 NUMBERS["clone"] = seccomp.CLONE[list(seccomp.ARCHITECTURES).index(os.uname().machine)]
 
@@ -35,7 +37,7 @@ class Outside:
 
 @pytest.fixture(scope="module")
 async def sandbox() -> AsyncIterator[Sandbox]:
-    box = Sandbox(LIMITS, concurrency=4)
+    box = Sandbox(LIMITS, SandboxOptions(concurrency=4))
     yield box
     await box.close()
 
@@ -66,8 +68,8 @@ async def error_of(sandbox: Sandbox, body: str) -> str:
 @pytest.mark.parametrize("attempt", [*FILES, *PROCESSES, *KERNEL, *NETWORK], ids=lambda attempt: attempt.name)
 async def test_a_tool_cannot(sandbox: Sandbox, outside: Outside, attempt: Attempt) -> None:
     await sandbox.start()
-    assert sandbox._zygote is not None
-    known = NUMBERS | vars(outside) | {"zygote": sandbox._zygote._process.pid}
+    assert sandbox._plain._zygote is not None
+    known = NUMBERS | vars(outside) | {"zygote": sandbox._plain._zygote._process.pid}
 
     ended = await ending_of(sandbox, source_of(attempt, known))
 
@@ -100,8 +102,8 @@ async def test_a_bomb_hurts_its_own_call_alone(sandbox: Sandbox, body: str, erro
     neighbour = await ending_of(sandbox, tool_source("return 'well'"))
 
     assert (await bomb).startswith(error)
-    assert neighbour == Returned("well", 4)
-    assert await ending_of(sandbox, tool_source("return 'well'")) == Returned("well", 4)
+    assert neighbour == WELL
+    assert await ending_of(sandbox, tool_source("return 'well'")) == WELL
 
 
 @pytest.mark.parametrize("content", [2**20, 0])
@@ -153,7 +155,7 @@ async def test_odd_results_are_text(sandbox: Sandbox, body: str) -> None:
 async def test_meddling_with_the_result_fails_the_call_alone(sandbox: Sandbox, body: str) -> None:
     assert await error_of(sandbox, f"import os\n{body}")
 
-    assert await ending_of(sandbox, tool_source("return 'well'")) == Returned("well", 4)
+    assert await ending_of(sandbox, tool_source("return 'well'")) == WELL
 
 
 @pytest.mark.parametrize("module", ["services", "services.tools.sandbox.inside.call", "perdure", "grpc", "sqlalchemy"])
@@ -181,7 +183,7 @@ async def test_folders_of_calls_are_apart(sandbox: Sandbox) -> None:
 
     _, found = await asyncio.gather(ending_of(sandbox, writing), ending_of(sandbox, looking))
 
-    assert found == Returned("[]", 2)
+    assert found == EMPTY
 
 
 async def test_nothing_of_a_call_stays(sandbox: Sandbox) -> None:
@@ -189,7 +191,7 @@ async def test_nothing_of_a_call_stays(sandbox: Sandbox) -> None:
 
     found = [await ending_of(sandbox, tool_source(f"{body}\nreturn left")) for _ in range(2)]
 
-    assert found == [Returned("[]", 2)] * 2
+    assert found == [EMPTY] * 2
 
 
 async def test_calls_differ_in_what_they_draw_by_lot(sandbox: Sandbox) -> None:

@@ -6,7 +6,6 @@ import os
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_GET_SECCOMP = 21
-PR_SET_SECCOMP = 22
 PR_SET_NO_NEW_PRIVS = 38
 
 MS_RDONLY = 1
@@ -81,3 +80,18 @@ def drop_capabilities() -> None:
     """Gives up every capability of this process."""
     header = ctypes.create_string_buffer(CAPABILITY_VERSION.to_bytes(4, "little") + bytes(4), 8)
     checked(LIBC.capset(header, ctypes.create_string_buffer(24)))
+
+
+class _Piece(ctypes.Structure):
+    """A piece of memory: struct iovec."""
+
+    _fields_ = (("address", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+def read_memory(pid: int, address: int, length: int) -> bytes:
+    """Memory of another process: see process_vm_readv(2)."""
+    buffer = ctypes.create_string_buffer(length)
+    ours, theirs = _Piece(ctypes.addressof(buffer), length), _Piece(address, length)
+    one, none = ctypes.c_ulong(1), ctypes.c_ulong(0)
+    read = checked(LIBC.process_vm_readv(pid, ctypes.byref(ours), one, ctypes.byref(theirs), one, none))
+    return buffer.raw[:read]

@@ -16,6 +16,15 @@ FLAGS = {
     "uts": 0x04000000,
 }
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types")
+INTERNET = (  # looking up names, and certificates of authorities
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/nsswitch.conf",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",
+)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 HOME = "/home/tool"  # where a call finds its folder, where it has a root of its own
 
@@ -49,11 +58,11 @@ def fork(own: int | None) -> int:
     return pid
 
 
-def readable_paths(packages: Path) -> list[str]:
-    """What calls may read and execute: the system's programs, the interpreter, the packages."""
+def readable_paths(packages: Path, others: list[str]) -> list[str]:
+    """What calls may read and execute: the system's programs, the interpreter, the packages, and others."""
     own = [sys.base_prefix, f"{sys.prefix}/bin", f"{sys.prefix}/pyvenv.cfg", str(packages)]
     targets = [str(link.resolve()) for link in packages.iterdir()]
-    return [path for path in (*SYSTEM, *DEVICES, *own, *targets) if os.path.exists(path)]
+    return [path for path in (*SYSTEM, *INTERNET, *DEVICES, *own, *targets, *others) if os.path.exists(path)]
 
 
 def change_root(new_root: str, readable: list[str]) -> None:
@@ -75,7 +84,7 @@ def _place(path: str, target: str) -> None:
     if os.path.lexists(target):  # within what is there already
         return
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    if os.path.islink(path):
+    if os.path.islink(path) and os.path.isdir(path):
         os.symlink(os.readlink(path), target)
         return
     if os.path.isdir(path):

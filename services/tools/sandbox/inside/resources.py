@@ -7,12 +7,15 @@ from pathlib import Path
 from services.tools.sandbox.job import Limits
 
 
-def restrict(limits: Limits, *, counts_apart: bool) -> None:
-    """Sets the limits; `counts_apart`: the processes of a call are counted without others of the same user."""
+def restrict(limits: Limits, *, counts_apart: bool, limits_addresses: bool) -> None:
+    """Sets the limits; `counts_apart`: the processes of a call are counted without others of the same user.
+
+    `limits_addresses`: of memory, too. A program that reserves far more addresses than it uses cannot run with that.
+    """
     processes = limits.processes + (0 if counts_apart else _threads_of_user())
     for name, value in (
         (resource.RLIMIT_CPU, int(limits.timeout_s) + 1),
-        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_AS, limits.memory_bytes if limits_addresses else resource.RLIM_INFINITY),
         (resource.RLIMIT_FSIZE, limits.file_bytes),
         (resource.RLIMIT_NOFILE, limits.open_files),
         (resource.RLIMIT_NPROC, processes),

@@ -26,6 +26,9 @@ FILE = f"<{MODULE}>"  # and in tracebacks
 TRUE = frozenset(("true", "yes", "1"))
 FALSE = frozenset(("false", "no", "0"))
 
+IMAGE = "image"
+PARTS = frozenset(("text", IMAGE))  # types of content
+
 Answer = dict[str, Any]  # Any, here and below: JSON, and whatever values the tool's code has
 
 
@@ -38,7 +41,8 @@ def run(job: dict[str, Any]) -> Answer:
         function = load(job, tree)[job["function"] or last_function(tree)]
         arguments = arguments_for(function, job)
         result = call(function, arguments)
-        text = encodable(as_text(result))
+        parts = content_parts(result)
+        text = encodable("\n".join(part.get("text", "") for part in parts) if parts else as_text(result))
         memory = changed_blocks(job["agent_state"], arguments.get("agent_state"))
     except BaseException as exc:  # noqa: BLE001  # whatever the tool's code raises, SystemExit included, is its answer
         print_traceback(exc)
@@ -46,7 +50,8 @@ def run(job: dict[str, Any]) -> Answer:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-    return {"value": text[:limit], "length": len(text), "json": as_json(result, limit), "memory": memory}
+    answer = {"value": text[:limit], "length": len(text), "json": as_json(result, limit), "memory": memory}
+    return answer | {"parts": parts}
 
 
 def last_function(tree: ast.Module) -> str:
@@ -181,6 +186,13 @@ def convert_plain(value: Any, wanted: type[Any]) -> Any:
     if wanted is str and isinstance(value, list | dict):
         return json.dumps(value)
     return wanted(value)
+
+
+def content_parts(result: Any) -> list[dict[str, Any]]:
+    """The result as parts of content, if there are images in it: one such part, or a list of parts."""
+    parts = result if isinstance(result, list) else [result]
+    is_content = all(isinstance(part, dict) and part.get("type") in PARTS for part in parts)
+    return parts if is_content and any(part["type"] == IMAGE for part in parts) else []
 
 
 def as_text(result: Any) -> str:

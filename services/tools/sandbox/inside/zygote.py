@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from services.tools.sandbox.inside import kernel, landlock, namespaces, seccomp
-from services.tools.sandbox.inside.call import Ends, Isolation, keep
+from services.tools.sandbox.inside.isolation import Ends, Isolation
+from services.tools.sandbox.inside.keeper import keep
 from services.tools.sandbox.job import UNPRIVILEGED_ID, Limits
 from services.tools.sandbox.layers import Layers
 
 # What tools use most, beside what is loaded anyway.
-MODULES = ("asyncio", "datetime", "decimal", "math", "pydantic", "random", "re", "subprocess", "tempfile", "uuid")
+MODULES = ("asyncio", "datetime", "decimal", "math", "random", "re", "subprocess", "tempfile", "uuid")
 MESSAGE_BYTES = 4096  # bytes; one path
 ALL = tuple(namespaces.FLAGS)
 CHOICES = (ALL, tuple(name for name in ALL if name != "mount"))  # inside some containers the kernel refuses mounts
@@ -33,16 +34,24 @@ def main() -> None:
     sys.argv = [""]
     control = _take_over_stdin()
     packages = Path(settings["packages"])
-    readable = namespaces.readable_paths(packages)
+    readable = namespaces.readable_paths(packages, [*settings["path"], *settings["readable"]])
     chosen: tuple[str, ...] = next((names for names in CHOICES if _works(names, settings["root"], readable)), ())
     own = _prepare(chosen, settings["root"], readable)
     layers = Layers(chosen, landlock.find_version(), seccomp.is_available())
-    _load(packages)
+    if not settings["program"]:
+        _load(packages, settings["path"])
     _forget_ourselves()
     control.send(json.dumps(asdict(layers)).encode())
     processes = ["/proc"] if "mount" in chosen else []  # it shows those of the call alone
-    program = seccomp.assemble(layers) if layers.seccomp else b""
-    _serve(control, own, Isolation(layers, [*readable, *processes], program, Limits(**settings["limits"])))
+    isolation = Isolation(
+        layers,
+        [*readable, *processes],
+        filter=seccomp.assemble(layers, network=False) if layers.seccomp else b"",
+        network_filter=seccomp.assemble(layers, network=True) if layers.seccomp else b"",
+        limits=Limits(**settings["limits"]),
+        program=settings["program"],
+    )
+    _serve(control, own, isolation)
 
 
 def _take_over_stdin() -> socket.socket:
@@ -104,15 +113,23 @@ def _become_nobody() -> None:
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root, and there we map our user
 
 
-def _load(packages: Path) -> None:
-    """Imports ahead of the calls."""
+def _load(packages: Path, path: list[str]) -> None:
+    """Imports ahead of the calls what they all share. `path`: folders of packages of this zygote's own.
+
+    None of the latter is imported here, where their code would be free: each call does, once it is shut in. So what
+    they bring in place of ours is not loaded either.
+    """
     library = os.path.dirname(os.__file__)
     if not os.access(library, os.R_OK):
         sys.exit(f"Tools run as user {os.getuid()} here, who cannot read the library of Python: {library}")
-    sys.path.append(str(packages))
     for name in MODULES:
         importlib.import_module(name)
-    importlib.import_module("pydantic").create_model("First")  # looks for plugins, once
+    ours = {one.name for one in packages.iterdir()}
+    if ours.isdisjoint(name for folder in path for name in os.listdir(folder)):
+        sys.path.append(str(packages))
+        importlib.import_module("pydantic").create_model("First")  # looks for plugins, once
+        sys.path.remove(str(packages))
+    sys.path += [*path, str(packages)]
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that what is printed can be followed
     gc.collect()
     gc.freeze()  # spares children copies of the pages that collections would write to

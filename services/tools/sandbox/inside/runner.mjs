@@ -1,0 +1,117 @@
+// Runs a tool in TypeScript: the part of the sandbox that is in one process with it.
+//
+// Arguments: the folder with the compiler, the folder with the tool's packages or nothing, and the descriptors that the
+// job is read from and the result is written to.
+
+import { closeSync, readSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
+
+const HEADER_BYTES = 4;
+const { HOME } = process.env;
+const [compilerFolder, packages, lifeline, result] = process.argv.slice(2);
+const ts = createRequire(join(compilerFolder, "main.js"))("typescript");
+
+function read(descriptor, length) {
+  const buffer = Buffer.alloc(length);
+  for (let at = 0; at < length; ) {
+    const count = readSync(descriptor, buffer, at, length - at, null);
+    if (count === 0) process.exit(0); // nobody wants the call any more
+    at += count;
+  }
+  return buffer;
+}
+
+function readJob() {
+  const length = read(Number(lifeline), HEADER_BYTES).readUInt32BE();
+  const job = JSON.parse(read(Number(lifeline), length).toString());
+  closeSync(Number(lifeline));
+  return job;
+}
+
+function send(answer) {
+  const data = Buffer.from(JSON.stringify(answer).toWellFormed?.() ?? JSON.stringify(answer));
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.writeUInt32BE(data.length);
+  const frame = Buffer.concat([header, data]);
+  for (let at = 0; at < frame.length; ) at += writeSync(Number(result), frame, at);
+}
+
+// The functions at the top level of the source, by name, with the names of their parameters; null for a parameter that
+// is taken apart.
+function findFunctions(source) {
+  const functions = new Map();
+  const add = (name, parameters) =>
+    functions.set(name, parameters.map((one) => (ts.isIdentifier(one.name) ? one.name.text : null)));
+  for (const node of ts.createSourceFile("tool.ts", source, ts.ScriptTarget.Latest).statements) {
+    if (ts.isFunctionDeclaration(node) && node.body && node.name) add(node.name.text, node.parameters);
+    if (!ts.isVariableStatement(node)) continue;
+    for (const { name, initializer } of node.declarationList.declarations) {
+      const isFunction = initializer && (ts.isArrowFunction(initializer) || ts.isFunctionExpression(initializer));
+      if (isFunction && ts.isIdentifier(name)) add(name.text, initializer.parameters);
+    }
+  }
+  return functions;
+}
+
+async function load(source, name) {
+  const { outputText, diagnostics } = ts.transpileModule(source, {
+    reportDiagnostics: true,
+    compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+  });
+  if (diagnostics.length) throw new SyntaxError(ts.flattenDiagnosticMessageText(diagnostics[0].messageText, " "));
+  const file = join(HOME, "tool.mjs");
+  if (packages) symlinkSync(join(packages, "node_modules"), join(HOME, "node_modules"));
+  writeFileSync(file, `${outputText}\nexport { ${name} as __tool };\n`);
+  return (await import(pathToFileURL(file))).__tool;
+}
+
+function asText(value) {
+  if (typeof value === "string") return value;
+  return JSON.stringify(value) ?? inspect(value);
+}
+
+// The value as JSON; nothing where it has no such form or is over the limit.
+function asJson(value, limit) {
+  const json = JSON.stringify(value) ?? "";
+  return json.length <= limit ? json : "";
+}
+
+function contentParts(value) {
+  const parts = Array.isArray(value) ? value : [value];
+  const isContent = parts.every((part) => part?.type === "text" || part?.type === "image");
+  return isContent && parts.some((part) => part.type === "image") ? parts : [];
+}
+
+// Arguments by name in the order of the parameters; a function whose only parameter is taken apart gets them whole.
+function argumentsFor(parameters, job) {
+  if (parameters.length === 1 && parameters[0] === null) return [job.arguments];
+  for (const name of Object.keys(job.arguments)) {
+    if (!parameters.includes(name)) throw new TypeError(`there is no parameter ${name}`);
+  }
+  return parameters.map((name) => (name === "agent_state" ? JSON.parse(job.agent_state || "null") : job.arguments[name]));
+}
+
+async function run(job) {
+  const limit = job.return_char_limit;
+  try {
+    Object.assign(process.env, job.environment);
+    const functions = findFunctions(job.source);
+    const name = job.function || [...functions.keys()].pop();
+    if (!functions.has(name)) throw new ReferenceError("the source defines no such function");
+    const tool = await load(job.source, name);
+    const value = await tool(...argumentsFor(functions.get(name), job));
+    const parts = contentParts(value);
+    const text = parts.length ? parts.map((part) => part.text ?? "").join("\n") : asText(value);
+    return { value: text.slice(0, limit), length: text.length, parts, json: asJson(value, limit) };
+  } catch (error) {
+    console.error(error?.stack ?? error);
+    const told = error instanceof Error ? `${error.name}: ${error.message}` : `Error: ${inspect(error)}`;
+    return { error: told.slice(0, limit) };
+  }
+}
+
+send(await run(readJob()));
+process.exit(0);

@@ -1,0 +1,50 @@
+"""The folder of a sandbox, for what it needs while it runs."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+PREFIX = "perdure-tools-"
+
+
+class WorkFolder:
+    """A new temporary folder. Those of processes that were killed are removed on the way."""
+
+    def __init__(self, parent: Path | None = None) -> None:
+        for left in (parent or Path(tempfile.gettempdir())).glob(f"{PREFIX}*"):
+            _remove_if_left(left)
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        self._lock = _lock(self.path)
+        for name in ("root", "calls"):
+            (self.path / name).mkdir()
+        os.chmod(self.path, 0o711)  # noqa: S103  # calls of root run as another user
+
+    def remove(self) -> None:
+        """Removes the folder."""
+        os.close(self._lock)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Removes a folder of ours that nobody has locked."""
+    try:
+        lock = _lock(folder)
+    except OSError:
+        return
+    os.close(lock)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(folder: Path) -> int:
+    """Locks it for as long as this process lives. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_uid != os.getuid():
+            raise PermissionError(f"{folder} belongs to somebody else")
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
