@@ -10,6 +10,7 @@ from services.contract.counts import EventNumber, PositiveCount
 from services.contract.json_object import JsonObject
 from services.contract.messages import Message, MessagePiece, MessageType
 from services.contract.new_messages import AnyNewMessage, NewMessage
+from services.contract.on_busy import OnBusy
 from services.contract.stop_reasons import StopReason
 
 DEFAULT_MAX_STEPS = 50  # model calls in one turn
@@ -40,8 +41,18 @@ class ShownAs(BaseModel):
     include_return_message_types: list[MessageType] | None = None
 
 
-class TurnRequest(ShownAs):
-    """What starts a turn: `messages` or `input`, and what holds for this turn only."""
+class AnswerShownAs(ShownAs):
+    """How a sender wants its own answer shown: of a run, the rest is told too."""
+
+    include_compaction_messages: bool = False
+
+
+class TurnRequest(AnswerShownAs):
+    """What starts a turn: `messages` or `input`, and what holds for this turn only.
+
+    `on_busy`: what to do where the conversation is busy; by default what the conversation says, else the server.
+    Calls that wait for the client are denied after `approval_expires_s`; by default when the server says so, or never.
+    """
 
     messages: list[AnyNewMessage] | None = None
     input: Content | None = None
@@ -51,7 +62,8 @@ class TurnRequest(ShownAs):
     client_skills: list[ClientSkill] | None = None
     override_model: str | None = None
     override_system: str | None = None
-    include_compaction_messages: bool = False
+    on_busy: OnBusy | None = None
+    approval_expires_s: PositiveCount | None = None
 
     @model_validator(mode="after")
     def _has_one_input(self) -> Self:
@@ -70,11 +82,36 @@ class TurnRequest(ShownAs):
             return self.messages
         return [NewMessage(role="user", content=self.input or "")]
 
+    @property
+    def is_background(self) -> bool:
+        """Whether its caller may leave and come back."""
+        return False
+
+    @property
+    def wants_tokens(self) -> bool:
+        """Whether its caller wants messages in pieces, as the model writes them."""
+        return False
+
+    @property
+    def callback(self) -> str:
+        """Where its end is announced; empty: nowhere."""
+        return ""
+
 
 class AsyncSendRequest(TurnRequest):
     """A turn whose caller does not wait for it."""
 
     callback_url: str | None = None
+
+    @property
+    def is_background(self) -> bool:
+        """Whoever does not wait has to come back."""
+        return True
+
+    @property
+    def callback(self) -> str:
+        """Where its end is announced; empty: nowhere."""
+        return self.callback_url or ""
 
 
 class StreamRequest(TurnRequest):
@@ -83,6 +120,16 @@ class StreamRequest(TurnRequest):
     stream_tokens: bool = False
     include_pings: bool = True
     background: bool = False
+
+    @property
+    def is_background(self) -> bool:
+        """As it says."""
+        return self.background
+
+    @property
+    def wants_tokens(self) -> bool:
+        """As it says."""
+        return self.stream_tokens
 
 
 class SendRequest(StreamRequest):

@@ -78,6 +78,7 @@ class AgentsClient:
             tool_message_id=step.tool_message_id,
             usage=step.usage,
             end=_end(step.end) if step.end else None,
+            approval_expires_s=step.approval_expires_s,
         )
         answer = await _patiently(lambda: self._turns.CommitStep(asked, timeout=COMMIT_TIMEOUT_S))
         return Committed(

@@ -47,6 +47,7 @@ def read_request(proto: run_service_pb2.StartRunRequest) -> RunRequest:
         parent_run_id=proto.parent_run_id,
         on_busy=on_busy_name(proto.on_busy),
         timeout_s=proto.timeout_ms / 1000,
+        approval_expires_s=proto.approval_expires_s,
     )
 
 
@@ -75,6 +76,7 @@ def write_request(request: RunRequest) -> run_service_pb2.StartRunRequest:
         parent_run_id=request.parent_run_id,
         on_busy=on_busy_value(request.on_busy),
         timeout_ms=math.ceil(request.timeout_s * 1000),
+        approval_expires_s=request.approval_expires_s,
     )
 
 

@@ -47,6 +47,7 @@ class RunRequest:
     repeatable (AIP-155); `retry_count` is how often the client has sent it before. A run with a `parent_run_id` was
     started by a tool call of that run. `on_busy` None: what the conversation or the server says. `timeout_s` bounds the
     run, waiting included; 0: nothing does. `read_timeout_s` is after what silence the client takes an answer for lost.
+    Calls wait for the client for `approval_expires_s`; 0: as long as the server says.
     """
 
     organization_id: str
@@ -71,6 +72,7 @@ class RunRequest:
     parent_run_id: str = ""
     on_busy: OnBusy | None = None
     timeout_s: float = 0
+    approval_expires_s: int = 0
     read_timeout_s: float = READ_TIMEOUT_S
 
     @property

@@ -13,13 +13,14 @@ from services.common.pieces import Shown
 from services.common.rest import EVENT_STREAM, JSON, Stream
 from services.contract import runs as public
 from services.contract import sending as bodies
-from services.runs.records import Run, RunRequest, Skill
+from services.runs.records import READ_TIMEOUT_S, Run, RunRequest, Skill
 from services.runs.rest.answers import answer_at_end, stream_events
 from services.runs.rest.events import EventRenderer
 from services.runs.rest.input import read_input
 from services.runs.rest.resources import check_run_id, print_run
 from services.runs.runs import Runs
 
+MAX_TIMEOUT_S = 86_400.0  # seconds; a longer deadline is none
 OWN_HISTORY = "default"  # in place of a conversation's id; the agent's id says the same
 
 
@@ -151,11 +152,11 @@ def conversation_key(conversation_id: str, agent_id: str | None) -> str:
 
 def shown_for(run: Run) -> Shown:
     """How the run's caller wants its messages shown."""
-    config = bodies.ShownAs.model_validate(run.request_config)
+    config = bodies.AnswerShownAs.model_validate(run.request_config)
     types = config.include_return_message_types
     return Shown(
         types=None if types is None else frozenset(types),
-        summaries=bool(run.request_config.get("include_compaction_messages")),
+        summaries=config.include_compaction_messages,
         speaking_tool=config.assistant_message_tool_name if config.use_assistant_message else "",
         speaking_argument=config.assistant_message_tool_kwarg,
     )
@@ -172,7 +173,7 @@ def _request(
 ) -> RunRequest:
     """`agent_id` is empty for a conversation of its own, whose runs are all of one type."""
     turn = read_input(body.new_messages)
-    config = body.model_dump(mode="json", include=set(bodies.ShownAs.model_fields) | {"include_compaction_messages"})
+    config = body.model_dump(mode="json", include=set(bodies.AnswerShownAs.model_fields))
     return RunRequest(
         organization_id=caller.organization_id,
         user_id=caller.user_id,
@@ -186,14 +187,32 @@ def _request(
         max_steps=body.max_steps,
         override_model=body.override_model or "",
         override_system=body.override_system or "",
-        without_deltas=not getattr(body, "stream_tokens", False),
+        without_deltas=not body.wants_tokens,
         request_id=caller.idempotency_key,
-        background=isinstance(body, bodies.AsyncSendRequest) or getattr(body, "background", False),
+        background=body.is_background,
         run_type=run_type if agent_id else "send_conversation_message",
         request_config=config,
-        callback_url=getattr(body, "callback_url", None) or "",
+        callback_url=body.callback,
         retry_count=caller.retry_count,
+        approval_expires_s=body.approval_expires_s or 0,
+        on_busy=body.on_busy,
+        timeout_s=read_timeout(caller.request_timeout),
+        read_timeout_s=caller.read_timeout_s or READ_TIMEOUT_S,
     )
+
+
+def read_timeout(header: str) -> float:
+    """The seconds of an x-request-timeout header; 0 without one. Raises `Unprocessable`."""
+    if not header:
+        return 0
+    try:
+        timeout_s = float(header)
+    except ValueError:
+        timeout_s = 0
+    if 0 < timeout_s <= MAX_TIMEOUT_S:
+        return timeout_s
+    msg = f"x-request-timeout is the seconds that a run may take, above 0 and at most {MAX_TIMEOUT_S:g}."
+    raise Unprocessable([{"type": "value_error", "loc": ["header", "x-request-timeout"], "msg": msg}])
 
 
 def _client_tool(tool: bodies.ClientTool) -> ToolDefinition:

@@ -73,7 +73,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class StepCommit:
-    """A step to store. `assistant` is None where only the calls of an approval request were made."""
+    """A step to store. `assistant` is None where only the calls of an approval request were made.
+
+    Its calls wait for the client for `approval_expires_s` seconds; 0: as long as the server says.
+    """
 
     number: int
     assistant: Message | None
@@ -81,6 +84,7 @@ class StepCommit:
     tool_message_id: str
     usage: Usage
     end: TurnEnd | None = None
+    approval_expires_s: int = 0
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,15 @@ class Stepper:
         called = time.monotonic_ns()
         returns = await self._returns(draft, plan, progress)
         took_ns = time.monotonic_ns() - called if plan.executed and not plan.waiting else None
-        commit = StepCommit(progress.step, draft.assistant, returns, draft.tool_message_id, draft.step.usage, end)
+        commit = StepCommit(
+            progress.step,
+            draft.assistant,
+            returns,
+            draft.tool_message_id,
+            draft.step.usage,
+            end,
+            self._request.approval_expires_s,
+        )
         committed = await self._services.history.commit(self._run, commit)
         self._show(committed, progress)
         if committed.messages:
