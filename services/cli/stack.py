@@ -87,6 +87,7 @@ class Stack:
         find_envoy()
         data_dir = self._cleanup.enter_context(open_data_dir(self.options.data_dir))
         self.environment["PERDURE_SECRET_KEY"] = self.environment.get("PERDURE_SECRET_KEY") or data_dir.secret_key()
+        self.environment.setdefault("PERDURE_TOOL_PACKAGES_DIR", str(data_dir.path / "packages"))
         self.targets = {name: self._targets(data_dir, name) for name in SERVICES}
         self.environment |= {f"PERDURE_{name.upper()}_ADDRESS": join(each) for name, each in self.targets.items()}
         await self._start_replicas(data_dir, WITHOUT_DATABASE)
