@@ -30,6 +30,7 @@ from services.runs.limits import Limits
 from services.runs.line import Line
 from services.runs.recovery.active_turns import ActiveTurns
 from services.runs.recovery.bell import Bell, OwnBell
+from services.runs.recovery.clients import ReplicaClient
 from services.runs.recovery.heartbeat import Heartbeat
 from services.runs.recovery.interruptions import Interruptions
 from services.runs.rest.callbacks import render_callback
@@ -93,10 +94,11 @@ class Process:
         self._turns = ActiveTurns(services, event_log, bell, line, limits.slots)
         self._callback_client = CallbackClient(allow_private=allow_private_callbacks)
         self._callbacks = Callbacks(CallbackStore(database), self.agents, self._callback_client, render_callback)
+        self._neighbours = ReplicaClient()
         replicas = ReplicaStore(engine, store, owner, address)
         interruptions = Interruptions(lambda one: self.runs.interrupt(one))
-        self._heartbeat = Heartbeat(replicas, self._turns, bell, self._callbacks, interruptions)
-        watching = Watching(store, steps, self.agents, event_log, self._turns.feed)
+        self._heartbeat = Heartbeat(replicas, self._turns, bell, self._callbacks, interruptions, self._neighbours)
+        watching = Watching(store, steps, self.agents, event_log, self._neighbours, self._turns.feed)
         self.runs = Runs(
             store,
             steps,
@@ -128,6 +130,7 @@ class Process:
         await self._stop_tasks()
         await self._stop_callbacks()
         await self._heartbeat.leave()
+        await self._neighbours.close()
 
     async def abandon(self) -> None:
         """Stops at once, without a word to anybody: others will find the runs."""
@@ -135,6 +138,7 @@ class Process:
         await self._stop_callbacks()
         await self._turns.abandon()
         await self._heartbeat.stop()
+        await self._neighbours.close()
 
     async def _stop_callbacks(self) -> None:
         await self._callbacks.stop()
@@ -164,7 +168,7 @@ async def main() -> None:
             engine,
             channels,
             redis=redis,
-            address=addresses.listen,
+            address=config.advertised_address,
             limits=config.limits,
             allow_private_callbacks=config.allow_private_callbacks,
             agent_reply_timeout_s=config.agent_reply_timeout_s,

@@ -12,12 +12,14 @@ from services.runs.limits import Limits
 class Config:
     """Where everything is, and how much this process takes on.
 
-    `redis_url` empty: no Redis; then events are kept in memory, which is right for one replica. `drain_s` is how long
-    turns may go on after SIGTERM, in seconds. `allow_private_callbacks`: the ends of runs may be told to addresses that
-    only this network reaches. `agent_reply_timeout_s`: how long an agent waits for another's answer, in seconds.
+    `advertised_address` is where the other replicas of this service reach this one. `redis_url` empty: no Redis; then
+    events are kept in memory, which is right for one replica. `drain_s` is how long turns may go on after SIGTERM, in
+    seconds. `allow_private_callbacks`: the ends of runs may be told to addresses that only this network reaches.
+    `agent_reply_timeout_s`: how long an agent waits for another's answer, in seconds.
     """
 
     addresses: Addresses
+    advertised_address: str
     database_url: str
     redis_url: str
     limits: Limits
@@ -27,11 +29,14 @@ class Config:
 
     @classmethod
     def read(cls, environment: Environment) -> "Config":
-        """From DATABASE_URL, REDIS_URL, PERDURE_RUNS_SLOTS and other limits, PERDURE_RUNS_DRAIN_S (8),
-        PERDURE_ALLOW_PRIVATE_CALLBACKS (0) and PERDURE_AGENT_REPLY_TIMEOUT_S (600).
+        """From PERDURE_ADVERTISED_ADDRESS (PERDURE_LISTEN), DATABASE_URL, REDIS_URL, PERDURE_RUNS_SLOTS and other
+        limits, PERDURE_RUNS_DRAIN_S (8), PERDURE_ALLOW_PRIVATE_CALLBACKS (0) and
+        PERDURE_AGENT_REPLY_TIMEOUT_S (600).
         """
+        addresses = Addresses.read(environment)
         return cls(
-            addresses=Addresses.read(environment),
+            addresses=addresses,
+            advertised_address=environment.text("PERDURE_ADVERTISED_ADDRESS", addresses.listen),
             database_url=environment.text("DATABASE_URL"),
             redis_url=environment.variables.get("REDIS_URL", ""),
             limits=_read_limits(environment),

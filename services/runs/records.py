@@ -149,6 +149,11 @@ class Run:
     tools_used: tuple[str, ...] = ()
 
     @property
+    def shows_summaries(self) -> bool:
+        """Whether its sender wants to see the summaries that compaction makes."""
+        return bool(self.request_config.get("include_compaction_messages"))
+
+    @property
     def is_final(self) -> bool:
         """Whether it has ended."""
         return self.status not in ACTIVE_STATUSES

@@ -119,6 +119,10 @@ class Runs:
         """
         return self.watching.watch(organization_id, run_id, after_seq)
 
+    def watch_owned(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
+        """The same as long as this process owns the run; nothing where it does not."""
+        return self.watching.watch_owned(organization_id, run_id, after_seq)
+
     def watch_whole(self, organization_id: str, run_id: str) -> AsyncIterator[Sequence[RunEvent]]:
         """One batch when the run has ended: its answer as whole messages, and the last event. Raises `RunNotFound`."""
         return self.watching.watch_whole(organization_id, run_id)

@@ -37,7 +37,8 @@ class RunServicer(RunServiceServicer):
         context: Context,
     ) -> AsyncIterator[service.WatchRunResponse]:
         """Follows a run."""
-        async for events in self._runs.watch(request.organization_id, request.run_id, request.after_seq):
+        watched = self._runs.watch_owned if request.owned else self._runs.watch
+        async for events in watched(request.organization_id, request.run_id, request.after_seq):
             yield service.WatchRunResponse(events=events)
 
     async def GetRun(  # as the proto says

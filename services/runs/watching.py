@@ -1,19 +1,23 @@
 """Following a run from any replica, from any number on."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
 from perdure.runs.v1.run_pb2 import RunEvent
 from services.common.errors import NotFound
 from services.runs.events.feed import Feed
-from services.runs.events.log import START, EventLog
-from services.runs.events.numbers import last_number
-from services.runs.events.reconcile import is_answer, replay, without_void
+from services.runs.events.log import EventLog
+from services.runs.events.numbers import last_number, unbroken
+from services.runs.events.reconcile import answers_of, replay, without_void
 from services.runs.records import Run
 from services.runs.turns.history import History
 from services.runs.turns.ledger import Ledger
 from services.runs.turns.turn import describe_end
+
+RETRY_S = 0.5  # seconds before an active run is looked for again that no replica tells of
 
 
 class RunNotFound(NotFound):
@@ -27,40 +31,53 @@ class RunReader(Protocol):
         """One run."""
 
 
+class Neighbours(Protocol):
+    """The other replicas."""
+
+    def follow(self, run: Run, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
+        """What the run's owner tells of it, as long as it owns it and can be reached."""
+
+
 @dataclass(frozen=True)
 class Watching:
-    """Finds a run's events where they are: in its owner's memory, in the log, or made again from the history."""
+    """Finds a run's events where they are: with its owner, in the log, or made again from the history."""
 
     runs: RunReader
     ledger: Ledger
     history: History
     event_log: EventLog
-    find_feed: Callable[[str], Feed | None]
+    neighbours: Neighbours
+    find_feed: Callable[[str, str], Feed | None]  # by organisation and run
 
     async def watch(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
         """Batches of events above a number, as they come, to the end. Raises `RunNotFound`.
 
-        The last event always comes. Deltas that were void before they are read are left out.
+        The last event always comes. What was void before it is read is left out, but for the event that says so.
         """
         seen = _Seen(after_seq)
-        while not seen.end:
-            feed = self.find_feed(run_id)
-            if feed is not None and feed.reaches(seen.seq):
-                source = feed.follow(seen.seq)
-            else:
-                run = await self._get(organization_id, run_id)
-                source = self._read_to_end(run) if run.is_final else self._follow_log(run)
-            async for batch in source:
-                new = seen.take(batch)
-                if new:
+        while not seen.is_over():
+            async with aclosing(self._find(organization_id, run_id, seen.seq)) as batches:
+                async for batch in batches:
+                    if new := seen.take(batch):
+                        yield new
+                    if seen.is_over():
+                        return
+
+    async def watch_owned(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
+        """The same as long as this process owns the run."""
+        seen = _Seen(after_seq)
+        while not seen.is_over() and (feed := self.find_feed(organization_id, run_id)) is not None:
+            async for batch in self._tell(run_id, feed, seen.seq):
+                if new := seen.take(batch):
                     yield new
 
     async def watch_whole(self, organization_id: str, run_id: str) -> AsyncIterator[Sequence[RunEvent]]:
         """One batch when the run has ended: its answer as whole messages, and the last event. Raises `RunNotFound`."""
         async for batch in self.watch(organization_id, run_id, 0):
             if batch[-1].HasField("ended"):
-                stored = await self.history.messages(await self._get(organization_id, run_id))
-                yield [*(RunEvent(message=message) for message in stored if is_answer(message)), batch[-1]]
+                run = await self._get(organization_id, run_id)
+                answers = answers_of(run, await self.history.messages(run))
+                yield [*(RunEvent(message=message) for message in answers), batch[-1]]
 
     async def _get(self, organization_id: str, run_id: str) -> Run:
         run = await self.runs.get(organization_id, run_id)
@@ -68,26 +85,43 @@ class Watching:
             raise RunNotFound(f"NOT_FOUND: There is no run {run_id}.")
         return run
 
-    async def _follow_log(self, run: Run) -> AsyncIterator[list[RunEvent]]:
-        """What other replicas log, until the run has ended or is ours."""
-        cursor = START
-        while True:
-            events, cursor = await self.event_log.tail(run.id, cursor)
-            if events:
-                yield events
-                if events[-1].HasField("ended"):
-                    return
-            elif self.find_feed(run.id) is not None or (await self._get(run.organization_id, run.id)).is_final:
-                return
+    async def _find(
+        self, organization_id: str, run_id: str, after_seq: int
+    ) -> AsyncGenerator[Sequence[RunEvent], None]:
+        """What comes after a number, from wherever the run is now."""
+        feed = self.find_feed(organization_id, run_id)
+        if feed is not None:
+            source = self._tell(run_id, feed, after_seq)
+        else:
+            run = await self._get(organization_id, run_id)
+            source = self._read_to_end(run) if run.is_final else self._follow(run, after_seq)
+        async with aclosing(source):
+            async for batch in source:
+                yield batch
 
-    async def _read_to_end(self, run: Run) -> AsyncIterator[list[RunEvent]]:
-        """The events of a run that has ended: as logged, where the log has the end, else made whole."""
+    async def _tell(self, run_id: str, feed: Feed, after_seq: int) -> AsyncGenerator[Sequence[RunEvent], None]:
+        """From this process's memory; from the log what that has let go."""
+        if not feed.reaches(after_seq):
+            yield await self.event_log.read(run_id)
+            await asyncio.sleep(RETRY_S)  # the log may lack them just now
+            return
+        async for batch in feed.follow(after_seq):
+            yield batch
+
+    async def _follow(self, run: Run, after_seq: int) -> AsyncGenerator[Sequence[RunEvent], None]:
+        async for batch in self.neighbours.follow(run, after_seq):
+            yield batch
+        await asyncio.sleep(RETRY_S)
+
+    async def _read_to_end(self, run: Run) -> AsyncGenerator[Sequence[RunEvent], None]:
+        """The events of a run that has ended: as logged, where the log is whole, else made so."""
         logged = await self.event_log.read(run.id)
-        if not any(event.HasField("ended") for event in logged):
-            stored = await self.history.messages(run)
+        told = unbroken(logged)
+        if not told or not told[-1].HasField("ended"):
+            stored = answers_of(run, await self.history.messages(run))
             steps = await self.ledger.of_run(run.organization_id, run.id)
-            logged = replay(logged, stored, describe_end(run), {step.id: step.last_seq for step in steps})
-        yield logged
+            told = replay(logged, stored, describe_end(run), {step.id: step.last_seq for step in steps})
+        yield told
 
 
 class _Seen:
@@ -95,17 +129,21 @@ class _Seen:
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
-        self.end = False
+        self._has_end = False
         self._is_new = seq == 0
+
+    def is_over(self) -> bool:
+        """Whether that was all."""
+        return self._has_end
 
     def take(self, batch: Sequence[RunEvent]) -> list[RunEvent]:
         """What of a batch is new to the watcher."""
-        events = without_void(batch) if self._is_new else list(batch)
+        events = without_void(batch) if self._is_new else batch
         new = [event for event in events if last_number(event) > self.seq or event.HasField("ended") or _is_live(event)]
         if new:
             self._is_new = False
-            self.seq = max(self.seq, *map(last_number, new))
-            self.end = new[-1].HasField("ended")
+            self.seq = max([self.seq, *(last_number(event) for event in new if not _is_live(event))])
+            self._has_end = new[-1].HasField("ended")
         return new
 
 

@@ -1,6 +1,7 @@
 """Replicas of the runs service in this process, with real Postgres and Redis and fakes of the other services."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from perdure.agents.v1.agent_service_pb2_grpc import add_AgentServiceServicer_to
 from perdure.agents.v1.turn_service_pb2_grpc import add_TurnServiceServicer_to_server
 from perdure.llm_router.v1.llm_router_service_pb2_grpc import add_LlmRouterServiceServicer_to_server
 from perdure.runs.v1.run_pb2 import RunEvent
+from perdure.runs.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 from perdure.tools.v1.tool_service_pb2_grpc import add_ToolServiceServicer_to_server
 from services.common.channels import open_channel
 from services.common.database import open_engine
@@ -24,6 +26,7 @@ from services.common.server import ErrorInterceptor
 from services.runs.__main__ import Channels, Process
 from services.runs.limits import Limits
 from services.runs.records import Run, RunRequest
+from services.runs.servicer import RunServicer
 from tests.runs.fake_services import FakeAgents, FakeRouter, FakeTools, user
 
 LIMITS = Limits(slots=100)
@@ -77,6 +80,7 @@ class World:
     channel: grpc.aio.Channel
     postgres_url: str
     redis_url: str
+    sockets: Path
     stack: AsyncExitStack
     conversation: str = field(default_factory=lambda: new_id("conv"))
 
@@ -93,19 +97,29 @@ class World:
         redis = connect(self.redis_url) if with_redis else None
         if redis is not None:
             self.stack.push_async_callback(redis.aclose)
+        address = f"unix:{self.sockets}/{uuid.uuid4().hex}"
         channels = Channels(self.channel, self.channel, self.channel)
         process = Process(
             engine,
             channels,
             redis=redis,
-            address="test",
+            address=address,
             limits=limits,
             allow_private_callbacks=allow_private_callbacks,
             agent_reply_timeout_s=agent_reply_timeout_s,
         )
         await process.start()
         self.stack.push_async_callback(process.abandon)
+        await self._serve(process, address)
         return Replica(process, engine)
+
+    async def _serve(self, process: Process, address: str) -> None:
+        """Lets the other replicas follow the runs of this one."""
+        server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+        add_RunServiceServicer_to_server(RunServicer(process.runs), server)
+        server.add_insecure_port(address)
+        await server.start()
+        self.stack.push_async_callback(server.stop, 0)
 
     def request(self, text: str = "hello", **fields: Any) -> RunRequest:
         values = {"conversation_id": self.conversation, "input": (user(text),), **fields}
@@ -126,7 +140,7 @@ async def world(postgres_url: str, redis_url: str, tmp_path: Path) -> AsyncItera
         stack.push_async_callback(server.stop, 0)
         channel = open_channel(f"127.0.0.1:{port}")
         stack.push_async_callback(channel.close)
-        yield World(agents, router, tools, channel, postgres_url, redis_url, stack)
+        yield World(agents, router, tools, channel, postgres_url, redis_url, tmp_path, stack)
 
 
 @pytest.fixture

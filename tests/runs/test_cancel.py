@@ -26,7 +26,7 @@ async def test_cancel_closes_the_call_to_the_model(world: World, replica: Replic
     await eventually(lambda: world.router.cancelled == 1)
     assert world.agents.texts(world.conversation) == []
     again = await replica.watch(started.run.id)
-    assert [event.WhichOneof("event") for event in again] == ["started", "ended"]
+    assert [event.WhichOneof("event") for event in again] == ["started", "step_discarded", "ended"]
 
 
 async def test_cancel_kills_running_tools_and_keeps_committed_steps(world: World, replica: Replica) -> None:
@@ -61,7 +61,7 @@ async def test_cancel_of_a_run_whose_owner_is_dead_ends_it(world: World, replica
     await replica.runs.cancel(ORGANIZATION, started.run.id)
     events = await replica.watch(started.run.id)
 
-    assert [event.WhichOneof("event") for event in events] == ["started", "ended"]
+    assert [event.WhichOneof("event") for event in events] == ["started", "step_discarded", "ended"]
     assert events[-1].ended.stop_reason == STOP_REASON_CANCELLED
 
 

@@ -5,6 +5,8 @@ import asyncio
 from sqlalchemy import text
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER
+from services.common.redis import connect
+from services.runs.events.numbers import LOST_NUMBERS, unbroken
 from services.runs.limits import Limits
 from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
 from tests.runs.fake_services import call, says, tool
@@ -42,7 +44,8 @@ async def test_a_dead_owners_run_is_taken_over(world: World, replica: Replica) -
     assert len(world.agents.texts(world.conversation, ROLE_USER)) == 1
     rest = await replica.watch(run_id, seen)
     assert [event.WhichOneof("event") for event in rest] == ["step_discarded", "delta", "ended"]
-    assert all(event.seq > seen for event in rest)
+    assert [event.seq for event in rest] == [seen + 1, seen + 2, seen + 3]
+    assert (rest[0].step_discarded.first_seq, len(rest[0].step_discarded.message_ids)) == (2, 1)
 
 
 async def test_a_replay_leaves_out_what_was_discarded(world: World, replica: Replica) -> None:
@@ -52,7 +55,41 @@ async def test_a_replay_leaves_out_what_was_discarded(world: World, replica: Rep
 
     events = await replica.watch(run_id)
 
-    assert [event.WhichOneof("event") for event in events] == ["started", "delta", "ended"]
+    assert [event.WhichOneof("event") for event in events] == ["started", "step_discarded", "delta", "ended"]
+    assert events[2].delta.text == "done"
+    assert unbroken(events) == events
+
+
+async def test_who_comes_back_after_a_takeover_gets_what_the_first_owner_showed(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    world.agents.tools = [tool("quick")]
+    world.router.script = [says("I will", calls=[call("quick")]), says("lost", "never", gate=asyncio.Event())]
+    started = await first.runs.start(world.request())
+    await eventually(lambda: len(world.router.requests) == 2)
+    await first.die()
+    await declare_dead(first)
+
+    events = await replica.watch(started.run.id, 1)
+
+    assert [event.WhichOneof("event") for event in events][:3] == ["delta", "delta", "message"]
+    assert [event.seq for event in events] == [*range(2, 2 + len(events))]
+
+
+async def test_a_log_lost_before_the_owner_died_costs_numbers_and_says_so(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    world.router.script = [says("lost", " words", "never", gate=asyncio.Event())]
+    started = await first.runs.start(world.request())
+    await eventually(lambda: len(world.router.requests) == 1)
+    redis = connect(world.redis_url)
+    await redis.delete(f"perdure:events:{started.run.id}")
+    await redis.aclose()
+    await first.die()
+    await declare_dead(first)
+
+    events = await replica.watch(started.run.id, 3)
+
+    assert [event.WhichOneof("event") for event in events] == ["step_discarded", "delta", "ended"]
+    assert (events[0].step_discarded.first_seq, events[0].seq) == (2, 2 + LOST_NUMBERS)
     assert events[1].delta.text == "done"
 
 

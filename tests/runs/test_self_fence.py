@@ -35,7 +35,7 @@ async def test_turns_stop_after_three_seconds_without_a_stamp(world: World, repl
     world.router.script = [says("a", "b", gate=asyncio.Event())]
     started = await replica.runs.start(world.request())
     beat = replica.runs.heartbeat
-    fence = Heartbeat(SilentDatabase(), beat.turns, beat.bell, beat.callbacks, beat.interruptions)
+    fence = Heartbeat(SilentDatabase(), beat.turns, beat.bell, beat.callbacks, beat.interruptions, beat.neighbours)
 
     beating = asyncio.create_task(fence.run())
     await eventually(lambda: world.router.cancelled == 1)

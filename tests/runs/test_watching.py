@@ -8,10 +8,16 @@ from sqlalchemy import event as engine_events
 
 from perdure.runs.v1.run_pb2 import RunEvent
 from services.common.redis import connect
+from services.runs.events.numbers import unbroken
 from services.runs.records import RunFilter, StepFilter
 from services.runs.watching import RunNotFound
 from tests.runs.conftest import ORGANIZATION, Replica, World
 from tests.runs.fake_services import call, says, tool
+
+
+def is_unbroken(events: list[RunEvent]) -> bool:
+    """Whether every number is an event's, or declared void by one."""
+    return unbroken(events) == events
 
 
 def told(events: list[RunEvent]) -> list[tuple[int, str, str]]:
@@ -71,7 +77,9 @@ async def test_a_log_that_redis_lost_is_made_again(world: World, replica: Replic
     after = await replica.watch(started.run.id)
     nothing_new = await replica.watch(started.run.id, before[-2].seq)
 
-    assert [event.WhichOneof("event") for event in after] == ["started", "message", "message", "message", "ended"]
+    shown = [event.WhichOneof("event") for event in after]
+    assert shown == ["started", "message", "message", "step_discarded", "message", "ended"]
+    assert is_unbroken(after)
     assert after[-1].ended == before[-1].ended
     assert [event.WhichOneof("event") for event in nothing_new] == ["ended"]
 

@@ -1,4 +1,4 @@
-"""The events of one run in its owner's memory, from which local subscribers are fed."""
+"""The events of one run in its owner's memory, from which its followers are fed."""
 
 import asyncio
 from collections import deque
@@ -11,7 +11,7 @@ KEPT_EVENTS = 10_000  # events; a subscriber further behind reads the log
 
 
 class Feed:
-    """A run's events, bounded, with any number of followers at their own pace."""
+    """A run's events from the first one on, bounded, with any number of followers at their own pace."""
 
     def __init__(self) -> None:
         self._events: deque[RunEvent] = deque()

@@ -1,9 +1,11 @@
 """The numbers of events: each stands for as many as the public stream shows objects for it."""
 
+from collections.abc import Sequence
+
 from perdure.runs.v1.run_pb2 import RunEvent
 from services.common.pieces import count_pieces
 
-LOST_NUMBERS = 1_000  # numbers left out where an owner died: more than it can have shown without logging them
+LOST_NUMBERS = 1_000  # numbers declared void where an owner died while there was no log: more than it can have shown
 
 
 def width(event: RunEvent) -> int:
@@ -19,3 +21,19 @@ def width(event: RunEvent) -> int:
 def last_number(event: RunEvent) -> int:
     """The last number of an event: a client that has seen it needs the event no more."""
     return event.seq + max(width(event), 1) - 1
+
+
+def unbroken(events: Sequence[RunEvent]) -> list[RunEvent]:
+    """The events from the first one on, up to where numbers are missing."""
+    upcoming = 1
+    kept: list[RunEvent] = []
+    for event in events:
+        if _first_number(event) > upcoming:
+            break
+        kept.append(event)
+        upcoming = event.seq + width(event)
+    return kept
+
+
+def _first_number(event: RunEvent) -> int:
+    return event.step_discarded.first_seq or event.seq

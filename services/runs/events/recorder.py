@@ -1,14 +1,16 @@
-"""Numbers a run's events and hands them to its followers and its log."""
+"""Numbers a run's events and hands them to its log and its followers."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from perdure.conversation.v1.message_pb2 import Message
-from perdure.runs.v1.run_pb2 import MessageDelta, RunEnded, RunEvent, RunStarted, StepDiscarded, ToolOutput
+from perdure.runs.v1.run_pb2 import MessageDelta, RunEnded, RunEvent, RunStarted, ToolOutput
 from services.runs.events.feed import Feed
 from services.runs.events.log import EventLog
-from services.runs.events.numbers import width
+from services.runs.events.numbers import LOST_NUMBERS, last_number, width
+from services.runs.events.reconcile import Reconciled, declare_void
 
 
 class Recorder:
@@ -24,7 +26,7 @@ class Recorder:
         self._feed = feed
         self._log = log
         self._next = 1
-        self._open: dict[str, str] = {}  # message ids with deltas that are not stored yet, each with its step
+        self._open: list[RunEvent] = []  # deltas of messages that are not stored yet
         self._shown: set[str] = set()  # ids of messages that watchers have seen, whole or in deltas
         self.first_answer_ns: int | None = None
         self.has_ended = False
@@ -34,29 +36,43 @@ class Recorder:
         """The number of the last event."""
         return self._next - 1
 
-    def resume(self, after_seq: int, shown: Iterable[str]) -> None:
-        """Goes on after the events of earlier attempts, which have shown these messages."""
-        self._next = after_seq + 1
-        self._shown.update(shown)
+    def resume(self, found: Reconciled, *, last_seq: int, is_whole: bool) -> None:
+        """Goes on after the events of earlier attempts, the last of which has this number as far as is known.
+
+        `is_whole`: they have shown nothing that is not in the log.
+        """
+        self._shown.update(found.shown)
+        self._feed.publish(found.standing + found.void)
+        if not found.standing:
+            self.start()
+        first_void = last_number(found.standing[-1]) + 1 if found.standing else self._next
+        self._next = max(last_seq + 1, first_void)
+        if not is_whole:
+            self._next += LOST_NUMBERS
+        if self._next > first_void:
+            self._record([declare_void(self._next, first_void, found.void)])
+        self.messages(found.missing)
 
     def start(self) -> None:
         """The run has an owner."""
-        self._add([RunEvent(started=RunStarted())])
+        self._record([RunEvent(started=RunStarted())])
 
     def deltas(self, step_id: str, deltas: Sequence[MessageDelta]) -> None:
         """More of a message that the model is writing."""
-        for delta in deltas:
-            self._open[delta.message_id] = step_id
-            self._shown.add(delta.message_id)
-        self._add([RunEvent(step_id=step_id, delta=delta) for delta in deltas])
+        self._shown.update(delta.message_id for delta in deltas)
+        events = [RunEvent(step_id=step_id, delta=delta) for delta in deltas]
+        self._record(events)
+        self._open += events
 
     def messages(self, messages: Sequence[Message]) -> None:
-        """Stored messages: whole, but for those that were shown already."""
-        for message in messages:
-            self._open.pop(message.id, None)
+        """Stored messages: whole, but for those that were shown already. What is shown else is void by now."""
+        stored = {message.id for message in messages}
+        self._open = [event for event in self._open if event.delta.message_id not in stored]
         new = [message for message in messages if message.id not in self._shown]
+        if new:
+            self.discard()
         self._shown.update(message.id for message in new)
-        self._add([RunEvent(step_id=message.step_id, message=message) for message in new])
+        self._record([RunEvent(step_id=message.step_id, message=message) for message in new])
 
     def output(self, step_id: str, output: ToolOutput) -> None:
         """What a tool printed: for those who watch now, without a number of its own."""
@@ -66,25 +82,17 @@ class Recorder:
 
     def discard(self) -> None:
         """Declares void what was shown of messages that will not be stored."""
-        by_step: dict[str, list[str]] = {}
-        for message_id, step_id in self._open.items():
-            by_step.setdefault(step_id, []).append(message_id)
-        self._open.clear()
-        self.void(by_step)
-
-    def void(self, by_step: dict[str, list[str]]) -> None:
-        """Declares messages void, by the step that they belonged to."""
-        self._shown.difference_update(message_id for ids in by_step.values() for message_id in ids)
-        self._add(
-            [RunEvent(step_id=step, step_discarded=StepDiscarded(message_ids=ids)) for step, ids in by_step.items()]
-        )
+        void, self._open = self._open, []
+        if void:
+            self._shown.difference_update(event.delta.message_id for event in void)
+            self._record([declare_void(self._next, void[0].seq, void)])
 
     def end(self, ended: RunEnded) -> None:
         """The last event."""
         self.has_ended = True
-        self._add([RunEvent(ended=ended)])
+        self._record([RunEvent(ended=ended)])
 
-    def _add(self, events: list[RunEvent]) -> None:
+    def _record(self, events: list[RunEvent]) -> None:
         if not events:
             return
         now = datetime.now(UTC)
@@ -95,5 +103,4 @@ class Recorder:
             self._next += width(event)
         if self.first_answer_ns is None and events[0].WhichOneof("event") in ("delta", "message"):
             self.first_answer_ns = time.monotonic_ns()
-        self._feed.publish(events)
-        self._log.append(self._run_id, events)
+        self._log.append(self._run_id, events, partial(self._feed.publish, events))

@@ -76,10 +76,10 @@ class ActiveTurns:
         """It was not stored, or it has been started."""
         self._reserved.discard(run_id)
 
-    def feed(self, run_id: str) -> Feed | None:
+    def feed(self, organization_id: str, run_id: str) -> Feed | None:
         """The events of a run of ours; None where it is not ours."""
         active = self._turns.get(run_id)
-        return active.feed if active else None
+        return active.feed if active and active.turn.run.organization_id == organization_id else None
 
     def has_begun(self, run_id: str) -> bool:
         """Whether the input of a run of ours is in the history."""
@@ -141,12 +141,18 @@ class ActiveTurns:
             log.exception("the turn broke off")
             await self._give_back(active, exc)
         finally:
-            if self._turns.get(run.id) is active:
-                del self._turns[run.id]
-            active.feed.close()
-            if not active.accepted.done():
-                active.accepted.set_exception(Internal("The run could not be begun."))
-            active.accepted.exception()  # looked at: nobody may be waiting for it
+            try:
+                await self.event_log.flush()  # followers get the last events before they are let go
+            finally:
+                self._forget(active)
+
+    def _forget(self, active: ActiveTurn) -> None:
+        if self._turns.get(active.turn.run.id) is active:
+            del self._turns[active.turn.run.id]
+        active.feed.close()
+        if not active.accepted.done():
+            active.accepted.set_exception(Internal("The run could not be begun."))
+        active.accepted.exception()  # looked at: nobody may be waiting for it
 
     async def _carry_out(self, active: ActiveTurn, *, has_slot: bool) -> None:
         try:

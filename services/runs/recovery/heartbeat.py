@@ -6,7 +6,7 @@ Callbacks that are due are found with it, too.
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -26,10 +26,14 @@ FENCE_S = 3.0  # seconds without a stamp after which this process stops its turn
 
 @dataclass(frozen=True)
 class Pulse:
-    """What a heartbeat brought back: runs of ours that have ended by another's hand, and that another has."""
+    """What a heartbeat brought back: runs of ours that have ended by another's hand, and that another has.
+
+    `alive` are the owners that stamp, with their addresses.
+    """
 
     ended: Sequence[str]
     lost: Sequence[str]
+    alive: Mapping[str, str]
 
 
 class Replicas(Protocol):
@@ -54,6 +58,13 @@ class Replicas(Protocol):
         """Drops the connection after a failure."""
 
 
+class Neighbours(Protocol):
+    """The other replicas."""
+
+    async def meet(self, alive: Mapping[str, str]) -> None:
+        """The owners that live now, with their addresses."""
+
+
 @dataclass
 class Heartbeat:
     """Beats until cancelled.
@@ -66,6 +77,7 @@ class Heartbeat:
     bell: Bell
     callbacks: Callbacks
     interruptions: Interruptions
+    neighbours: Neighbours
     delivered: set[tuple[str, str]] = field(default_factory=set)
     _sooner: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -120,6 +132,7 @@ class Heartbeat:
             raise
         self.turns.stop(pulse.ended, "ended")
         self.turns.stop(pulse.lost, "lost")
+        await self.neighbours.meet(pulse.alive)
 
     async def _claim(self) -> None:
         free = self.turns.free_slots

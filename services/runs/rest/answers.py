@@ -10,8 +10,8 @@ from perdure.conversation.v1.message_pb2 import Message
 from perdure.runs.v1.run_pb2 import RunEnded, RunError, RunEvent
 from services.common.errors import Json, PerdureError
 from services.common.pieces import Shown, render_pieces
-from services.runs.rest.events import EventRenderer, is_shown, print_stop_reason, print_usage
-from services.runs.rest.silence import mark_silence
+from services.runs.rest.events import EventRenderer, print_stop_reason, print_usage
+from services.runs.silence import mark_silence
 
 PING_AFTER_S = 20.0  # seconds of silence before a stream gets a ping
 BLANK_AFTER_S = 30.0  # seconds before a blocking call gets white space; clients give up after 60 without a byte
@@ -73,9 +73,7 @@ def _answer(committed: list[Message], ended: RunEnded, shown: Shown, *, late: bo
     if ended.HasField("error") and not late:
         raise TurnFailed(ended.error)
     answer: dict[str, Any] = {  # Any: pieces are JSON objects
-        "messages": [
-            piece for message in committed if is_shown(message, shown) for piece in render_pieces(message, shown)
-        ],
+        "messages": [piece for message in committed for piece in render_pieces(message, shown)],
         "stop_reason": print_stop_reason(ended),
         "usage": print_usage(ended),
         "logprobs": None,

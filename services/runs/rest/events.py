@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from perdure.conversation.v1.message_pb2 import ROLE_SUMMARY, Message, Usage
+from perdure.conversation.v1.message_pb2 import Usage
 from perdure.runs.v1.run_pb2 import MessageDelta, RunEnded, RunEvent, ToolCallDelta
 from services.common.ids import new_id
 from services.common.pieces import Piece, Shown, piece_otid, print_date, render_pieces
@@ -39,12 +39,20 @@ class EventRenderer:
         if kind == "started":
             return self.ping(event.created_at.ToDatetime(UTC)) if event.seq > after_seq else b""
         if kind == "step_discarded":
-            data = {"run_id": self._run_id, "step_id": event.step_id, "seq_id": event.seq}
-            data["message_ids"] = list(event.step_discarded.message_ids)
-            return b"event: perdure.step_discarded\n" + _data(data)
+            return b"event: perdure.step_discarded\n" + _data(self._discarded(event))
         if kind == "ended":
             return b"".join(self._end(event.ended, event.seq))
         return b""
+
+    def _discarded(self, event: RunEvent) -> Piece:
+        """What is void: all that has numbers from `first_seq_id` up to `seq_id`."""
+        return {
+            "run_id": self._run_id,
+            "step_id": event.step_id or None,
+            "seq_id": event.seq,
+            "first_seq_id": event.step_discarded.first_seq,
+            "message_ids": list(event.step_discarded.message_ids),
+        }
 
     def ping(self, at: datetime | None = None) -> bytes:
         """A sign of life; carries the last number. Nothing where the client wants none."""
@@ -67,7 +75,7 @@ class EventRenderer:
     def _pieces(self, event: RunEvent, after_seq: int) -> Iterator[bytes]:
         for offset, piece in enumerate(render_pieces(event.message, self._unfiltered)):
             self._last_seq = event.seq + offset
-            if self._last_seq > after_seq and is_shown(event.message, self._shown) and self._wanted(piece):
+            if self._last_seq > after_seq and self._wanted(piece):
                 yield _data({**piece, "seq_id": self._last_seq})
 
     def _delta(self, event: RunEvent) -> bytes:
@@ -137,11 +145,6 @@ class EventRenderer:
     def _wanted(self, piece: Piece) -> bool:
         types = self._shown.types
         return types is None or piece["message_type"] in types or piece["message_type"] in _ALWAYS_SHOWN
-
-
-def is_shown(message: Message, shown: Shown) -> bool:
-    """Whether a message is shown to the sender: a summary of earlier messages only when asked for."""
-    return message.role != ROLE_SUMMARY or shown.summaries
 
 
 def print_call_delta(call: ToolCallDelta) -> Piece:

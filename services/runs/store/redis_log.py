@@ -6,9 +6,8 @@ run was taken over cannot write any more. https://redis.io/docs/latest/develop/d
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from redis.asyncio import Redis
@@ -16,11 +15,10 @@ from redis.exceptions import RedisError, ResponseError
 
 from perdure.runs.v1.run_pb2 import RunEvent, RunEvents
 from services.common.redis import undisturbed
-from services.runs.events.log import TAIL_S
+from services.runs.events.log import Show
 
 log = logging.getLogger(__name__)
 
-INTERVAL_S = 0.05  # seconds between two writes of this process; the end of a run does not wait
 RETRY_S = 1.0  # seconds before a write that failed is tried again
 KEPT_S = 24 * 3600  # seconds that a run can be replayed token by token
 PAGE = 1_000  # entries read at once
@@ -28,41 +26,58 @@ WAITING_EVENTS = (
     20_000  # events of one run that wait for Redis at most; then its log is given up and rebuilt at the end
 )
 _BATCH = b"e"
+_SHUT_OUT = "equal or smaller"  # in what Redis says of an id that does not grow
 
-Batch = tuple[str, list[RunEvent]]  # a run and events of it
 Entries = Sequence[tuple[bytes, Mapping[bytes, bytes]]]  # ids and fields, as Redis answers
 
 
+@dataclass
+class _Batch:
+    """Events of one run, and what is to be called once they are kept."""
+
+    run_id: str
+    events: list[RunEvent] = field(default_factory=list)
+    shows: list[Show] = field(default_factory=list)
+
+    def show(self) -> None:
+        shows, self.shows = self.shows, []
+        for show in shows:
+            show()
+
+
 class RedisEventLog:
-    """Writes what was added in one pipeline, in the background: `run` is its task."""
+    """Writes in the background, in pipelines: what comes while one is under way goes with the next. `run` is its task.
+
+    While Redis is away, events are shown at once and wait here.
+    """
 
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
-        self._waiting: dict[str, list[RunEvent]] = {}
-        self._unsure: list[Batch] = []  # batches whose write failed, perhaps after Redis had taken them
+        self._waiting: dict[str, _Batch] = {}
+        self._unsure: list[_Batch] = []  # batches whose write failed, perhaps after Redis had taken them
         self._given_up: set[str] = set()
+        self._is_away = False
         self._wake = asyncio.Event()
-        self._hurry = asyncio.Event()
         self._writing = asyncio.Lock()
 
-    def append(self, run_id: str, events: Sequence[RunEvent]) -> None:
+    def append(self, run_id: str, events: Sequence[RunEvent], show: Show) -> None:
         """Adds events to what is written next."""
-        ended = events[-1].HasField("ended")
         if run_id in self._given_up:
-            self._given_up -= {run_id} if ended else set()
+            self._given_up -= {run_id} if _have_ended(events) else set()
+            show()
             return
-        self._waiting.setdefault(run_id, []).extend(events)
+        batch = self._waiting.setdefault(run_id, _Batch(run_id))
+        batch.events += events
+        batch.shows.append(show)
+        if self._is_away:
+            batch.show()
         self._wake.set()
-        if ended:
-            self._hurry.set()
 
     async def run(self) -> None:
         """Writes until cancelled."""
         while True:
             await self._wake.wait()
-            await self._pause()
             self._wake.clear()
-            self._hurry.clear()
             try:
                 await self._flush()
             except RedisError as exc:
@@ -77,84 +92,94 @@ class RedisEventLog:
         except RedisError as exc:
             log.warning("events cannot be logged just now: %s", exc)
 
-    async def _flush(self) -> None:
-        """Writes all that waits. A batch keeps its id when it is sent again, so that Redis takes it once."""
-        async with self._writing:
-            batches = [*self._unsure, *self._waiting.items()]
-            self._unsure, self._waiting = batches, {}
-            if batches:
-                await self._write(batches)
-            self._unsure = []
-
-    async def take_over(self, run_id: str, attempt: int) -> list[RunEvent]:
-        """Writes an empty entry first, which shuts earlier attempts out, then reads. Nothing where Redis is away."""
+    async def take_over(self, run_id: str, attempt: int) -> list[RunEvent] | None:
+        """Writes an empty entry first, which shuts earlier attempts out, then reads."""
         self._waiting.pop(run_id, None)
         try:
             await undisturbed(self._redis.xadd(_key(run_id), {_BATCH: b""}, id=f"{attempt}-0"))
+            await undisturbed(self._redis.expire(_key(run_id), KEPT_S))
+            return await self._read(run_id)
         except RedisError as exc:
             log.warning("the log of %s cannot be taken over: %s", run_id, exc)
-        return await self.read(run_id)
+            return None
 
     async def read(self, run_id: str) -> list[RunEvent]:
         """All that is logged; nothing where Redis is away."""
-        events: list[RunEvent] = []
-        cursor = "-"
         try:
-            while True:
-                entries: Any = await undisturbed(
-                    self._redis.xrange(_key(run_id), min=cursor, count=PAGE)
-                )  # Any: as Entries
-                if not entries:
-                    return events
-                events += _events(entries)
-                cursor = f"({entries[-1][0].decode()}"
+            return await self._read(run_id)
         except RedisError as exc:
             log.warning("the log of %s cannot be read: %s", run_id, exc)
             return []
 
-    async def tail(self, run_id: str, cursor: str) -> tuple[list[RunEvent], str]:
-        """Waits on the stream. Where Redis is away, it only waits."""
-        waited: Any = {_key(run_id): cursor}  # Any: dict is invariant in its key
-        try:
-            answer: Any = await undisturbed(self._redis.xread(waited, count=PAGE, block=int(TAIL_S * 1000)))
-        except RedisError:
-            await asyncio.sleep(TAIL_S)
-            return [], cursor
-        if not answer:
-            return [], cursor
-        entries: Entries = answer[0][1]
-        return _events(entries), entries[-1][0].decode()
+    async def _read(self, run_id: str) -> list[RunEvent]:
+        events: list[RunEvent] = []
+        cursor = "-"
+        while True:
+            page = self._redis.xrange(_key(run_id), min=cursor, count=PAGE)
+            entries: Any = await undisturbed(page)  # Any: as Entries
+            if not entries:
+                return events
+            events += _events(entries)
+            cursor = f"({entries[-1][0].decode()}"
 
-    async def _write(self, batches: Sequence[Batch]) -> None:
-        waiting = Counter[str]()
-        for run_id, events in batches:
-            waiting[run_id] += len(events)
-        full = {run_id for run_id, count in waiting.items() if count > WAITING_EVENTS}
-        if full:
-            ended = {run_id for run_id, events in batches if events[-1].HasField("ended")}
-            self._give_up(full - ended)
-            batches = [(run_id, events) for run_id, events in batches if run_id not in full]
+    async def _flush(self) -> None:
+        """Writes all that waits. A batch keeps its id when it is sent again, so that Redis takes it once."""
+        async with self._writing:
+            batches = [*self._unsure, *self._waiting.values()]
+            self._unsure, self._waiting = batches, {}
+            if written := self._bounded(batches):
+                try:
+                    await self._write(written)
+                except RedisError:
+                    self._is_away = True
+                    self._show_waiting()
+                    raise
+            self._unsure, self._is_away = [], False
+
+    async def _write(self, batches: Sequence[_Batch]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
-        for run_id, events in batches:
-            entry: Any = {_BATCH: RunEvents(events=events).SerializeToString()}  # Any: dict is invariant in its key
-            pipeline.xadd(_key(run_id), entry, id=f"{events[0].attempt}-{events[0].seq}")
-            pipeline.expire(_key(run_id), KEPT_S)
+        for batch in batches:
+            entry: Any = {
+                _BATCH: RunEvents(events=batch.events).SerializeToString()
+            }  # Any: dict is invariant in its key
+            pipeline.xadd(_key(batch.run_id), entry, id=f"{batch.events[0].attempt}-{batch.events[0].seq}")
+        for batch in batches:
+            if batch.events[0].seq == 1 or _have_ended(batch.events):
+                pipeline.expire(_key(batch.run_id), KEPT_S)
         answers = await undisturbed(pipeline.execute(raise_on_error=False))
-        for (run_id, _), result in zip(batches, answers[::2], strict=True):
-            if isinstance(result, ResponseError):
-                log.info("events of %s are refused: %s", run_id, result)
-            elif isinstance(result, RedisError):
-                raise result
+        for batch, answer in zip(batches, answers, strict=False):
+            _settle(batch, answer)
 
-    async def _pause(self) -> None:
-        """Lets events gather, unless a run has ended."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(INTERVAL_S):
-                await self._hurry.wait()
+    def _show_waiting(self) -> None:
+        for batch in (*self._unsure, *self._waiting.values()):
+            batch.show()
 
-    def _give_up(self, run_ids: set[str]) -> None:
-        log.warning("too many events wait for Redis: the logs of %d runs will be rebuilt", len(run_ids))
-        self._given_up |= run_ids
+    def _bounded(self, batches: Sequence[_Batch]) -> Sequence[_Batch]:
+        """The batches without those of runs of which too much waits."""
+        counts: dict[str, int] = {}
+        for batch in batches:
+            counts[batch.run_id] = counts.get(batch.run_id, 0) + len(batch.events)
+        full = {run_id for run_id, count in counts.items() if count > WAITING_EVENTS}
+        if full:
+            log.warning("too many events wait for Redis: the logs of %d runs will be rebuilt", len(full))
+            ended = {batch.run_id for batch in batches if _have_ended(batch.events)}
+            self._given_up |= full - ended
+        return [batch for batch in batches if batch.run_id not in full]
+
+
+def _settle(batch: _Batch, answer: object) -> None:
+    """Shows what is kept, and what Redis will not keep for reasons of its own; not what a newer owner shut out."""
+    if isinstance(answer, ResponseError):
+        log.info("events of %s are refused: %s", batch.run_id, answer)
+        if _SHUT_OUT in str(answer):
+            return
+    elif isinstance(answer, RedisError):
+        raise answer
+    batch.show()
+
+
+def _have_ended(events: Iterable[RunEvent]) -> bool:
+    return any(event.HasField("ended") for event in events)
 
 
 def _key(run_id: str) -> str:

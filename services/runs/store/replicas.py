@@ -12,7 +12,8 @@ from services.runs.store.callbacks import claim_callbacks
 from services.runs.store.line import claim_next, tend_lines
 from services.runs.store.runs import RunStore
 
-# Stamps, notes what was delivered, and tells which of our runs have ended elsewhere or belong to another by now.
+# Stamps, notes what was delivered, and tells which of our runs have ended elsewhere or belong to another by now, and
+# which replicas live.
 _BEAT = text(
     """
     WITH stamped AS (
@@ -24,9 +25,11 @@ _BEAT = text(
         WHERE runs.id = done.id AND runs.organization_id = done.organization_id),
     gone AS (
         DELETE FROM runs.replicas WHERE owner <> :owner AND heartbeat_at < clock_timestamp() - interval '1 hour')
-    SELECT mine.id, COALESCE(runs.owner = :owner, false) AS owned, runs.status
+    SELECT mine.id, COALESCE(runs.owner = :owner, false) AS owned, NULL AS alive, NULL AS address
     FROM unnest(CAST(:mine AS text[])) AS mine (id) LEFT JOIN runs.runs AS runs ON runs.id = mine.id
     WHERE runs.owner IS DISTINCT FROM :owner OR runs.status NOT IN ('created', 'running')
+    UNION ALL
+    SELECT NULL, NULL, owner, address FROM runs.replicas WHERE heartbeat_at > clock_timestamp() - interval '5 seconds'
     """
 )
 _LEAVE = text("DELETE FROM runs.replicas WHERE owner = :owner")
@@ -52,7 +55,11 @@ class ReplicaStore:
             "delivered": [run_id for _, run_id in delivered],
         }
         rows = (await (await self._connect()).execute(_BEAT, values)).all()
-        return Pulse(ended=[row.id for row in rows if row.owned], lost=[row.id for row in rows if not row.owned])
+        return Pulse(
+            ended=[row.id for row in rows if row.owned],
+            lost=[row.id for row in rows if row.owned is False],
+            alive={row.alive: row.address for row in rows if row.alive},
+        )
 
     async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
         """Runs that wait or whose owner died, and those whose turn it is in their line, now ours: two statements."""

@@ -68,7 +68,7 @@ class Asker:
             raise _too_large(cause) from exc
         progress.shrink(window)
         progress.context_tokens = 0
-        if window.summary is not None:
+        if window.summary is not None and run.shows_summaries:
             self._recorder.messages([window.summary])
 
     async def _ask_once(self, run: Run, request: RunRequest, progress: Progress) -> Draft:

@@ -13,8 +13,8 @@ from services.common.errors import PerdureError, Superseded
 from services.contract.runs import RunStatus
 from services.runs.ending import Ending
 from services.runs.events.log import EventLog
-from services.runs.events.numbers import LOST_NUMBERS, last_number
-from services.runs.events.reconcile import is_answer, reconcile
+from services.runs.events.numbers import last_number, unbroken
+from services.runs.events.reconcile import answers_of, reconcile
 from services.runs.events.recorder import Recorder
 from services.runs.names import status_value, stop_reason_value
 from services.runs.records import MAX_LOSSES, Claimed, Failure, Run, Step
@@ -122,7 +122,7 @@ class Turn:
 
     async def _catch_up(self) -> None:
         """Adds what was stored but not counted here, as a commit was broken off."""
-        stored = [message for message in await self._services.history.messages(self.run) if is_answer(message)]
+        stored = answers_of(self.run, await self._services.history.messages(self.run))
         draft = self._stepper.draft
         if draft and self._progress and draft.assistant.id in {message.id for message in stored}:
             self._progress.count(draft.step)
@@ -146,17 +146,17 @@ class Turn:
 
     async def _resume(self) -> None:
         """Goes on where an earlier attempt stopped: with its events, its numbers and its steps."""
-        logged = await self._log.take_over(self.run.id, self.run.attempt)
+        logged = await self._log.take_over(self.run.id, self.run.attempt) or []
         steps = await self._services.ledger.of_run(self.run.organization_id, self.run.id)
         stored = await self._services.history.messages(self.run)
-        found = reconcile(logged, stored)
-        seen = max([last_number(event) for event in logged[-1:]] + [step.last_seq for step in steps], default=0)
-        was_released = self.run.last_seq == seen
-        self._recorder.resume(seen if was_released else seen + LOST_NUMBERS, found.shown)
-        if not logged:
-            self._recorder.start()
-        self._recorder.void(found.void)
-        self._recorder.messages(found.missing)
+        told, noted = unbroken(logged), max([step.last_seq for step in steps], default=0)
+        last_seq = max([last_number(event) for event in logged[-1:]], default=0)
+        is_whole = 0 < noted <= last_seq if noted else bool(told)
+        self._recorder.resume(
+            reconcile(told, answers_of(self.run, stored)),
+            last_seq=max(last_seq, noted),
+            is_whole=is_whole and len(told) == len(logged),
+        )
         if self._progress is not None:
             # Compaction may have taken the first of the calls out of the window.
             self._progress.made = max(self._progress.made, turn_steps(stored), key=len)

@@ -10,7 +10,7 @@ from perdure.runs.v1 import run_pb2 as r
 from services.common.pieces import EVERYTHING, Shown
 from services.runs.rest.answers import TurnFailed, answer_at_end, stream_events
 from services.runs.rest.events import EventRenderer
-from services.runs.rest.silence import mark_silence
+from services.runs.silence import mark_silence
 
 RUN_ID = "run-00000000-0000-4000-8000-000000000001"
 MESSAGE_ID = "message-00000000-0000-4000-8000-000000000080"
