@@ -16,7 +16,7 @@ from services.tools.sandbox.network import Reachable
 from services.tools.sandbox.package_cache import MAX_BYTES, PackageCache, PackageSet
 from services.tools.sandbox.stock import Stock
 from services.tools.sandbox.stocks import Release, Stocks
-from services.tools.sandbox.typescript import COMPILER, RUNNER, NoNode, node_program
+from services.tools.sandbox.typescript import COMPILER, RUNNER, NoNode, find_node, node_program
 from services.tools.sandbox.work_folder import WorkFolder
 from services.tools.sandbox.zygote import CannotStart, Settings
 
@@ -121,12 +121,11 @@ class Sandbox:
             return stock, used.pop_all().close
 
     async def _typescript_stock(self, used: ExitStack, wanted: PackageSet) -> Stock:
+        node = find_node(self._options.environment)
         compiler = await self._use(used, COMPILER)
         packages = await self._use(used, wanted) if wanted.packages else None
-        program = node_program(
-            self._options.environment, self._runner, compiler, packages, memory_bytes=self._limits.memory_bytes
-        )
-        readable = (program[0], *map(str, filter(None, (self._runner, compiler, packages))))
+        program = node_program(node, self._runner, compiler, packages, memory_bytes=self._limits.memory_bytes)
+        readable = (node, *map(str, filter(None, (self._runner, compiler, packages))))
         return self._stock(program=program, readable=readable)
 
     async def _use(self, used: ExitStack, wanted: PackageSet) -> Path:

@@ -16,12 +16,17 @@ class NoNode(Exception):
     """There is no Node on this machine."""
 
 
-def node_program(
-    environment: Mapping[str, str], runner: Path, compiler: Path, packages: Path | None, *, memory_bytes: int
-) -> tuple[str, ...]:
-    """How calls are run: a command that the numbers of two descriptors are added to. Raises `NoNode`."""
+def find_node(environment: Mapping[str, str]) -> str:
+    """Where Node is. Raises `NoNode`."""
     node = shutil.which("node", path=environment.get("PATH"))
     if not node:
         raise NoNode("this server has no Node.js, which runs tools in TypeScript; install Node.js 18 or newer")
+    return str(Path(node).resolve())
+
+
+def node_program(
+    node: str, runner: Path, compiler: Path, packages: Path | None, *, memory_bytes: int
+) -> tuple[str, ...]:
+    """How calls are run: a command that the numbers of two descriptors are added to."""
     heap = f"--max-old-space-size={int(memory_bytes * OF_MEMORY) // MEBIBYTE}"
-    return (str(Path(node).resolve()), heap, str(runner), str(compiler), str(packages or ""))
+    return (node, heap, str(runner), str(compiler), str(packages or ""))

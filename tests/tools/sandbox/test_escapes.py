@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.tools.sandbox import sandbox as sandbox_module
-from services.tools.sandbox.inside import seccomp
+from services.tools.sandbox.inside import bpf, seccomp
 from services.tools.sandbox.job import Failed, Job, Limits, Printed, Returned
 from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 from tests.tools.sandbox.escapes import FILES, KERNEL, NETWORK, PROCESSES, Attempt, source_of
@@ -20,8 +20,7 @@ from tests.tools.sources import tool_source
 LIMITS = Limits(timeout_s=5.0, memory_bytes=256 * 2**20, file_bytes=2**20, folder_bytes=4 * 2**20, output_chars=1000)
 WELL = Returned("well", 4, json='"well"')
 EMPTY = Returned("[]", 2, json="[]")
-NUMBERS = {name: calls[list(seccomp.ARCHITECTURES).index(os.uname().machine)] for name, calls in seccomp.DENIED.items()}
-NUMBERS["clone"] = seccomp.CLONE[list(seccomp.ARCHITECTURES).index(os.uname().machine)]
+NUMBERS = {name: bpf.number(call) for name, call in {**seccomp.DENIED, "clone": seccomp.CLONE}.items()}
 
 
 @dataclass(frozen=True)

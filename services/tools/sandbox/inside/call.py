@@ -6,7 +6,7 @@ import signal
 import socket
 from typing import Any
 
-from services.tools.sandbox.inside import kernel, landlock, namespaces, resources, runner, seccomp
+from services.tools.sandbox.inside import bpf, kernel, landlock, namespaces, resources, runner
 from services.tools.sandbox.inside.isolation import Ends, Isolation
 
 HEADER_BYTES = 4
@@ -73,11 +73,11 @@ def _filter(ends: Ends, isolation: Isolation, keeper: socket.socket) -> None:
     if ends.connections is not None:
         if not isolation.layers.seccomp:
             raise OSError("this machine has no seccomp, without which a tool cannot be given the network")
-        listener = seccomp.restrict(isolation.network_filter, listen=True)
+        listener = bpf.restrict(isolation.network_filter, listen=True)
         socket.send_fds(keeper, [b"l"], [listener])
         os.close(listener)
     elif isolation.layers.seccomp:
-        seccomp.restrict(isolation.filter)
+        bpf.restrict(isolation.filter)
 
 
 def _execute(program: list[str], ends: Ends) -> None:

@@ -1,28 +1,15 @@
-"""seccomp: a filter of system calls, in the kernel's own little language (BPF). See seccomp(2).
+"""The filter of system calls.
 
 It denies what tools have no use for and what has let programs out of sandboxes; the rest is let through, as other
 layers guard it. Sockets are denied too; a pair of connected ones is what asyncio needs and reaches nobody.
 """
 
-import ctypes
 import errno
-import os
-import struct
 from collections.abc import Iterator
 
-from services.tools.sandbox.inside import kernel
+from services.tools.sandbox.inside import bpf, kernel
 from services.tools.sandbox.inside.landlock import SIGNALS_SINCE
 from services.tools.sandbox.layers import Layers
-
-ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-X32_BIT = 0x40000000  # marks a second set of the same calls on x86-64
-
-LOAD, AND, JUMP_IF_EQUAL, JUMP_IF_ABOVE_OR_EQUAL, JUMP_IF_ANY_BIT, RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
-NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data; arguments have 8 bytes, low ones first
-ALLOW, ASK, FAIL, KILL = 0x7FFF0000, 0x7FC00000, 0x00050000, 0x80000000
-SECCOMP = (317, 277)
-SET_MODE_FILTER = 1
-WITH_LISTENER = 8
 
 NEW_NAMESPACES = 0x7E020000  # every CLONE_NEW… flag that clone(2) takes
 CLONE = (56, 220)
@@ -140,71 +127,45 @@ def is_available() -> bool:
         kernel.prctl(kernel.PR_GET_SECCOMP)
     except OSError:
         return False
-    return os.uname().machine in ARCHITECTURES
+    return bpf.MACHINE in bpf.ARCHITECTURES
 
 
 def assemble(layers: Layers, *, network: bool) -> bytes:
-    """The filter, as instructions of 8 bytes. A jump counts the instructions to skip.
+    """The filter, as a program for `bpf.restrict`.
 
     `network`: TCP sockets may be made, and whoever holds the listener is asked for each connection.
     """
-    machine = os.uname().machine
-    column = list(ARCHITECTURES).index(machine)
-    numbers = sorted(calls[column] for calls in _denied(layers, network=network).values() if calls[column] >= 0)
-    return b"".join(
-        (
-            _instruction(LOAD, ARCHITECTURE),
-            _instruction(JUMP_IF_EQUAL, ARCHITECTURES[machine], skip_if_true=1),
-            _instruction(RETURN, KILL),
-            _instruction(LOAD, NUMBER),
-            _instruction(JUMP_IF_ABOVE_OR_EQUAL, X32_BIT, skip_if_false=1),
-            _instruction(RETURN, KILL),
-            *(_when(number, _instruction(RETURN, FAIL | errno.EPERM)) for number in numbers),
-            _when(CLONE3[column], _instruction(RETURN, FAIL | errno.ENOSYS)),
-            _when(PRLIMIT[column], _load(0), _instruction(JUMP_IF_EQUAL, 0, skip_if_false=1), *_ALLOW_ELSE_FAIL),
-            _when(
-                CLONE[column],
-                _load(0),
-                _instruction(JUMP_IF_ANY_BIT, NEW_NAMESPACES, skip_if_true=1),
-                *_ALLOW_ELSE_FAIL,
-            ),
-            *(_network(column) if network else ()),
-            _instruction(RETURN, ALLOW),
-        )
+    numbers = sorted(number for number in map(bpf.number, _denied(layers, network=network).values()) if number >= 0)
+    may_clone = (bpf.load(0), bpf.jump(bpf.IF_ANY_BIT, NEW_NAMESPACES, skip_if_true=1), *bpf.ALLOW_ELSE_FAIL)
+    may_limit = (bpf.load(0), bpf.jump(bpf.IF_EQUAL, 0, skip_if_false=1), *bpf.ALLOW_ELSE_FAIL)
+    return bpf.program(
+        *(bpf.when(number, bpf.fail(errno.EPERM)) for number in numbers),
+        bpf.when(bpf.number(CLONE3), bpf.fail(errno.ENOSYS)),
+        bpf.when(bpf.number(PRLIMIT), *may_limit),
+        bpf.when(bpf.number(CLONE), *may_clone),
+        *(_network() if network else ()),
     )
 
 
-def _network(column: int) -> Iterator[bytes]:
+def _network() -> Iterator[bytes]:
     """Sockets for TCP alone, which connect with connect(2) and in no other way."""
-    yield _when(
-        SOCKET[column],
-        _load(0),
-        _instruction(JUMP_IF_EQUAL, FAMILIES[0], skip_if_true=1),
-        _instruction(JUMP_IF_EQUAL, FAMILIES[1], skip_if_false=7),
-        _load(1),
-        _instruction(AND, TYPE_BITS),
-        _instruction(JUMP_IF_EQUAL, STREAM, skip_if_false=4),
-        _load(2),
-        _instruction(JUMP_IF_EQUAL, PROTOCOLS[0], skip_if_true=1),
-        _instruction(JUMP_IF_EQUAL, PROTOCOLS[1], skip_if_false=1),
-        *_ALLOW_ELSE_FAIL,
+    yield bpf.when(
+        bpf.number(SOCKET),
+        bpf.load(0),
+        bpf.jump(bpf.IF_EQUAL, FAMILIES[0], skip_if_true=1),
+        bpf.jump(bpf.IF_EQUAL, FAMILIES[1], skip_if_false=7),
+        bpf.load(1),
+        bpf.keep_bits(TYPE_BITS),
+        bpf.jump(bpf.IF_EQUAL, STREAM, skip_if_false=4),
+        bpf.load(2),
+        bpf.jump(bpf.IF_EQUAL, PROTOCOLS[0], skip_if_true=1),
+        bpf.jump(bpf.IF_EQUAL, PROTOCOLS[1], skip_if_false=1),
+        *bpf.ALLOW_ELSE_FAIL,
     )
-    yield _when(CONNECT[column], _instruction(RETURN, ASK))
-    for numbers, position in WITH_FLAGS.items():
-        flags = (_load(position), _instruction(JUMP_IF_ANY_BIT, FAST_OPEN, skip_if_true=1))
-        yield _when(numbers[column], *flags, *_ALLOW_ELSE_FAIL)
-
-
-def restrict(program: bytes, *, listen: bool = False) -> int:
-    """Filters the calls of this process, and of those it starts, for good. It must have no_new_privs.
-
-    `listen`: returns the listener, a descriptor for who is asked.
-    """
-    instructions = ctypes.create_string_buffer(program, len(program))
-    described = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(instructions))
-    header = ctypes.create_string_buffer(described, len(described))
-    number = SECCOMP[list(ARCHITECTURES).index(os.uname().machine)]
-    return kernel.syscall(number, SET_MODE_FILTER, WITH_LISTENER if listen else 0, header)
+    yield bpf.when(bpf.number(CONNECT), bpf.ASK)
+    for call, position in WITH_FLAGS.items():
+        flags = (bpf.load(position), bpf.jump(bpf.IF_ANY_BIT, FAST_OPEN, skip_if_true=1))
+        yield bpf.when(bpf.number(call), *flags, *bpf.ALLOW_ELSE_FAIL)
 
 
 def _denied(layers: Layers, *, network: bool) -> dict[str, tuple[int, int]]:
@@ -212,19 +173,3 @@ def _denied(layers: Layers, *, network: bool) -> dict[str, tuple[int, int]]:
     if "pid" in layers.namespaces:
         return denied
     return denied | AMONG_OTHERS | ({} if layers.landlock >= SIGNALS_SINCE else SIGNALS)
-
-
-def _instruction(code: int, value: int, *, skip_if_true: int = 0, skip_if_false: int = 0) -> bytes:
-    return struct.pack("HBBI", code, skip_if_true, skip_if_false, value)
-
-
-def _load(argument: int) -> bytes:
-    return _instruction(LOAD, ARGUMENTS + 8 * argument)
-
-
-def _when(number: int, *then: bytes) -> bytes:
-    """What to do about one system call; it ends in a return."""
-    return _instruction(JUMP_IF_EQUAL, number, skip_if_false=len(then)) + b"".join(then)
-
-
-_ALLOW_ELSE_FAIL = (_instruction(RETURN, ALLOW), _instruction(RETURN, FAIL | errno.EPERM))
