@@ -145,6 +145,8 @@ class ActiveTurns:
                 await self.event_log.flush()  # followers get the last events before they are let go
             finally:
                 self._forget(active)
+        if active.turn.has_followers:
+            await self.bell.ring(QUEUE)
 
     def _forget(self, active: ActiveTurn) -> None:
         if self._turns.get(active.turn.run.id) is active:
