@@ -1,5 +1,6 @@
 """Who calls, and with which client: read from the metadata of a call."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ class Caller:
     """One caller of one operation.
 
     `retry_count` is how often the SDK has sent this request before; `idempotency_key` the header of that name.
+    `request_timeout` is the header x-request-timeout as it was sent, in seconds; `read_timeout_s` after what silence
+    the SDK takes an answer for lost, 0 where it does not say.
     """
 
     organization_id: str = DEFAULT_ORGANIZATION_ID
@@ -20,6 +23,8 @@ class Caller:
     retry_count: int = 0
     idempotency_key: str = ""
     request_id: str = ""
+    request_timeout: str = ""
+    read_timeout_s: float = 0
 
 
 def read_caller(metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
@@ -30,6 +35,8 @@ def read_caller(metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
         retry_count=_number(headers.get("x-stainless-retry-count", "")),
         idempotency_key=headers.get("idempotency-key", ""),
         request_id=headers.get("x-request-id", ""),
+        request_timeout=headers.get("x-request-timeout", ""),
+        read_timeout_s=_seconds(headers.get("x-stainless-read-timeout", "")),
     )
 
 
@@ -43,3 +50,11 @@ def _is_v1_sdk(headers: dict[str, str]) -> bool:
 
 def _number(text: str) -> int:
     return int(text) if text.isdigit() else 0
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return 0
+    return seconds if 0 < seconds < math.inf else 0

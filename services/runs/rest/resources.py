@@ -25,6 +25,8 @@ def check_run_id(run_id: str) -> str:
 def print_run(run: Run) -> public_runs.Run:
     """A run."""
     metadata: JsonObject = {"run_type": run.run_type}
+    if run.queue_position:
+        metadata["queue_position"] = run.queue_position
     if run.failure is not None:
         metadata["error"] = run.failure.detail or run.failure.message
     return public_runs.Run(
