@@ -10,7 +10,6 @@ from perdure.tools.v1.tool_pb2 import Tool
 from perdure.tools.v1.tool_service_pb2 import ExecuteResponse, UpsertToolRequest
 from services.contract.json_object import JsonObject
 from services.contract.tools import CreateTool
-from services.tools.base_tools import SEND_MESSAGE
 from services.tools.execution import Outcome
 from services.tools.registry import UnusableTool
 from services.tools.sandbox.job import Printed
@@ -26,13 +25,19 @@ def tool_definition(stored: StoredTool) -> ToolDefinition:
         name=stored.name,
         description=stored.description,
         parameters=orjson.dumps(stored.parameters).decode(),
-        kind=ToolKind.TOOL_KIND_MEMORY if stored.is_memory else ToolKind.TOOL_KIND_SERVER,
+        kind=_kind(stored),
         requires_approval=bool(tool.default_requires_approval),
         parallel=bool(tool.enable_parallel_execution),
-        idempotent=stored.is_base and stored.name == SEND_MESSAGE,
+        idempotent=stored.is_repeatable,
         return_char_limit=tool.return_char_limit,
         type=tool.tool_type,
     )
+
+
+def _kind(stored: StoredTool) -> ToolKind.ValueType:
+    if stored.is_memory:
+        return ToolKind.TOOL_KIND_MEMORY
+    return ToolKind.TOOL_KIND_AGENT if stored.is_run_of_agent else ToolKind.TOOL_KIND_SERVER
 
 
 def tool_message(stored: StoredTool) -> Tool:

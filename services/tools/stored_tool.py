@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from services.contract.json_object import JsonObject
 from services.contract.tools import Tool, ToolType
-from services.tools.base_tools import MEMORY_TOOLS
+from services.tools.base_tools import AGENT_TOOL_NAMES, MEMORY_TOOL_NAMES, REPEATABLE_TOOL_NAMES
 
 BASE_PREFIX = "letta_"  # of the types of tools that come with the server
 MCP_TYPE: ToolType = "external_mcp"  # of tools that an MCP server runs
@@ -36,7 +36,17 @@ class StoredTool:
     @property
     def is_memory(self) -> bool:
         """It runs in the agents service, as part of the step."""
-        return self.is_base and self.name in MEMORY_TOOLS
+        return self.is_base and self.name in MEMORY_TOOL_NAMES
+
+    @property
+    def is_run_of_agent(self) -> bool:
+        """It runs in the runs service, as a run of another agent."""
+        return self.is_base and self.name in AGENT_TOOL_NAMES
+
+    @property
+    def is_repeatable(self) -> bool:
+        """A call that may have been made can be made again without harm."""
+        return self.is_base and self.name in REPEATABLE_TOOL_NAMES
 
     @property
     def description(self) -> str:
