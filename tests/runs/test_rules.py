@@ -1,29 +1,28 @@
-"""What the rules on tools allow, demand and end."""
+"""What the rules on tools allow, demand and end: without a turn."""
 
-import asyncio
+from random import Random
 from typing import Any
 
 import orjson
 import pytest
 
 from perdure.conversation.v1.message_pb2 import (
+    ROLE_APPROVAL,
     ROLE_ASSISTANT,
     ROLE_TOOL,
     ROLE_USER,
     TOOL_STATUS_ERROR,
-    TOOL_STATUS_SUCCESS,
     ApprovalAnswer,
     Message,
     Part,
     ToolReturn,
 )
-from services.runs.turns.rules import Rules, turn_steps
-from tests.runs.conftest import Replica, World, eventually
-from tests.runs.fake_services import call, says, tool
-from tests.runs.test_recovery import declare_dead
-from tests.runs.test_turns import finished
+from services.runs.turns.rules import Rules
+from services.runs.turns.settled import SettledCall, settled_steps
+from tests.runs.fake_services import call
 
 TOOLS = ("a", "b", "c")
+NAMES = [*TOOLS, "gone"]
 
 
 def rules(*given: dict[str, Any]) -> Rules:
@@ -34,8 +33,12 @@ def rule(kind: str, name: str = "a", **fields: Any) -> dict[str, Any]:
     return {"type": kind, "tool_name": name, **fields}
 
 
-def step(*names: str, value: str = "") -> list[ToolReturn]:
-    return [ToolReturn(name=name, value=value, status=TOOL_STATUS_SUCCESS, executed=True) for name in names]
+def step(*names: str, value: str = "") -> list[SettledCall]:
+    return [SettledCall(name, value) for name in names]
+
+
+def denied(name: str) -> list[SettledCall]:
+    return [SettledCall(name, is_denied=True)]
 
 
 FIRST = rule("run_first")
@@ -47,6 +50,13 @@ PARENT = rule("parent_last_tool", children=["b"])
 REQUIRED = rule("required_before_exit")
 EXIT_B = rule("exit_loop", "b")
 EXIT_A = rule("exit_loop")
+CHILDREN_TOO = rule("constrain_child_tools", children=["b", "c"])
+STRICT_WITH_DEFAULT = {**STRICT, "default_child": "c"}
+NULL = rule("conditional", child_output_mapping={"null": "c"}, default_child="b")
+FIRST_CHILD = rule("run_first", "b")
+ONCE = rule("max_count_per_step", "b", max_count_limit=1)
+NEVER = rule("max_count_per_step", max_count_limit=0)
+FOSTERED = rule("parent_last_tool", "gone", children=["a"])
 
 
 @pytest.mark.parametrize(
@@ -77,10 +87,33 @@ EXIT_A = rule("exit_loop")
         pytest.param([REQUIRED, EXIT_B], [step("a")], "abc", False, id="exit when none is missing"),
         pytest.param([REQUIRED, EXIT_A], [], "abc", True, id="an exit that is required itself"),
         pytest.param([rule("continue_loop"), rule("requires_approval")], [step("a")], "abc", False, id="no constraint"),
+        pytest.param([CHILDREN, CHILDREN_TOO], [step("a")], "b", True, id="what all child rules name"),
+        pytest.param([CHILDREN, CONDITIONAL], [step("a", value="true")], "bc", True, id="what child rules name apart"),
+        pytest.param([CHILDREN, EXIT_B], [step("a")], "b", True, id="a child that ends the turn"),
+        pytest.param([CHILDREN, ONCE], [step("b"), step("a")], "", False, id="children are used up"),
+        pytest.param([CHILDREN, ONCE, rule("required_before_exit", "c")], [step("b"), step("a")], "c", True, id="c"),
+        pytest.param([rule("constrain_child_tools", children=["gone"])], [step("a")], "", False, id="gone"),
+        pytest.param([CHILDREN, rule("parent_last_tool", "c", children=["b"])], [step("a")], "", False, id="orphans"),
+        pytest.param([PARENT, CHILDREN], [step("a")], "b", True, id="parent and child rule agree"),
+        pytest.param([STRICT_WITH_DEFAULT], [step("a", value="no")], "", False, id="strict beats default"),
+        pytest.param([STRICT_WITH_DEFAULT], [step("a", value="yes")], "b", True, id="strict conditional by value"),
+        pytest.param([NULL], [step("a", value="None")], "c", True, id="conditional by nothing"),
+        pytest.param([FIRST_CHILD, PARENT], [], "ac", False, id="a first call that cannot be made"),
+        pytest.param([FIRST, EXIT_A, rule("required_before_exit", "b")], [], "bc", True, id="first is last"),
+        pytest.param([REQUIRED, FOSTERED], [], "bc", False, id="required but unreachable"),
+        pytest.param([REQUIRED, NEVER], [], "bc", False, id="required but never allowed"),
+        pytest.param([REQUIRED, PARENT, rule("required_before_exit", "b")], [step("c")], "ac", True, id="parent first"),
+        pytest.param([FIRST], [denied("a")], "abc", False, id="run_first was denied"),
+        pytest.param([REQUIRED], [denied("a")], "abc", False, id="required was denied"),
+        pytest.param([CHILDREN], [denied("a")], "abc", False, id="no children of a denied call"),
+        pytest.param([CHILDREN], [step("a"), denied("b")], "abc", False, id="a child was denied"),
+        pytest.param([PARENT], [denied("a")], "ac", False, id="a denied parent frees nothing"),
+        pytest.param([CONDITIONAL], [denied("a")], "abc", False, id="a denied call returned nothing"),
+        pytest.param([TWICE], [step("a"), denied("a")], "abc", False, id="a denied call uses nothing up"),
     ],
 )
 def test_what_may_and_what_must_be_called(
-    given: list[dict[str, Any]], steps: list[list[ToolReturn]], allowed: str, *, must_call: bool
+    given: list[dict[str, Any]], steps: list[list[SettledCall]], allowed: str, *, must_call: bool
 ) -> None:
     assert rules(*given).allowed(steps, TOOLS) == set(allowed)
     assert rules(*given).must_call(steps, TOOLS) == must_call
@@ -98,17 +131,37 @@ def test_calls_of_one_answer_count_together() -> None:
     assert list(refused) == ["3"]
 
 
-def test_fixed_arguments_are_demanded() -> None:
-    fixed = rules(rule("run_first", args={"x": [1]}))
+@pytest.mark.parametrize(
+    ("given", "filled_in"),
+    [
+        pytest.param('{"x": [2], "y": 3}', {"x": [1], "y": 3}, id="in place of the model's"),
+        pytest.param('{"y": 3}', {"x": [1], "y": 3}, id="beside the model's"),
+        pytest.param("", {"x": [1]}, id="alone"),
+    ],
+)
+def test_fixed_arguments_are_filled_in(given: str, filled_in: dict[str, Any]) -> None:
+    fixed, made = rules(rule("run_first", args={"x": [1]})), call("a", "1", given)
 
-    refused = fixed.refusals([call("a", "1", '{"x": [2]}'), call("a", "2", '{"x": [1], "y": 3}')], [], TOOLS)
+    fixed.fill_in([made], [])
 
-    assert list(refused) == ["1"]
-    assert '{"x":[1]}' in refused["1"]
-    assert fixed.arguments("a", [step("b")]) == {}
+    assert orjson.loads(made.arguments) == filled_in
+    assert fixed.refusals([made], [], TOOLS) == {}
 
 
-def test_fixed_arguments_of_a_child_are_demanded() -> None:
+@pytest.mark.parametrize("given", ["{broken", "[1]"])
+def test_arguments_that_make_no_sense_stay_as_they_are(given: str) -> None:
+    made = call("a", "1", given)
+
+    rules(rule("run_first", args={"x": 1})).fill_in([made], [])
+
+    assert made.arguments == given
+
+
+def test_later_calls_get_no_fixed_arguments() -> None:
+    assert rules(rule("run_first", args={"x": [1]})).arguments("a", [step("b")]) == {}
+
+
+def test_fixed_arguments_of_a_child_are_filled_in() -> None:
     fixed = rules({**CHILDREN, "child_arg_nodes": [{"name": "b", "args": {"x": 1}}]})
 
     assert fixed.arguments("b", [step("a")]) == {"x": 1}
@@ -120,117 +173,67 @@ def test_exits_end_the_turn() -> None:
     assert not rules(EXIT_B).ends_turn(["a"])
 
 
-def test_the_steps_of_a_turn_are_read_from_its_messages() -> None:
-    def returns(*given: ToolReturn) -> Message:
-        return Message(role=ROLE_TOOL, parts=[Part(tool_return=each) for each in given])
+def returns(*given: ToolReturn) -> Message:
+    return Message(role=ROLE_TOOL, parts=[Part(tool_return=each) for each in given])
 
-    refused = ToolReturn(name="b", status=TOOL_STATUS_ERROR)
-    asked = Message(role=ROLE_USER, parts=[Part(text="hello")])
+
+def returned(name: str, **fields: Any) -> ToolReturn:
+    return ToolReturn(call_id=f"call of {name}", name=name, status=TOOL_STATUS_ERROR, **fields)
+
+
+def test_the_steps_of_a_turn_are_read_from_its_messages() -> None:
     window = [
-        returns(*step("old")),
-        asked,
+        returns(returned("old", executed=True)),
+        Message(role=ROLE_USER, parts=[Part(text="hello")]),
         Message(role=ROLE_ASSISTANT),
-        returns(*step("a"), refused),
-        returns(refused),
+        returns(returned("a", value="six", executed=True), returned("b")),
+        returns(returned("b")),
     ]
 
-    assert [[each.name for each in made] for made in turn_steps(window)] == [["a"]]
+    assert settled_steps(window) == [[SettledCall("a", "six")]]
 
 
-async def run_with(world: World, replica: Replica, *given: dict[str, Any]) -> Any:  # Any: a Run
-    world.agents.tools = [tool("a", parameters='{"type":"object","properties":{"x":{"type":"integer"}}}'), tool("b")]
-    world.agents.tool_rules = orjson.dumps(given).decode()
-    return await finished(replica, world)
+def test_denied_calls_and_those_that_the_client_made_are_settled() -> None:
+    result = ApprovalAnswer(call_id="call of a", result=ToolReturn(status=TOOL_STATUS_ERROR))
+    denial = ApprovalAnswer(call_id="call of b", approve=False)
+    approval = Message(role=ROLE_APPROVAL, parts=[Part(approval_answer=result), Part(approval_answer=denial)])
+
+    window = [approval, returns(returned("a"), returned("b"), returned("c"))]
+
+    assert settled_steps(window) == [[SettledCall("a"), SettledCall("b", is_denied=True)]]
 
 
-def offered(world: World) -> list[tuple[list[str], str]]:
-    return [([each.name for each in asked.tools], asked.tool_choice) for asked in world.router.requests]
+def random_rule(random: Random) -> dict[str, Any]:
+    name, children = random.choice(NAMES), random.sample(NAMES, random.randint(1, 3))
+    fields: dict[str, Any] = {
+        "constrain_child_tools": {"children": children},
+        "conditional": {
+            "child_output_mapping": {"yes": children[0]},
+            "default_child": random.choice([None, *NAMES]),
+            "require_output_mapping": random.random() < 0.3,
+        },
+        "max_count_per_step": {"max_count_limit": random.randint(0, 2)},
+        "parent_last_tool": {"children": children},
+    }
+    kinds = ["run_first", "exit_loop", "continue_loop", "required_before_exit", "requires_approval", *fields]
+    kind = random.choice(kinds)
+    return rule(kind, name, **fields.get(kind, {}))
 
 
-async def test_the_model_is_offered_what_is_allowed_and_has_to_take_it(world: World, replica: Replica) -> None:
-    world.router.script = [says(calls=[call("a")]), says(calls=[call("b", "c2")])]
+@pytest.mark.parametrize("seed", range(100))
+def test_any_rules_agree_with_themselves_at_any_point_of_a_turn(seed: int) -> None:
+    random = Random(seed)
+    some = rules(*(random_rule(random) for _ in range(random.randint(1, 6))))
+    steps: list[list[SettledCall]] = []
 
-    run = await run_with(world, replica, FIRST, CHILDREN)
+    for _ in range(6):
+        allowed = some.allowed(steps, TOOLS)
+        refused = some.refusals([call(name, name) for name in TOOLS], steps, TOOLS)
+        alone = {name for name in TOOLS if not some.refusals([call(name, name)], steps, TOOLS)}
 
-    assert offered(world) == [(["a"], "required"), (["b"], "required"), (["a", "b"], "auto")]
-    assert (run.stop_reason, run.steps) == ("end_turn", 3)
-
-
-async def test_a_call_against_the_rules_is_not_made(world: World, replica: Replica) -> None:
-    world.router.script = [says(calls=[call("b")])]
-
-    await run_with(world, replica, FIRST)
-
-    assert world.tools.executed == []
-    (returned,) = world.router.requests[1].messages[-1].parts
-    assert "You may call: a." in returned.tool_return.value
-    assert offered(world)[1] == (["a"], "required")
-
-
-async def test_an_exit_ends_the_turn(world: World, replica: Replica) -> None:
-    world.router.script = [says(calls=[call("b")])]
-
-    run = await run_with(world, replica, EXIT_B)
-
-    assert (run.status, run.stop_reason, run.steps) == ("completed", "tool_rule", 1)
-    assert world.tools.executed == ["call-1"]
-
-
-async def test_words_do_not_end_a_turn_that_lacks_a_call(world: World, replica: Replica) -> None:
-    world.router.script = [says("I am done."), says(calls=[call("a")]), says("Now I am.")]
-
-    run = await run_with(world, replica, REQUIRED)
-
-    assert (run.stop_reason, run.steps) == ("end_turn", 3)
-    assert "Call one of these tools: a, b." in world.router.requests[1].messages[-1].parts[0].text
-    assert world.agents.texts(world.conversation) == ["I am done.", "Now I am."]
-    assert world.agents.texts(world.conversation, ROLE_USER) == ["hello"]
-
-
-async def test_fixed_arguments_are_shown_to_the_model(world: World, replica: Replica) -> None:
-    await run_with(world, replica, rule("run_first", args={"x": 7}))
-
-    schema = orjson.loads(world.router.requests[0].tools[0].parameters)
-    assert schema["properties"] == {"x": {"type": "integer", "const": 7}}
-    assert schema["required"] == ["x"]
-
-
-async def test_an_exit_that_was_approved_ends_the_turn(world: World, replica: Replica) -> None:
-    world.agents.tools = [tool("b", requires_approval=True)]
-    world.agents.tool_rules = orjson.dumps([EXIT_B]).decode()
-    world.router.script = [says(calls=[call("b")])]
-    await finished(replica, world)
-
-    approvals = (ApprovalAnswer(call_id="call-1", approve=True),)
-    run: Any = await finished(replica, world, input=(), approvals=approvals)
-
-    assert (run.status, run.stop_reason) == ("completed", "tool_rule")
-    assert world.tools.executed == ["call-1"]
-    assert len(world.router.requests) == 1
-
-
-async def test_a_new_owner_knows_the_calls_of_the_turn(world: World, replica: Replica) -> None:
-    first = await world.replica()
-    world.agents.tools = [tool("a"), tool("b")]
-    world.agents.tool_rules = orjson.dumps([FIRST, CHILDREN]).decode()
-    world.router.script = [says(calls=[call("a")]), says("lost", gate=asyncio.Event()), says(calls=[call("b", "c2")])]
-    started = await first.runs.start(world.request())
-    await eventually(lambda: len(world.router.requests) == 2)
-    await first.die()
-    await declare_dead(first)
-
-    run = await replica.wait_for(started.run.id, lambda run: run.is_final)
-
-    assert (run.attempt, run.stop_reason) == (2, "end_turn")
-    assert offered(world)[1:] == [(["b"], "required"), (["b"], "required"), (["a", "b"], "auto")]
-
-
-async def test_a_call_against_the_rules_is_not_made_beside_an_approved_one(world: World, replica: Replica) -> None:
-    world.agents.tools = [tool("a", requires_approval=True), tool("b")]
-    world.agents.tool_rules = orjson.dumps([FIRST]).decode()
-    world.router.script = [says(calls=[call("a", "c1"), call("b", "c2")])]
-    await finished(replica, world)
-
-    await finished(replica, world, input=(), approvals=(ApprovalAnswer(call_id="c1", approve=True),))
-
-    assert world.tools.executed == ["c1"]
+        assert allowed <= set(TOOLS)
+        assert alone == allowed
+        assert set(TOOLS) - refused.keys() == allowed
+        assert allowed or not some.must_call(steps, TOOLS)
+        taken = random.choice(sorted(allowed) or ["a"])
+        steps.append([SettledCall(taken, random.choice(["yes", "no"]), is_denied=random.random() < 0.2)])

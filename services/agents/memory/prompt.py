@@ -29,7 +29,10 @@ _RULES = {
 
 @dataclass(frozen=True)
 class PromptSource:
-    """What a system message is compiled from. `now` is UTC; `conversation` is "default" or "conv-<uuid4>"."""
+    """What a system message is compiled from. `now` is UTC; `conversation` is "default" or "conv-<uuid4>".
+
+    `directories` shows the agent's folders as they are printed; empty without folders.
+    """
 
     agent_id: str
     system: str
@@ -37,6 +40,7 @@ class PromptSource:
     timezone: str
     tool_rules: Sequence[ToolRule]
     blocks: Sequence[Block]
+    directories: str
     conversation: str
     recall_messages: int
     now: datetime
@@ -49,11 +53,12 @@ class Prompt:
     system: str
     memory_blocks: str
     tool_usage_rules: str
+    directories: str
     memory_metadata: str
 
     def __str__(self) -> str:
         """The text that the model sees."""
-        parts = (self.system, self.memory_blocks, self.tool_usage_rules, self.memory_metadata)
+        parts = (self.system, self.memory_blocks, self.tool_usage_rules, self.directories, self.memory_metadata)
         return "\n\n".join(part for part in parts if part)
 
 
@@ -63,6 +68,7 @@ def compile_prompt(source: PromptSource) -> Prompt:
         system=source.system,
         memory_blocks=_memory_blocks(source.blocks, numbered=source.model.startswith("anthropic/")),
         tool_usage_rules=_tool_usage_rules(source.tool_rules),
+        directories=source.directories,
         memory_metadata=_memory_metadata(source),
     )
 
@@ -109,7 +115,8 @@ def _rule(rule: ToolRule) -> str:
 
 def _conditional(rule: ConditionalRule) -> str:
     cases = [f"{tool} when it returns {value}" for value, tool in rule.child_output_mapping.items()]
-    cases += [f"otherwise {rule.default_child}"] if rule.default_child else []
+    otherwise = "no tool" if rule.require_output_mapping else rule.default_child
+    cases += [f"otherwise {otherwise}"] if otherwise else []
     return f"What {rule.tool_name} returns decides the next call: {'; '.join(cases)}."
 
 

@@ -3,20 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, ToolCall, ToolReturn, Usage
+from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, ToolCall, Usage
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.runs.records import RunRequest, Step
 from services.runs.turns.history import Committed, Snapshot, TurnAgent, Window
 from services.runs.turns.plan import calls_of
-from services.runs.turns.rules import Rules, turn_steps
+from services.runs.turns.rules import Rules
+from services.runs.turns.settled import Answers, SettledCall, find_answers, settled_steps
 
 
 @dataclass
 class Progress:
     """The conversation as the model sees it next, and what the turn has come to so far.
 
-    `made` are the calls since its input that were carried out, by step; `rows` the committed steps. `context_tokens`
-    are those of the last step's prompt and answer.
+    `settled` are the calls since its input that are done with, by step; `answers` what the client said to calls; `rows`
+    the committed steps. `context_tokens` are those of the last step's prompt and answer.
     """
 
     agent: TurnAgent
@@ -28,7 +29,8 @@ class Progress:
     step_id: str
     window_version: int
     rules: Rules
-    made: list[list[ToolReturn]] = field(default_factory=list)
+    answers: Answers
+    settled: list[list[SettledCall]]
     rows: list[Step] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     context_tokens: int = 0
@@ -47,24 +49,25 @@ class Progress:
             step_id=snapshot.next_step_id,
             window_version=snapshot.window_version,
             rules=Rules.read(snapshot.agent.tool_rules),
-            made=turn_steps(snapshot.window),
+            answers=find_answers(snapshot.window),
+            settled=settled_steps(snapshot.window),
         )
 
     @property
     def offered(self) -> Mapping[str, ToolDefinition]:
         """The tools that the rules let the model call next."""
-        allowed = self.rules.allowed(self.made, self.tools)
+        allowed = self.rules.allowed(self.settled, self.tools)
         return {name: tool for name, tool in self.tools.items() if name in allowed}
 
     @property
     def must_call(self) -> bool:
         """Whether the rules want a tool called before the turn may end."""
-        return self.rules.must_call(self.made, self.tools)
+        return self.rules.must_call(self.settled, self.tools)
 
     def advance(self, committed: Committed) -> None:
         """A step was stored."""
         self.window += committed.messages
-        self.made += turn_steps(committed.messages)
+        self.settled += settled_steps(committed.messages, self.answers)
         if committed.system is not None:
             self.window[:1] = [committed.system]
         if committed.tools is not None:

@@ -37,7 +37,7 @@ def _offer(progress: Progress) -> list[ToolDefinition]:
     offered = list((progress.offered or progress.tools).values())
     if progress.agent.acts_by_calls:
         offered = [tool if progress.rules.ends_turn([tool.name]) else with_heartbeat(tool) for tool in offered]
-    return [_narrow(tool, progress.rules.arguments(tool.name, progress.made)) for tool in offered]
+    return [_narrow(tool, progress.rules.arguments(tool.name, progress.settled)) for tool in offered]
 
 
 def _tool_choice(progress: Progress) -> ToolChoice:

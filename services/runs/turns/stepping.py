@@ -15,8 +15,8 @@ from services.runs.turns.heartbeats import asks_to_go_on
 from services.runs.turns.history import Committed, Outcome, Snapshot, StepCommit, TurnEnd
 from services.runs.turns.plan import CallPlan, calls_of, error_return, in_order, plan_calls
 from services.runs.turns.progress import Progress
-from services.runs.turns.rules import carried_out
 from services.runs.turns.services import Services
+from services.runs.turns.settled import SettledCall, settle
 
 CUT_OFF = "Error: the call was not made, as the model's answer was cut off at its length limit."
 _NOTHING = CallPlan((), (), ())
@@ -43,7 +43,7 @@ class Stepper:
         asked = progress.requested_calls(snapshot.pending_step_id)
         # New input hides the calls that came before the request, on which the rules look back.
         known = () if self._request.input else asked
-        refusals = progress.rules.refusals(known, progress.made, progress.tools)
+        refusals = progress.rules.refusals(known, progress.settled, progress.tools)
         plan = plan_calls(snapshot.pending, progress.tools, refusals=refusals, approved=True)
         progress.note_tools(plan.executed)
         made = await self._caller.call(self._run, progress, plan.executed, snapshot.pending_step_id, None)
@@ -58,6 +58,8 @@ class Stepper:
         )
         committed = await self._services.history.commit(self._run, step)
         self._show(committed, progress)
+        if self._request.input:
+            progress.settled.clear()  # the turn begins with the input, which comes after these calls
         return committed.outcome
 
     async def take(self, progress: Progress) -> Outcome | None:
@@ -65,6 +67,7 @@ class Stepper:
         telemetry.step_id.set(progress.step_id)
         clock = time.monotonic_ns()
         draft = self.draft = await self._recall(progress) or await self._asker.ask(self._run, self._request, progress)
+        progress.rules.fill_in(calls_of(draft.assistant), progress.settled)
         plan = _NOTHING if draft.finish == "length" else _plan(calls_of(draft.assistant), progress)
         progress.note_tools(calls_of(draft.assistant))
         end = self._end_after(draft, plan, progress)
@@ -105,7 +108,7 @@ class Stepper:
 
     def _end_of_answer(self, snapshot: Snapshot, plan: CallPlan, progress: Progress) -> TurnEnd | None:
         made = [call.name for call in plan.accepted(snapshot.pending)]
-        made += [returned.name for returned in carried_out(snapshot.known)]
+        made += [call.name for call in settle(snapshot.known, progress.answers) if not call.is_denied]
         if self._request.input or not progress.rules.ends_turn(made):
             return None
         return TurnEnd("completed", "tool_rule")
@@ -149,7 +152,7 @@ class Stepper:
 
 def _plan(calls: Sequence[ToolCall], progress: Progress) -> CallPlan:
     """What is to become of an answer's calls; those that wait for the client are marked so."""
-    refusals = progress.rules.refusals(calls, progress.made, progress.tools)
+    refusals = progress.rules.refusals(calls, progress.settled, progress.tools)
     plan = plan_calls(calls, progress.tools, refusals=refusals)
     waiting = {call.id for call in plan.waiting}
     for call in calls:
@@ -165,6 +168,6 @@ def _end_by_calls(plan: CallPlan, calls: Sequence[ToolCall], progress: Progress)
         return TurnEnd("completed", "tool_rule" if wants_more else "end_turn")
     if wants_more or not calls or plan.refused or progress.rules.goes_on(names):
         return None
-    if progress.rules.must_call([*progress.made, [ToolReturn(name=name) for name in names]], progress.tools):
+    if progress.rules.must_call([*progress.settled, [SettledCall(name) for name in names]], progress.tools):
         return None
     return TurnEnd("completed", "end_turn")

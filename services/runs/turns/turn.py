@@ -23,6 +23,7 @@ from services.runs.turns.failures import OutOfTime, describe_failure
 from services.runs.turns.history import Outcome, Snapshot, TurnEnd, TurnState
 from services.runs.turns.progress import Progress
 from services.runs.turns.rules import turn_steps
+from services.runs.turns.settled import settled_steps
 from services.runs.turns.services import Services
 from services.runs.turns.stepping import Stepper
 
@@ -159,7 +160,7 @@ class Turn:
         )
         if self._progress is not None:
             # Compaction may have taken the first of the calls out of the window.
-            self._progress.made = max(self._progress.made, turn_steps(stored), key=len)
+            self._progress.settled = max(self._progress.settled, settled_steps(stored), key=len)
             for step in steps:
                 if step.number < self._progress.step:
                     self._progress.count(step)
