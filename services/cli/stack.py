@@ -65,7 +65,8 @@ class Stack:
         self.url = f"http://127.0.0.1:{options.port}"
         self.processes: dict[str, Process] = {}
         self.targets: Mapping[str, Sequence[str]] = {}
-        self.environment = {**LOCAL_DEFAULTS, **options.environment, "PYTHONUNBUFFERED": "1"}
+        defaults = {**LOCAL_DEFAULTS, "PERDURE_PUBLIC_URL": self.url}
+        self.environment = {**defaults, **options.environment, "PYTHONUNBUFFERED": "1"}
         self._report = report
         self._cleanup = AsyncExitStack()
 

@@ -191,9 +191,7 @@ class TestedServer(BaseModel):
 class ConnectEvent(BaseModel):
     """A step of connecting to a server."""
 
-    event: Literal[
-        "connection_attempt", "oauth_required", "authorization_url", "waiting_for_auth", "success", "error"
-    ]
+    event: Literal["connection_attempt", "oauth_required", "authorization_url", "waiting_for_auth", "success", "error"]
     server_name: str
     message: str | None = None
     url: str | None = None

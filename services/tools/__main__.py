@@ -25,7 +25,11 @@ from services.tools.mcp.registration import Registration
 from services.tools.mcp.servers import McpServers
 from services.tools.mcp.store import ServerStore
 from services.tools.operations import ToolOperations
+from services.tools.mcp.clients.authorization_servers import AuthorizationServers
 from services.tools.registry import Registry
+from services.tools.mcp.oauth.authorizing import Authorizing
+from services.tools.mcp.oauth.store import PostgresSessions
+from services.tools.mcp.oauth.tokens import Tokens
 from services.tools.sandbox.sandbox import Sandbox
 from services.tools.sandbox.zygote import CannotStart
 from services.tools.sandbox_configs.configs import SandboxConfigs
@@ -45,18 +49,32 @@ async def main() -> None:
     sandbox = Sandbox(config.limits, config.sandbox)
     with suppress(CannotStart):  # the log says why; all but running tools works, and each call tries again
         await sandbox.start()
-    servers, remote = ServerStore(config.secrets), RemoteServers(config.mcp_allowed, config.mcp_limits, BreakerLimits())
+    servers, sessions = ServerStore(config.secrets), PostgresSessions(database, config.secrets)
+    authorization = AuthorizationServers(config.mcp_allowed)
+    authorizing = Authorizing(sessions, authorization, config.public_url)
+    remote = RemoteServers(config.mcp_allowed, Tokens(sessions, authorization), config.mcp_limits, BreakerLimits())
     calls = McpCalls(database, servers, remote)
-    registry, execution = Registry(database, tools, outbox, changes), Execution(sandbox, calls)
-    registration = Registration(database, servers, tools, outbox, changes)
-    mcp_servers = McpServers(database, servers, registration, remote)
+    searches, pages = HttpSearch(), HttpPages(allow_private=config.allow_private_fetch)
+    builtins = BuiltinCalls(WebSearch(searches, config.search_accounts), pages, CodeRunner(sandbox, config.programs))
     configs = SandboxConfigs(database, SandboxConfigStore(config.secrets))
     operations = ToolOperations(
-        registry, execution, servers=mcp_servers, registration=registration, calls=calls, configs=configs
+        registry,
+        execution,
+        servers=mcp_servers,
+        registration=registration,
+        calls=calls,
+        configs=configs,
+        authorizing=authorizing,
     )
     add_services = partial(_add_services, operations, ToolServicer(registry, execution))
     delivery = asyncio.create_task(changes.deliver_forever())
     try:
+    registry, execution = (
+        Registry(database, tools, outbox, changes),
+        Execution(sandbox, calls, builtins, configs, agents),
+    )
+    registration = Registration(database, servers, tools, outbox, changes)
+    mcp_servers = McpServers(database, servers, registration, remote=remote, authorizing=authorizing)
         await server.serve(config.addresses.listen, add_services)
     finally:
         delivery.cancel()

@@ -6,7 +6,10 @@ from pathlib import Path
 from services.common.config import Addresses, Environment
 from services.common.secrets import SecretBox
 from services.tools.mcp.clients.connection import ConnectionLimits
-from services.tools.mcp.clients.transport import Allowed
+from services.tools.builtin.code import Allowance
+from services.tools.builtin.providers.vendors import VENDORS
+from services.tools.builtin.search import Account
+from services.tools.mcp.clients.allowed import Allowed
 from services.tools.sandbox.job import Limits
 from services.tools.sandbox.network import Reachable, name_servers
 from services.tools.sandbox.package_cache import MAX_BYTES
@@ -29,6 +32,7 @@ class Config:
 
     @classmethod
     def read(cls, environment: Environment) -> "Config":
+    public_url: str
         """From the environment; raises `BadConfiguration`."""
         limits = Limits(
             timeout_s=environment.number("PERDURE_TOOL_TIMEOUT_S", Limits.timeout_s, minimum=0.1),
@@ -54,6 +58,7 @@ class Config:
 def _read_sandbox(environment: Environment) -> SandboxOptions:
     kept = environment.variables.get("PERDURE_TOOL_PACKAGES_DIR")
     return SandboxOptions(
+            public_url=environment.text("PERDURE_PUBLIC_URL", "http://127.0.0.1:8283"),
         concurrency=int(environment.number("PERDURE_TOOL_CONCURRENCY", SandboxOptions.concurrency, minimum=1)),
         allows_too_few_layers=environment.flag("PERDURE_ALLOW_UNSANDBOXED_TOOLS"),
         reachable=Reachable(private=environment.flag("PERDURE_ALLOW_PRIVATE_TOOL_ADDRESSES"), services=name_servers()),

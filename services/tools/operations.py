@@ -2,8 +2,11 @@
 
 from services.tools.execution import Execution
 from services.tools.mcp.calls import McpCalls
+from services.tools.mcp.oauth.authorizing import Authorizing
 from services.tools.mcp.registration import Registration
+from services.tools.mcp.rest.connecting import Connecting
 from services.tools.mcp.rest.named_servers import NamedMcpRest
+from services.tools.mcp.rest.oauth import McpOAuthRest
 from services.tools.mcp.rest.servers import McpRest
 from services.tools.mcp.servers import McpServers
 from services.tools.registry import Registry
@@ -12,7 +15,7 @@ from services.tools.sandbox_configs.configs import SandboxConfigs
 from services.tools.sandbox_configs.rest import SandboxConfigRest
 
 
-class ToolOperations(ToolRest, McpRest, NamedMcpRest, SandboxConfigRest):
+class ToolOperations(ToolRest, McpRest, NamedMcpRest, McpOAuthRest, SandboxConfigRest):
     """The operations that `rest.proto` lists."""
 
     def __init__(
@@ -23,9 +26,11 @@ class ToolOperations(ToolRest, McpRest, NamedMcpRest, SandboxConfigRest):
         servers: McpServers,
         registration: Registration,
         calls: McpCalls,
+        authorizing: Authorizing,
         configs: SandboxConfigs,
     ) -> None:
         ToolRest.__init__(self, registry, execution)
-        McpRest.__init__(self, servers, registration, execution)
-        NamedMcpRest.__init__(self, servers, calls)
+        McpRest.__init__(self, servers, registration, execution, Connecting(authorizing))
+        NamedMcpRest.__init__(self, servers, calls, Connecting(authorizing))
+        McpOAuthRest.__init__(self, authorizing)
         SandboxConfigRest.__init__(self, configs)

@@ -29,7 +29,9 @@ from services.tools.mcp.breaker import BreakerLimits
 from services.tools.mcp.calls import McpCalls
 from services.tools.mcp.clients.connection import ConnectionLimits
 from services.tools.mcp.clients.servers import RemoteServers
-from services.tools.mcp.clients.transport import Allowed
+from services.tools.mcp.oauth.authorizing import Authorizing
+from services.tools.mcp.oauth.store import PostgresSessions
+from services.tools.mcp.oauth.tokens import Tokens
 from services.tools.mcp.registration import Registration
 from services.tools.mcp.servers import McpServers
 from services.tools.mcp.store import ServerStore
@@ -41,6 +43,8 @@ from services.tools.sandbox_configs.configs import SandboxConfigs
 from services.tools.sandbox_configs.store import SandboxConfigStore
 from services.tools.servicer import ToolServicer
 from services.tools.store.outbox import OutboxStore
+from services.tools.mcp.clients.allowed import Allowed
+from services.tools.mcp.clients.authorization_servers import AuthorizationServers
 from services.tools.store.tools import ToolStore
 
 REST = rest_pb2.DESCRIPTOR.services_by_name["ToolRest"]
@@ -58,6 +62,8 @@ class RecordingAgents(AgentServiceServicer):
         self._server: grpc.aio.Server | None = None
 
     async def ApplyToolChanges(self, request: ApplyToolChangesRequest, context: Any) -> ApplyToolChangesResponse:  # noqa: N802
+PUBLIC_URL = "http://perdure.test"  # nobody goes there: tests carry what a browser would
+MCP_ALLOWED = Allowed(stdio=True, private_addresses=True)
         self.told.append(request)
         self.was_told.set()
         return ApplyToolChangesResponse()
@@ -118,31 +124,71 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def changes(database: Database, agents: RecordingAgents) -> AsyncIterator[Changes]:
     async with open_channel(agents.address) as channel:
-        yield Changes(database, OutboxStore(), ToolStore(), AgentsClient(channel))
+        yield AgentsClient(channel)
 
 
 @pytest.fixture
-async def remote() -> AsyncIterator[RemoteServers]:
-    allowed = Allowed(stdio=True, private_addresses=True)
-    servers = RemoteServers(allowed, MCP_LIMITS, BreakerLimits(failures=3, rest_s=0.5))
+def changes(database: Database, agents_client: AgentsClient) -> Changes:
+    return Changes(database, OutboxStore(), ToolStore(), agents_client)
+
+
+@pytest.fixture
+def secrets() -> SecretBox:
+    return SecretBox({"key": Fernet(Fernet.generate_key())})
+
+
+@pytest.fixture
+async def sessions(database: Database, secrets: SecretBox) -> PostgresSessions:
+    return PostgresSessions(database, secrets)
+    async def events(self, method: str, body: Any = None, **query: Any) -> AsyncIterator[Any]:
+        """The JSON of each server-sent event of a streaming operation."""
+        request = getattr(rest_pb2, f"{method}Query")(**query)
+        if body is not None:
+            request.body.data = orjson.dumps(body)
+        rpc = self._channel.unary_stream(
+            f"/{REST.full_name}/{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=HttpBody.FromString,
+        )
+        async for chunk in rpc(request, timeout=30):
+            if chunk.data.startswith(b"data: "):
+                yield orjson.loads(chunk.data.removeprefix(b"data: "))
+
+
+
+@pytest.fixture
+async def remote(sessions: PostgresSessions) -> AsyncIterator[RemoteServers]:
+    tokens = Tokens(sessions, AuthorizationServers(MCP_ALLOWED))
+    servers = RemoteServers(MCP_ALLOWED, tokens, MCP_LIMITS, BreakerLimits(failures=3, rest_s=0.5))
     yield servers
     await servers.close()
 
 
 @pytest.fixture
 async def channel(
-    tmp_path: Path, database: Database, changes: Changes, sandbox: Sandbox, remote: RemoteServers
+    tmp_path: Path,
+    database: Database,
+    changes: Changes,
+    sandbox: Sandbox,
+    remote: RemoteServers,
+    sessions: PostgresSessions,
+    secrets: SecretBox,
+    builtins: BuiltinCalls,
+    agents_client: AgentsClient,
 ) -> AsyncIterator[grpc.aio.Channel]:
     registry = Registry(database, ToolStore(), OutboxStore(), changes)
-    secrets = SecretBox({"key": Fernet(Fernet.generate_key())})
+    authorizing = Authorizing(sessions, AuthorizationServers(MCP_ALLOWED), PUBLIC_URL)
     servers = ServerStore(secrets)
     calls = McpCalls(database, servers, remote)
-    execution = Execution(sandbox, calls)
-    registration = Registration(database, servers, ToolStore(), OutboxStore(), changes)
-    mcp_servers = McpServers(database, servers, registration, remote)
     configs = SandboxConfigs(database, SandboxConfigStore(secrets))
     operations = ToolOperations(
-        registry, execution, servers=mcp_servers, registration=registration, calls=calls, configs=configs
+        registry,
+        execution,
+        servers=mcp_servers,
+        registration=registration,
+        calls=calls,
+        authorizing=authorizing,
+        configs=configs,
     )
     server = grpc.aio.server(interceptors=[ErrorInterceptor()])
     server.add_generic_rpc_handlers([rest_handlers(REST, operations)])
@@ -168,3 +214,6 @@ def stub(channel: grpc.aio.Channel) -> ToolServiceStub:
 def organization_id() -> str:
     """One that no other test uses."""
     return f"org-{uuid.uuid4()}"
+    execution = Execution(sandbox, calls, builtins, configs, agents_client)
+    registration = Registration(database, servers, ToolStore(), OutboxStore(), changes)
+    mcp_servers = McpServers(database, servers, registration, remote=remote, authorizing=authorizing)

@@ -32,6 +32,12 @@ class ServerFailed(Unavailable):
         super().__init__(detail, should_retry=False)
 
 
+class AuthorizationRequired(ServerFailed):
+    """The server lets nobody in whom a user has not authorized."""
+
+    reason = "MCP_AUTHORIZATION_REQUIRED"
+
+
 @dataclass(frozen=True)
 class Server:
     """One version of a server; each change makes a new one."""

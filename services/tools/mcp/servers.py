@@ -8,8 +8,9 @@ from pydantic import TypeAdapter, ValidationError
 from services.common.database import Database
 from services.common.errors import InvalidArgument
 from services.common.ids import new_id
-from services.contract.mcp import CreateMcpServer, McpConfig, McpConfigChange, McpTool, Refreshed
+from services.contract.mcp import CreateMcpServer, McpConfig, McpConfigChange, McpTool, Refreshed, StdioConfig
 from services.contract.tools import Tool
+from services.tools.mcp.oauth.authorizing import Authorizing
 from services.tools.mcp.registration import Registration
 from services.tools.mcp.server import Remote, Server, ServerFailed, ServerNotFound, Servers
 from services.tools.mcp.templates import fill_for_listing
@@ -31,11 +32,20 @@ class UnusableConfig(InvalidArgument):
 class McpServers:
     """Servers are kept whether they can be reached or not; when they can, their tools are registered."""
 
-    def __init__(self, database: Database, servers: Servers, registration: Registration, remote: Remote) -> None:
+    def __init__(
+        self,
+        database: Database,
+        servers: Servers,
+        registration: Registration,
+        *,
+        remote: Remote,
+        authorizing: Authorizing,
+    ) -> None:
         self._database = database
         self._servers = servers
         self._registration = registration
         self._remote = remote
+        self._authorizing = authorizing
 
     async def create(self, owner: Owner, body: CreateMcpServer) -> Server:
         """Adds a server. Raises `ServerNameTaken`, and `InvalidArgument` where such servers are not allowed."""
@@ -55,6 +65,7 @@ class McpServers:
             changed = replace(current, version=current.version + 1, name=name or current.name, config=config)
             await self._servers.update(transaction, changed)
         self._remote.forget(changed.id)
+        await self._forget_unused(server)
         await self._register(owner, changed)
         return changed
 
@@ -62,6 +73,7 @@ class McpServers:
         """Deletes a server and its tools, also from the agents that have them. Raises `ServerNotFound`."""
         await self._registration.delete_server(server)
         self._remote.forget(server.id)
+        await self._forget_unused(server)
 
     async def get(self, organization_id: str, server_id: str) -> Server:
         """One server. Raises `ServerNotFound`."""
@@ -94,20 +106,40 @@ class McpServers:
         config = fill_for_listing(server.name, server.config)
         return await self._remote.list_tools(replace(server, config=config))
 
-    async def probe(self, owner: Owner, name: str, config: McpConfig) -> list[McpTool]:
-        """What a server offers that is not stored. Raises `ServerFailed`, `InvalidArgument`."""
+    async def connect(self, owner: Owner, server: Server) -> list[McpTool]:
+        """What a server offers now, which is registered. Raises `ServerNotFound`, `ServerFailed`."""
+        offered = await self.offered(server)
+        await self._registration.replace(owner, server, offered)
+        return offered
+
+    async def unsaved(self, owner: Owner, name: str, config: McpConfig) -> Server:
+        """A server that is not stored. Raises `InvalidArgument` where such servers are not allowed."""
         await self._remote.check(config)
-        server = Server(owner.organization_id, new_id("mcp_server"), name, 1, config)
+        return Server(owner.organization_id, new_id("mcp_server"), name, 1, config)
+
+    async def probe(self, server: Server) -> list[McpTool]:
+        """What a server offers that is not stored. Raises `ServerFailed`."""
         try:
             return await self.offered(server)
         finally:
             self._remote.forget(server.id)
+
+    async def _forget_unused(self, server: Server) -> None:
+        """Forgets what the server was authorized for, unless another at the same address needs it."""
+        url = _url(server)
+        others = await self.list_servers(server.organization_id)
+        if url and url not in map(_url, others):
+            await self._authorizing.forget(server.organization_id, url)
 
     async def _register(self, owner: Owner, server: Server) -> None:
         try:
             await self.refresh(owner, server)
         except (ServerFailed, ServerNotFound) as exc:
             log.warning("the tools of an MCP server could not be registered: %s", exc)
+
+
+def _url(server: Server) -> str:
+    return "" if isinstance(server.config, StdioConfig) else server.config.server_url
 
 
 def _changed(config: McpConfig, change: McpConfigChange) -> McpConfig:

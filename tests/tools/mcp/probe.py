@@ -26,7 +26,7 @@ async def serving(kind: str, port: int = 0) -> AsyncIterator[dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(sys.executable, SCRIPT, transport, str(port))
     try:
         async with asyncio.timeout(START_S):
-            await _listening(port)
+            await listening(port)
         yield {"mcp_server_type": kind, "server_url": f"http://127.0.0.1:{port}/{path}"}
     finally:
         if process.returncode is None:
@@ -34,7 +34,8 @@ async def serving(kind: str, port: int = 0) -> AsyncIterator[dict[str, Any]]:
         await process.wait()
 
 
-async def _listening(port: int) -> None:
+async def listening(port: int) -> None:
+    """Returns when something listens there."""
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)

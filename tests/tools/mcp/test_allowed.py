@@ -6,7 +6,9 @@ import pytest
 
 from services.common.addresses import ForbiddenAddress
 from services.contract.mcp import McpConfig, SSEConfig, StdioConfig, StreamableHTTPConfig
-from services.tools.mcp.clients.transport import Allowed, ServerNotAllowed, open_client
+from services.tools.mcp.clients.allowed import Allowed, ServerNotAllowed
+from services.tools.mcp.clients.transport import open_client
+from services.tools.mcp.server import Server
 from tests.tools.mcp.probe import serving
 
 
@@ -38,15 +40,24 @@ async def test_commands_are_refused_unless_allowed() -> None:
     await Allowed(stdio=True).check(config)
 
 
+class NoTokens:
+    async def find(self, organization_id: str, server_url: str) -> None:
+        return None
+
+    async def renew(self, organization_id: str, server_url: str, stale: str) -> None:
+        return None
+
+
 @pytest.mark.parametrize("kind", ["sse", "streamable_http"])
 async def test_the_address_is_checked_when_connecting_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name can lead elsewhere by then."""
     async with serving(kind) as reached:
         config: McpConfig = (SSEConfig if kind == "sse" else StreamableHTTPConfig).model_validate(reached)
+        server = Server("org", "mcp_server", "here", 1, config)
         monkeypatch.setattr(Allowed, "check", lambda self, config: asyncio.sleep(0))
 
         with pytest.raises(BaseException) as caught:  # a group or not, as the package pleases
-            async with open_client(config, Allowed(), lambda: None):
+            async with open_client(server, Allowed(), NoTokens(), lambda: None):
                 pass
 
     failure: BaseException = caught.value

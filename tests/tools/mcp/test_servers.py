@@ -183,7 +183,8 @@ async def test_a_refused_token_is_named(api: Api, add_server: AddServer, kind: s
         writer.close()
 
     async with await asyncio.start_server(refuse, "127.0.0.1", port := free_port()):
-        server = await add_server({"mcp_server_type": kind, "server_url": f"http://127.0.0.1:{port}/?key=abc"})
+        url = f"http://127.0.0.1:{port}/?key=abc"
+        server = await add_server({"mcp_server_type": kind, "server_url": url, "auth_token": "old"})
 
         with pytest.raises(Unavailable, match="HTTP 401: it wants another auth_token") as caught:
             await api.call("RefreshMcpServer", mcp_server_id=server["id"])

@@ -9,15 +9,16 @@ from typing import Any, TypeVar
 
 import anyio
 from mcp import Client, MCPError
-from mcp.types import INVALID_REQUEST
+from mcp.types import CONNECTION_CLOSED, INVALID_REQUEST
 
-from services.tools.mcp.clients.failures import FAILURES, describe_failure
+from services.tools.mcp.clients.failures import FAILURES, describe_failure, server_failed
 from services.tools.mcp.server import ServerFailed
 
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 Opening = Callable[[Callable[[], None]], AbstractAsyncContextManager[Client]]  # takes whom to tell of the server's end
+END_S = 0.1  # seconds in which a connection that broke ends; one whose server went away stays for its calls
 CANCEL_S = 1.0  # seconds that a call given up has to tell its server
 
 
@@ -104,7 +105,7 @@ class Connection:
         if self._opened.done():
             return self._opened.result()
         if self._task.done():
-            raise ServerFailed(f"The MCP server {self._name!r} cannot be reached: {self._reason()}.")
+            raise server_failed(f"The MCP server {self._name!r} cannot be reached", self._failure())
         raise ServerFailed(f"The MCP server {self._name!r} did not connect within {self._limits.connect_s:g} s.")
 
     async def _until_answered(self, work: Awaitable[Answer]) -> Answer:
@@ -114,23 +115,31 @@ class Connection:
             if call.done():
                 return call.result()
             if self._task.done():
-                raise self._went_away(self._reason())
+                raise self._went_away(self._failure())
             raise ServerFailed(f"The MCP server {self._name!r} did not answer within {self._limits.call_s:g} s.")
         except FAILURES as exc:
             if isinstance(exc, MCPError) and exc.code == INVALID_REQUEST:
                 raise SessionLost(f"The MCP server {self._name!r} ended the session: {exc.message}.") from exc
-            raise self._went_away(describe_failure(exc)) from exc
+            raise self._went_away(await self._cause(exc)) from exc
         finally:
             call.cancel()
             await asyncio.wait({call}, timeout=CANCEL_S)
 
+    async def _cause(self, failure: Exception) -> BaseException:
+        """What ended the connection, where the request only hears that something did."""
+        if isinstance(failure, MCPError) and failure.code == CONNECTION_CLOSED:
+            await asyncio.wait({self._task}, timeout=END_S)
+            return self._failure() if self._task.done() else failure
+        return failure
+
     def _note_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception():
-            log.info("the connection to the MCP server %s ended: %s", self._name, self._reason())
+            log.info("the connection to the MCP server %s ended: %s", self._name, describe_failure(self._failure()))
 
-    def _went_away(self, reason: str) -> ServerFailed:
-        return ServerFailed(f"The MCP server {self._name!r} failed during the request: {reason}.")
+    def _went_away(self, failure: BaseException) -> ServerFailed:
+        return server_failed(f"The MCP server {self._name!r} failed during the request", failure)
 
-    def _reason(self) -> str:
+    def _failure(self) -> BaseException:
+        """What ended the connection."""
         failure = None if self._task.cancelled() else self._task.exception()
-        return describe_failure(failure) if failure else "the connection was closed"
+        return failure or ServerFailed("the connection was closed")

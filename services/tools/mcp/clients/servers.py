@@ -16,10 +16,12 @@ from mcp.types import (
 from services.contract.json_object import JsonObject
 from services.contract.mcp import McpConfig, McpTool
 from services.tools.mcp.breaker import Breaker, BreakerLimits
+from services.tools.mcp.clients.allowed import Allowed
 from services.tools.mcp.clients.connection import Connection, ConnectionLimits, SessionLost
+from services.tools.mcp.clients.credentials import Tokens
 from services.tools.mcp.clients.results import read_result
-from services.tools.mcp.clients.transport import Allowed, open_client
-from services.tools.mcp.server import Result, Server, ServerFailed
+from services.tools.mcp.clients.transport import open_client
+from services.tools.mcp.server import AuthorizationRequired, Result, Server, ServerFailed
 
 Answer = TypeVar("Answer")
 MAX_TOOLS = 1000  # of a server; a listing that goes on and on must end
@@ -45,8 +47,11 @@ class _Line:
 class RemoteServers:
     """Connects when asked, keeps connections while they are used, and leaves alone what keeps failing."""
 
-    def __init__(self, allowed: Allowed, limits: ConnectionLimits, breaker_limits: BreakerLimits) -> None:
+    def __init__(
+        self, allowed: Allowed, tokens: Tokens, limits: ConnectionLimits, breaker_limits: BreakerLimits
+    ) -> None:
         self._allowed = allowed
+        self._tokens = tokens
         self._limits = limits
         self._breaker_limits = breaker_limits
         self._lines: dict[_Key, _Line] = {}
@@ -99,8 +104,9 @@ class RemoteServers:
         connection = self._connection(line, server)
         try:
             answer = await connection.use(work)
-        except ServerFailed:
-            line.breaker.failed()
+        except ServerFailed as exc:
+            if not isinstance(exc, AuthorizationRequired):
+                line.breaker.failed()
             connection.retire()
             raise
         line.breaker.succeeded()
@@ -115,7 +121,8 @@ class RemoteServers:
 
     def _connection(self, line: _Line, server: Server) -> Connection:
         if line.connection is None or not line.connection.is_usable:
-            line.connection = Connection(server.name, partial(open_client, server.config, self._allowed), self._limits)
+            opening = partial(open_client, server, self._allowed, self._tokens)
+            line.connection = Connection(server.name, opening, self._limits)
             self._connections = [one for one in self._connections if not one.has_ended] + [line.connection]
         return line.connection
 

@@ -8,23 +8,30 @@ import anyio
 from mcp.client._transport import ReadStream
 from mcp.shared.message import SessionMessage
 
+MAX_GARBAGE = 100  # messages in a row that cannot be read; some programs print a little beside the protocol
 Incoming = SessionMessage | Exception
 
 
 class WatchedStream:
-    """Passes everything on."""
+    """Passes everything on, unless it is nothing but garbage."""
 
     def __init__(self, inner: ReadStream[Incoming], on_end: Callable[[], None]) -> None:
         self._inner = inner
         self._on_end = on_end
+        self._garbage = 0
 
     async def receive(self) -> Incoming:
         """The next message."""
         try:
-            return await self._inner.receive()
+            message = await self._inner.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             self._on_end()
             raise
+        self._garbage = self._garbage + 1 if isinstance(message, Exception) else 0
+        if self._garbage > MAX_GARBAGE:
+            self._on_end()
+            raise anyio.EndOfStream
+        return message
 
     async def aclose(self) -> None:
         """Closes it."""

@@ -1,5 +1,7 @@
 """The functions behind the older REST operations of MCP servers, which know a server by its name."""
 
+from functools import partial
+
 from pydantic import TypeAdapter
 
 from perdure.tools.v1.rest_pb2 import (
@@ -32,7 +34,7 @@ from services.contract.mcp import (
 from services.contract.tools import Tool
 from services.tools.image import name_images
 from services.tools.mcp.calls import McpCalls
-from services.tools.mcp.rest.connecting import connect_events
+from services.tools.mcp.rest.connecting import Connecting
 from services.tools.mcp.rest.shapes import show_named
 from services.tools.mcp.servers import McpServers
 from services.tools.registry import Owner
@@ -43,9 +45,10 @@ _CONFIG: TypeAdapter[McpConfig] = TypeAdapter(McpConfig)
 class NamedMcpRest:
     """One method per operation on /v1/tools/mcp/servers."""
 
-    def __init__(self, servers: McpServers, calls: McpCalls) -> None:
+    def __init__(self, servers: McpServers, calls: McpCalls, connecting: Connecting) -> None:
         self._servers = servers
         self._calls = calls
+        self._connecting = connecting
 
     async def list_named_servers(self, caller: Caller, query: ListNamedServersQuery, body: None) -> JsonObject:
         """All servers, by name."""
@@ -90,12 +93,13 @@ class NamedMcpRest:
 
     async def test_named_server(self, caller: Caller, query: TestNamedServerQuery, body: NamedServer) -> TestedServer:
         """Connects to a server that is not stored."""
-        return TestedServer(tools=await self._servers.probe(_owner(caller), body.server_name, _config(body)))
+        server = await self._servers.unsaved(_owner(caller), body.server_name, _config(body))
+        return TestedServer(tools=await self._servers.probe(server))
 
     async def connect_named_server(self, caller: Caller, query: ConnectNamedServerQuery, body: NamedServer) -> Stream:
         """Tells how connecting to a server that is not stored goes."""
-        listing = self._servers.probe(_owner(caller), body.server_name, _config(body))
-        return Stream(EVENT_STREAM, connect_events(body.server_name, listing))
+        server = await self._servers.unsaved(_owner(caller), body.server_name, _config(body))
+        return Stream(EVENT_STREAM, self._connecting.events(server, partial(self._servers.probe, server)))
 
     async def execute_named_server_tool(
         self, caller: Caller, query: ExecuteNamedServerToolQuery, body: ToolArguments

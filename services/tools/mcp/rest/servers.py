@@ -1,5 +1,7 @@
 """The functions behind the REST operations of MCP servers."""
 
+from functools import partial
+
 import orjson
 
 from perdure.tools.v1.rest_pb2 import (
@@ -25,22 +27,26 @@ from services.contract.mcp import (
     UpdateMcpServer,
 )
 from services.contract.tools import Tool
-from services.tools.execution import Call, Execution, Outcome
+from services.tools.execution import Call, Execution
 from services.tools.image import name_images
 from services.tools.mcp.registration import Registration
-from services.tools.mcp.rest.connecting import connect_events
+from services.tools.mcp.rest.connecting import Connecting
 from services.tools.mcp.rest.shapes import show_server
 from services.tools.mcp.servers import McpServers
+from services.tools.outcome import Outcome
 from services.tools.registry import Owner
 
 
 class McpRest:
     """One method per operation on /v1/mcp-servers."""
 
-    def __init__(self, servers: McpServers, registration: Registration, execution: Execution) -> None:
+    def __init__(
+        self, servers: McpServers, registration: Registration, execution: Execution, connecting: Connecting
+    ) -> None:
         self._servers = servers
         self._registration = registration
         self._execution = execution
+        self._connecting = connecting
 
     async def create_mcp_server(self, caller: Caller, query: CreateMcpServerQuery, body: CreateMcpServer) -> McpServer:
         """Adds a server, and its tools if it can be reached."""
@@ -89,7 +95,8 @@ class McpRest:
     async def connect_mcp_server(self, caller: Caller, query: ConnectMcpServerQuery, body: None) -> Stream:
         """Tells how connecting to a server goes."""
         server = await self._servers.get(caller.organization_id, query.mcp_server_id)
-        return Stream(EVENT_STREAM, connect_events(server.name, self._servers.offered(server)))
+        listing = partial(self._servers.connect, _owner(caller), server)
+        return Stream(EVENT_STREAM, self._connecting.events(server, listing))
 
 
 def _owner(caller: Caller) -> Owner:

@@ -1,0 +1,45 @@
+"""Which servers the settings allow."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from services.common.addresses import ForbiddenAddress, public_addresses
+from services.common.errors import InvalidArgument
+from services.contract.mcp import McpConfig, StdioConfig
+from services.tools.mcp.templates import has_places
+
+
+class ServerNotAllowed(InvalidArgument):
+    """The settings forbid such a server."""
+
+    reason = "MCP_SERVER_NOT_ALLOWED"
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What servers may be: programs on this machine; at addresses that are not public."""
+
+    stdio: bool = False
+    private_addresses: bool = False
+
+    async def check(self, config: McpConfig) -> None:
+        """Raises `ServerNotAllowed`. What cannot be resolved or filled in now is checked when it is connected to."""
+        if isinstance(config, StdioConfig):
+            if not self.stdio:
+                raise ServerNotAllowed(
+                    "stdio servers run commands on the host; they are allowed only where PERDURE_ALLOW_STDIO_MCP=1."
+                )
+        elif not self.private_addresses and not has_places(config.server_url):
+            await _check_address(config.server_url)
+
+
+async def _check_address(url: str) -> None:
+    try:
+        host = urlsplit(url).hostname or ""
+        await public_addresses(host)
+    except ForbiddenAddress as exc:
+        raise ServerNotAllowed(f"{exc}; PERDURE_ALLOW_PRIVATE_MCP=1 allows it.") from exc
+    except ValueError as exc:
+        raise ServerNotAllowed(f"The server_url cannot be read: {exc}.") from exc
+    except OSError:
+        return
