@@ -22,9 +22,8 @@ from services.runs.turns.calling import RunTaken
 from services.runs.turns.failures import OutOfTime, describe_failure
 from services.runs.turns.history import Outcome, Snapshot, TurnEnd, TurnState
 from services.runs.turns.progress import Progress
-from services.runs.turns.rules import turn_steps
-from services.runs.turns.settled import settled_steps
 from services.runs.turns.services import Services
+from services.runs.turns.settled import settled_steps
 from services.runs.turns.stepping import Stepper
 
 STATUSES: dict[TurnState, RunStatus] = {
