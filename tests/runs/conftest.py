@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import grpc
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -141,6 +142,14 @@ async def world(postgres_url: str, redis_url: str, tmp_path: Path) -> AsyncItera
         channel = open_channel(f"127.0.0.1:{port}")
         stack.push_async_callback(channel.close)
         yield World(agents, router, tools, channel, postgres_url, redis_url, tmp_path, stack)
+    await forget_runs(postgres_url)
+
+
+async def forget_runs(postgres_url: str) -> None:
+    """What one test leaves unfinished is not taken over in the next."""
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("TRUNCATE runs.runs, runs.replicas")
+    await connection.close()
 
 
 @pytest.fixture

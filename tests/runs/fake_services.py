@@ -73,10 +73,13 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         self.lose_answer: set[str] = set()
         self.calls: list[str] = []
         self.begins: list[turn_service_pb2.BeginTurnRequest] = []
+        self.hold_begin = asyncio.Event()
+        self.hold_begin.set()
 
     async def BeginTurn(self, request: Any, context: Any) -> turn_service_pb2.BeginTurnResponse:
         self.calls.append("BeginTurn")
         self.begins.append(request)
+        await self.hold_begin.wait()
         if request.conversation_id in self.missing:
             raise NotFound("There is no such conversation.")
         turn = self.turns.get(request.run_id)
@@ -159,6 +162,8 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
             history.append(Message(id=new_id("message"), role=ROLE_SYSTEM, parts=[Part(text="system")]))
         turn = FakeTurn(request.run_id, request.conversation_id, request.attempt)
         asked = next((message for message in reversed(history) if message.role == ROLE_ASSISTANT), None)
+        if self._asks(request.conversation_id) and not request.approvals:
+            raise _pending()
         if request.approvals:
             assert asked is not None
             turn.pending = [part.tool_call for part in asked.parts if part.HasField("tool_call")]
@@ -167,6 +172,12 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
             history.append(Message(id=new_id("message"), role=message.role, parts=message.parts, run_id=request.run_id))
         self.turns[request.run_id] = turn
         return turn
+
+    def _asks(self, conversation_id: str) -> bool:
+        """Whether the last turn of a conversation waits for an approval."""
+        turns = [turn for turn in self.turns.values() if turn.conversation_id == conversation_id and turn.outcome]
+        last = turns[-1].outcome if turns else None
+        return last is not None and last.stop_reason == STOP_REASON_REQUIRES_APPROVAL and not last.closing_messages
 
     def _snapshot(self, turn: FakeTurn) -> TurnSnapshot:
         snapshot = TurnSnapshot(
@@ -219,12 +230,19 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         denied = TurnOutcome(state=turn.outcome.state, stop_reason=turn.outcome.stop_reason) if turn.outcome else None
         assert denied is not None
         part = Part(tool_return=ToolReturn(call_id="call", status=TOOL_STATUS_ERROR, value="denied"))
+        turn.outcome = denied
         denied.closing_messages.append(Message(id=new_id("message"), role=ROLE_TOOL, parts=[part], run_id=turn.run_id))
         return denied
 
     def texts(self, conversation_id: str, role: int = ROLE_ASSISTANT) -> list[str]:
         history = self.histories[conversation_id]
         return [part.text for message in history if message.role == role for part in message.parts if part.text]
+
+
+def _pending() -> Conflict:
+    refusal = Conflict("The conversation waits for an approval.")
+    refusal.reason = "PENDING_APPROVAL"
+    return refusal
 
 
 def _outcome(end: TurnEnd) -> TurnOutcome:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Row, and_, case, cast, extract, func, select, tuple_
-from sqlalchemy.types import Float
+from sqlalchemy import Row, and_, cast, extract, func, literal_column
+from sqlalchemy.types import Float, Integer
 
 from perdure.runs.v1.run_service_pb2 import StartRunRequest
 from services.runs.conversions import USAGE_FIELDS, read_request, read_usage
@@ -17,32 +17,28 @@ _UNSEEN = (
 )
 RUN_COLUMNS = [column for column in runs.c if column.name not in _UNSEEN]
 
-_ahead = runs.alias("ahead")
+# By what the runs that wait for a conversation are sorted: those that interrupt come first.
+IN_LINE_ORDER = (runs.c.on_busy == "enqueue", runs.c.line_place)
 
-
-def in_line_order(table: Any) -> tuple[Any, Any]:  # Any: `runs` or an alias of it; SQL expressions
-    """By what the runs that wait for a conversation are sorted: those that interrupt come first."""
-    return table.c.on_busy == "enqueue", table.c.line_place
-
-
-_RUNS_AHEAD = (
-    select(func.count())
-    .select_from(_ahead)
-    .where(
-        _ahead.c.organization_id == runs.c.organization_id,
-        _ahead.c.conversation_id == runs.c.conversation_id,
-        _ahead.c.line_place.is_not(None),
-        tuple_(*in_line_order(_ahead)) < tuple_(*in_line_order(runs)),
-    )
-    .correlate(runs)
-    .scalar_subquery()
-)
+_QUEUE_POSITION = """
+    CASE WHEN runs.line_place IS NULL THEN 0 ELSE 1 + (
+        SELECT count(*) FROM runs.runs AS ahead
+        WHERE ahead.organization_id = runs.organization_id AND ahead.conversation_id = runs.conversation_id
+          AND ahead.line_place IS NOT NULL
+          AND (ahead.on_busy = 'enqueue', ahead.line_place) < (runs.on_busy = 'enqueue', runs.line_place)) END
+"""
 SHOWN = [
     *RUN_COLUMNS,
     runs.c.delivered_at.is_not(None).label("delivered"),
-    case((runs.c.line_place.is_not(None), _RUNS_AHEAD + 1), else_=0).label("queue_position"),
+    literal_column(_QUEUE_POSITION, Integer).label("queue_position"),
     cast(extract("epoch", runs.c.deadline_at - func.clock_timestamp()), Float).label("remaining_s"),
 ]
+HAS_FOLLOWERS = """
+    EXISTS (
+        SELECT FROM runs.runs AS waiting
+        WHERE waiting.organization_id = runs.organization_id AND waiting.conversation_id = runs.conversation_id
+          AND waiting.line_place IS NOT NULL) AS has_followers
+"""
 
 
 def read_run(row: Row[Any]) -> Run:

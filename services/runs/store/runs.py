@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, Text, all_, and_, bindparam, exists, func, literal, or_, select, text, tuple_, update
+from sqlalchemy import ARRAY, Text, all_, and_, bindparam, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.database import Database
@@ -15,7 +15,15 @@ from services.runs.records import ACTIVE_STATUSES, Claimed, KeyReused, Run, RunF
 from services.runs.store.children import hold_parent
 from services.runs.store.insertion import INSERT, run_values
 from services.runs.store.repeated import repeated, request_hash
-from services.runs.store.run_rows import RUN_COLUMNS, SHOWN, in_line_order, is_run, read_claimed, read_run
+from services.runs.store.run_rows import (
+    HAS_FOLLOWERS,
+    IN_LINE_ORDER,
+    RUN_COLUMNS,
+    SHOWN,
+    is_run,
+    read_claimed,
+    read_run,
+)
 from services.runs.store.steps import OWNED, SAVE_STEPS, step_rows
 from services.runs.tables import replicas, runs
 
@@ -23,17 +31,6 @@ STALE = text("interval '5 seconds'")  # five missed heartbeats: the owner is dea
 
 _ACTIVE = runs.c.status.in_(ACTIVE_STATUSES)
 
-_waiting = runs.alias("waiting")
-_HAS_FOLLOWERS = (
-    exists()
-    .where(
-        _waiting.c.organization_id == runs.c.organization_id,
-        _waiting.c.conversation_id == runs.c.conversation_id,
-        _waiting.c.line_place.is_not(None),
-    )
-    .correlate(runs)
-    .label("has_followers")
-)
 _GET = select(*SHOWN).where(runs.c.organization_id == bindparam("organization_id"), runs.c.id == bindparam("id"))
 
 # The steps and the end of a run in one statement. A status that is final already stays; the counts are the owner's.
@@ -51,10 +48,7 @@ _FINISH = text(
         tools_used = CAST(:tools_used AS text[]), {", ".join(f"{name} = :{name}" for name in USAGE_FIELDS)}
     WHERE id IN (SELECT id FROM owned)
     RETURNING {", ".join(f"runs.{column.name}" for column in RUN_COLUMNS)}, delivered_at IS NOT NULL AS delivered,
-        EXISTS (
-            SELECT FROM runs.runs AS waiting
-            WHERE waiting.organization_id = runs.organization_id AND waiting.conversation_id = runs.conversation_id
-              AND waiting.line_place IS NOT NULL) AS has_followers
+        {HAS_FOLLOWERS}
     """  # noqa: S608  # put together from our own column names
 )
 
@@ -119,7 +113,7 @@ class RunStore:
         statement = select(*SHOWN).where(
             runs.c.organization_id == organization_id, runs.c.conversation_id == conversation_id, _ACTIVE
         )
-        first = (runs.c.line_place.is_not(None), *in_line_order(runs))
+        first = (runs.c.line_place.is_not(None), *IN_LINE_ORDER)
         return await self._first(statement.order_by(*first).limit(1))
 
     async def count_waiting(self, most: int) -> int:
@@ -159,7 +153,7 @@ class RunStore:
                 failure=asdict(ending.failure) if ending.failure else None,
                 completed_at=func.clock_timestamp(),
             )
-            .returning(*SHOWN, _HAS_FOLLOWERS)
+            .returning(*SHOWN, text(HAS_FOLLOWERS))
         )
         return await self._first(statement)
 
