@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, ToolCall, Usage
+from perdure.conversation.v1.message_pb2 import ROLE_APPROVAL, ROLE_ASSISTANT, ROLE_TOOL, Message, ToolCall, Usage
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.runs.records import RunRequest, Step
 from services.runs.turns.history import Committed, Snapshot, TurnAgent, Window
@@ -66,7 +66,8 @@ class Progress:
 
     def advance(self, committed: Committed) -> None:
         """A step was stored."""
-        self.window += committed.messages
+        place = _place(self.window, committed.messages)
+        self.window[place:place] = committed.messages
         self.settled += settled_steps(committed.messages, self.answers)
         if committed.system is not None:
             self.window[:1] = [committed.system]
@@ -105,6 +106,20 @@ def add_usage(total: Usage, more: Usage) -> Usage:
         for counted, value in each.ListFields():
             setattr(summed, counted.name, getattr(summed, counted.name) + value)
     return summed
+
+
+def _place(window: Sequence[Message], stored: Sequence[Message]) -> int:
+    """Where stored messages belong: at the end, but the returns of answered calls right after those and the answers."""
+    if not stored or stored[0].role != ROLE_TOOL:
+        return len(window)
+    step_id = stored[0].step_id
+    asking = [index for index, one in enumerate(window) if one.role == ROLE_ASSISTANT and one.step_id == step_id]
+    if not asking:
+        return len(window)
+    after = asking[-1] + 1
+    while after < len(window) and window[after].role == ROLE_APPROVAL:
+        after += 1
+    return after
 
 
 def _by_name(tools: Sequence[ToolDefinition], client_tools: Sequence[ToolDefinition]) -> dict[str, ToolDefinition]:
