@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PlainSerializer
 
 from services.contract.json_object import JsonObject
 
@@ -26,6 +26,10 @@ ToolType = Literal[
 ]
 
 
+# Whether calls may run beside others of their step. None: nobody said; they may, and the API shows false all the same.
+ParallelExecution = Annotated[bool | None, PlainSerializer(bool, return_type=bool, when_used="json")]
+
+
 class Requirement(BaseModel):
     """A package that a tool needs."""
 
@@ -34,7 +38,10 @@ class Requirement(BaseModel):
 
 
 class Tool(BaseModel):
-    """A tool: its source, if it has one, and the JSON schema that the model sees."""
+    """A tool: its source, if it has one, and the JSON schema that the model sees.
+
+    `network`: its code may connect to public addresses.
+    """
 
     id: str
     tool_type: ToolType = "custom"
@@ -49,11 +56,12 @@ class Tool(BaseModel):
     pip_requirements: list[Requirement] | None = None
     npm_requirements: list[Requirement] | None = None
     default_requires_approval: bool | None = None
-    enable_parallel_execution: bool | None = False
+    enable_parallel_execution: ParallelExecution = None
     created_by_id: str | None = None
     last_updated_by_id: str | None = None
     metadata_: JsonObject | None = None
     project_id: str | None = None
+    network: bool = False
 
 
 class CreateTool(BaseModel):
@@ -69,7 +77,8 @@ class CreateTool(BaseModel):
     pip_requirements: list[Requirement] | None = None
     npm_requirements: list[Requirement] | None = None
     default_requires_approval: bool | None = None
-    enable_parallel_execution: bool | None = False
+    enable_parallel_execution: bool | None = None
+    network: bool | None = None
 
 
 class UpdateTool(BaseModel):
@@ -86,7 +95,8 @@ class UpdateTool(BaseModel):
     npm_requirements: list[Requirement] | None = None
     metadata_: JsonObject | None = None
     default_requires_approval: bool | None = None
-    enable_parallel_execution: bool | None = False
+    enable_parallel_execution: bool | None = None
+    network: bool | None = None
 
 
 class RunTool(BaseModel):
@@ -101,6 +111,7 @@ class RunTool(BaseModel):
     json_schema: JsonObject | None = None
     pip_requirements: list[Requirement] | None = None
     npm_requirements: list[Requirement] | None = None
+    network: bool = False
 
 
 class SourceCode(BaseModel):

@@ -4,9 +4,16 @@ from collections.abc import Sequence
 
 import grpc
 
-from perdure.agents.v1.agent_service_pb2 import ApplyToolChangesRequest
+from perdure.agents.v1.agent_service_pb2 import (
+    ApplyToolChangesRequest,
+    ChangeMemoryRequest,
+    GetAgentStateRequest,
+)
+from perdure.agents.v1.agent_service_pb2 import BlockChange as BlockChangeMessage
 from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceStub
+from services.common.channels import UNARY_TIMEOUT_S
 from services.common.status import rpc_errors
+from services.tools.agent_state import BlockChange
 from services.tools.conversions import tool_definition
 from services.tools.stored_tool import StoredTool
 
@@ -28,3 +35,19 @@ class AgentsClient:
         )
         with rpc_errors():
             await self._stub.ApplyToolChanges(request, timeout=APPLY_TIMEOUT_S)
+
+    async def read_state(self, organization_id: str, agent_id: str) -> str:
+        """The agent as the public API shows it, as JSON. Raises `PerdureError`."""
+        request = GetAgentStateRequest(organization_id=organization_id, agent_id=agent_id)
+        with rpc_errors():
+            return (await self._stub.GetAgentState(request, timeout=UNARY_TIMEOUT_S)).json
+
+    async def change_memory(self, organization_id: str, agent_id: str, changes: Sequence[BlockChange]) -> None:
+        """Writes all of the changes or none. Raises `PerdureError`."""
+        request = ChangeMemoryRequest(
+            organization_id=organization_id,
+            agent_id=agent_id,
+            changes=[BlockChangeMessage(label=one.label, before=one.before, after=one.after) for one in changes],
+        )
+        with rpc_errors():
+            await self._stub.ChangeMemory(request, timeout=UNARY_TIMEOUT_S)

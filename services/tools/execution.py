@@ -1,30 +1,25 @@
 """Running tools."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-import orjson
-
-from services.common.errors import InvalidArgument
+from services.common.errors import PerdureError
 from services.contract.json_object import JsonObject
-from services.contract.tools import Requirement, RunTool
-from services.tools.base_tools import SEND_MESSAGE
-from services.tools.image import Image
+from services.contract.tools import RunTool
+from services.tools.agent_state import Agents, memory_changes
+from services.tools.image import read_images
+from services.tools.jobs import job_of, job_of_source, read_arguments
 from services.tools.mcp.server import Result
-from services.tools.registry import PYTHON, check_language
+from services.tools.outcome import Outcome, cut, failure
+from services.tools.registry import PYTHON, read_language
 from services.tools.sandbox.job import Event, Failed, Job, Printed, Returned
+from services.tools.sandbox_configs.configs import Setup
+from services.tools.schemas.function import takes_agent_state
 from services.tools.schemas.source import BadSource, read_source
 from services.tools.stored_tool import StoredTool
-
-
-class RunsElsewhere(InvalidArgument):
-    """Another service runs the tool."""
-
-    reason = "TOOL_RUNS_ELSEWHERE"
 
 
 class Sandbox(Protocol):
@@ -34,6 +29,13 @@ class Sandbox(Protocol):
         """What the job prints, and last how it ended."""
 
 
+class Setups(Protocol):
+    """What organisations set up for their tools."""
+
+    async def setup(self, organization_id: str) -> Setup:
+        """What every call of its tools gets."""
+
+
 class Remote(Protocol):
     """Where calls of tools run that belong to MCP servers."""
 
@@ -41,72 +43,99 @@ class Remote(Protocol):
         """How the call of an agent with these variables ended; that its server failed, too, is a result."""
 
 
+class Builtins(Protocol):
+    """Where calls of tools run that come with the server."""
+
+    def call(
+        self, stored: StoredTool, arguments: str, variables: Mapping[str, str]
+    ) -> AsyncGenerator[Printed | Outcome, None]:
+        """What the tool prints, and last its outcome, for an agent with these variables."""
+
+
 @dataclass(frozen=True)
 class Call:
-    """A call by a model: `arguments` are as it wrote them, possibly broken."""
+    """A call by a model: `arguments` are as it wrote them, possibly broken.
+
+    `agent_id`: who calls, may be empty. `agent_state`: what a tool is to see of the agent, if not what is stored.
+    """
 
     arguments: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    agent_id: str = ""
     agent_state: str = ""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a call ended, and what it printed: one text per stream, or none."""
-
-    value: str
-    is_error: bool = False
-    stdout: list[str] = field(default_factory=list)
-    stderr: list[str] = field(default_factory=list)
-    images: Sequence[Image] = ()
-    ended_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class Execution:
     """Runs stored tools and source that is not stored. A tool's own failure is an outcome, not an error."""
 
-    def __init__(self, sandbox: Sandbox, remote: Remote) -> None:
+    def __init__(self, sandbox: Sandbox, remote: Remote, builtins: Builtins, setups: Setups, agents: Agents) -> None:
         self._sandbox = sandbox
+        self._builtins = builtins
         self._remote = remote
+        self._setups = setups
+        self._agents = agents
 
     async def call(self, stored: StoredTool, call: Call) -> AsyncGenerator[Printed | Outcome, None]:
         """What the tool prints while it runs, and last its outcome. Leaving the loop ends the tool."""
         if stored.is_base:
-            yield _base_outcome(stored)
+            async with aclosing(self._builtins.call(stored, call.arguments, call.environment)) as events:
+                async for event in events:
+                    yield event
             return
         try:
             if stored.is_mcp:
                 yield await self._call_remote(stored, call)
                 return
-            job = _job(stored, call)
+            job = await self._prepare(stored, call)
         except ValueError as exc:
-            yield Outcome(_failure(stored.name, f"ValueError: {exc}"), is_error=True)
+            yield Outcome(failure(stored.name, f"{type(exc).__name__}: {exc}"), is_error=True)
+            return
+        except PerdureError as exc:
+            yield Outcome(failure(stored.name, f"NotStarted: {exc}"), is_error=True)
             return
         async with aclosing(self._run(stored.name, job)) as events:
             async for event in events:
+                if isinstance(event, Outcome) and event.memory and call.agent_id:
+                    event = await self._remember(stored, call, job, event)
                 yield event
 
-    async def _call_remote(self, stored: StoredTool, call: Call) -> Outcome:
-        result = await self._remote.call(stored, _arguments(call.arguments), call.environment)
-        value = _cut(result.text[: stored.tool.return_char_limit], len(result.text))
-        value = _failure(stored.name, value) if result.is_error else value
-        return Outcome(value, result.is_error, images=result.images)
-
-    async def run_source(self, body: RunTool) -> Outcome:
+    async def run_source(self, organization_id: str, body: RunTool) -> Outcome:
         """Runs source that is not stored. Raises `BadSource`, `UnusableTool`."""
-        check_language(body.source_type or PYTHON)
         name = await asyncio.to_thread(_function, body)
-        if problem := _missing_packages(body.pip_requirements, body.npm_requirements):
-            return Outcome(_failure(name, f"ImportError: {problem}"), is_error=True)
-        job = Job(
-            source=body.source_code,
-            arguments=body.args,
-            function=name,
-            environment=body.env_vars,
-            has_foreign_types=bool(body.args_json_schema),
-        )
+        setup = await self._setups.setup(organization_id)
+        try:
+            job = job_of_source(body, name, setup)
+        except ValueError as exc:
+            return Outcome(failure(name, f"{type(exc).__name__}: {exc}"), is_error=True)
         async with aclosing(self._run(name, job)) as events:
             return [event async for event in events if isinstance(event, Outcome)][-1]
+
+    async def _call_remote(self, stored: StoredTool, call: Call) -> Outcome:
+        result = await self._remote.call(stored, read_arguments(call.arguments), call.environment)
+        value = cut(result.text[: stored.tool.return_char_limit], len(result.text))
+        value = failure(stored.name, value) if result.is_error else value
+        return Outcome(value, result.is_error, images=result.images)
+
+    async def _prepare(self, stored: StoredTool, call: Call) -> Job:
+        """Raises ValueError, which says what the caller can do, and `PerdureError`."""
+        arguments = read_arguments(call.arguments)
+        job = job_of(stored.tool, await self._setups.setup(stored.organization_id), arguments)
+        state = call.agent_state or await self._read_state(stored, call.agent_id)
+        return replace(job, environment={**job.environment, **call.environment}, agent_state=state)
+
+    async def _read_state(self, stored: StoredTool, agent_id: str) -> str:
+        if not agent_id or not takes_agent_state(stored.tool.source_code or ""):
+            return ""
+        return await self._agents.read_state(stored.organization_id, agent_id)
+
+    async def _remember(self, stored: StoredTool, call: Call, job: Job, outcome: Outcome) -> Outcome:
+        """Writes to the agent's memory what the tool wrote to its state of it."""
+        changes = memory_changes(job.agent_state, outcome.memory)
+        try:
+            await self._agents.change_memory(stored.organization_id, call.agent_id, changes)
+        except PerdureError as exc:
+            return replace(outcome, value=failure(stored.name, f"MemoryNotChanged: {exc}"), is_error=True)
+        return outcome
 
     async def _run(self, name: str, job: Job) -> AsyncGenerator[Printed | Outcome, None]:
         printed: dict[str, list[str]] = {"stdout": [], "stderr": []}
@@ -116,64 +145,28 @@ class Execution:
                     printed[event.stream].append(event.text)
                     yield event
                 else:
-                    yield _outcome(name, event, stdout="".join(printed["stdout"]), stderr="".join(printed["stderr"]))
+                    stdout, stderr = (["".join(pieces)] if pieces else [] for pieces in printed.values())
+                    yield replace(_outcome(name, event), stdout=stdout, stderr=stderr)
 
 
-def _outcome(name: str, ended: Returned | Failed, *, stdout: str, stderr: str) -> Outcome:
-    is_error = isinstance(ended, Failed)
-    value = _failure(name, ended.error) if isinstance(ended, Failed) else _cut(ended.value, ended.length)
-    return Outcome(value, is_error, [stdout] if stdout else [], [stderr] if stderr else [])
-
-
-def _base_outcome(stored: StoredTool) -> Outcome:
-    if stored.name != SEND_MESSAGE:
-        raise RunsElsewhere(f"{stored.name} works on an agent's memory and runs only within a turn of that agent.")
-    return Outcome("The message was sent.")
-
-
-def _job(stored: StoredTool, call: Call) -> Job:
-    """Raises ValueError, which says what the caller can do."""
-    tool = stored.tool
-    if problem := _missing_packages(tool.pip_requirements, tool.npm_requirements):
-        raise ValueError(problem)
-    return Job(
-        source=tool.source_code or "",
-        arguments=_arguments(call.arguments),
-        environment=call.environment,
-        agent_state=call.agent_state,
-        has_foreign_types=bool(tool.args_json_schema),
-        return_char_limit=tool.return_char_limit,
-    )
-
-
-def _arguments(text: str) -> JsonObject:
+def _outcome(name: str, ended: Returned | Failed) -> Outcome:
+    if isinstance(ended, Failed):
+        return Outcome(failure(name, ended.error), is_error=True)
     try:
-        arguments = orjson.loads(text or "{}")
-    except orjson.JSONDecodeError as exc:
-        raise ValueError(f"the arguments are not valid JSON: {exc}") from exc
-    if not isinstance(arguments, dict):
-        raise ValueError("the arguments are not a JSON object")  # noqa: TRY004  # the model's mistake, not ours
-    return arguments
-
-
-def _missing_packages(*requirements: Sequence[Requirement] | None) -> str:
-    names = [one.name for packages in requirements for one in packages or ()]
-    return f"this server does not install packages, and the tool needs {', '.join(names)}" if names else ""
+        images = read_images(ended.parts)
+    except ValueError as exc:
+        return Outcome(failure(name, f"BadResult: {exc}"), is_error=True)
+    return Outcome(cut(ended.value, ended.length), images=images, json=ended.json, memory=ended.memory)
 
 
 def _function(body: RunTool) -> str:
+    """The name of the function to call; of source that is not Python, the name that was sent with it."""
+    if read_language(body.source_type) != PYTHON:
+        name = body.name or (body.json_schema or {}).get("name")
+        if not name:
+            raise BadSource("Source in TypeScript needs the name of its exported function: send it as name.")
+        return str(name)
     source = read_source(body.source_code)
     if body.name and body.name not in source.functions:
         raise BadSource(f"The source code defines no function {body.name!r}.")
     return body.name or source.tool.name
-
-
-def _failure(name: str, error: str) -> str:
-    return f"Error executing function {name}: {error}"
-
-
-def _cut(value: str, length: int) -> str:
-    """The value, with a note where it is not all of it; the sandbox cut it."""
-    if length <= len(value):
-        return value
-    return f"{value}… [function output was truncated: these are the first {len(value)} of {length} characters]"

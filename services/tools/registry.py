@@ -10,15 +10,22 @@ from services.common.database import Database, Transaction
 from services.common.errors import InvalidArgument
 from services.common.ids import new_id
 from services.contract.json_object import JsonObject
-from services.contract.tools import CreateTool, Tool, UpdateTool
+from services.contract.tools import CreateTool, Requirement, Tool, UpdateTool
 from services.tools.base_tools import BASE_TOOLS
 from services.tools.changes import Changes
+from services.tools.sandbox.job import Language
+from services.tools.sandbox.packages import BadRequirement, read_requirements
 from services.tools.schemas.function import tool_schema, usable
 from services.tools.storage import Outbox, Page, ToolFilter, ToolNotFound, Tools
 from services.tools.stored_tool import StoredTool
 
-PYTHON = "python"
-_PYTHON_NAMES = (PYTHON, "json")  # exports of older servers say "json" of tools in Python
+PYTHON: Language = "python"
+TYPESCRIPT: Language = "typescript"
+_LANGUAGES: dict[str, Language] = {
+    PYTHON: PYTHON,
+    TYPESCRIPT: TYPESCRIPT,
+    "json": PYTHON,
+}  # exports of older servers say "json" of Python
 _OWN = frozenset(("source_code", "source_type", "json_schema", "args_json_schema"))  # what makes a tool what it is
 _SETTINGS = (
     "tags",
@@ -27,6 +34,7 @@ _SETTINGS = (
     "npm_requirements",
     "default_requires_approval",
     "enable_parallel_execution",
+    "network",
 )
 
 Fields = dict[str, Any]  # Any: values of fields of Tool
@@ -57,11 +65,11 @@ class Registry:
 
     async def upsert(self, owner: Owner, body: CreateTool) -> StoredTool:
         """Creates a tool, or changes the one of the same name; then, what the body leaves out stays."""
-        check_language(body.source_type)
         new = await asyncio.to_thread(_new_tool, owner, body)
         created = StoredTool(owner.organization_id, 1, new)
         async with self._database.begin() as transaction:
-            if created.name in await self._tools.insert(transaction, [*_base_tools(owner), created]):
+            await self._restore(transaction, owner)  # so that nobody takes their names
+            if created.name in await self._tools.insert(transaction, [created]):
                 return created
             current = await self._tools.lock_named(transaction, owner.organization_id, created.name)
             if current is None or current.is_base or current.is_mcp:
@@ -73,11 +81,14 @@ class Registry:
 
     async def update(self, owner: Owner, tool_id: str, body: UpdateTool) -> StoredTool:
         """Changes the fields that were sent. Raises `ToolNotFound`, `NameTaken`, `BadSource`, `UnusableTool`."""
-        check_language(body.source_type or PYTHON)
-        async with self._database.begin() as transaction:
-            current = await self._tools.get(transaction, owner.organization_id, tool_id, lock=True)
-            fields = await asyncio.to_thread(_sent, current, body)
-            changed = await self._change(transaction, owner, current, fields)
+        changed = None
+        while changed is None:  # until no other change came between
+            read = await self.get(owner.organization_id, tool_id)
+            fields = await asyncio.to_thread(_sent, read, body)
+            async with self._database.begin() as transaction:
+                current = await self._tools.get(transaction, owner.organization_id, tool_id, lock=True)
+                if current.version == read.version:
+                    changed = await self._change(transaction, owner, current, fields)
         await self._changes.deliver(owner.organization_id)
         return changed
 
@@ -124,7 +135,11 @@ class Registry:
         return list({by_key[key].tool.id: by_key[key] for key in wanted}.values())
 
     async def _restore(self, transaction: Transaction, owner: Owner) -> None:
-        await self._tools.insert(transaction, _base_tools(owner))
+        """Puts back base tools that are missing: one statement where none is."""
+        found = await self._tools.find_names(transaction, owner.organization_id, list(BASE_TOOLS))
+        missing = [tool.record(owner.user_id) for name, tool in BASE_TOOLS.items() if name not in found]
+        if missing:
+            await self._tools.insert(transaction, [StoredTool(owner.organization_id, 1, tool) for tool in missing])
 
     async def _change(self, transaction: Transaction, owner: Owner, current: StoredTool, fields: Fields) -> StoredTool:
         if current.tool.model_copy(update=fields) == current.tool:
@@ -136,29 +151,49 @@ class Registry:
         return changed
 
 
-def _base_tools(owner: Owner) -> list[StoredTool]:
-    return [StoredTool(owner.organization_id, 1, base.record(owner.user_id)) for base in BASE_TOOLS.values()]
+def read_language(source_type: str | None) -> Language:
+    """The language that a source_type names; Python if none. Raises `UnusableTool`."""
+    language = _LANGUAGES.get(source_type or PYTHON)
+    if language is None:
+        raise UnusableTool(f"Tools are written in Python or TypeScript; source_type {source_type!r} cannot be run.")
+    return language
 
 
-def check_language(source_type: str) -> None:
-    """Raises `UnusableTool` for source that is not Python."""
-    if source_type not in _PYTHON_NAMES:
-        raise UnusableTool(f"Tools are written in Python; source_type {source_type!r} cannot be run.")
+def check_packages(pip: Sequence[Requirement] | None, npm: Sequence[Requirement] | None) -> None:
+    """Raises `UnusableTool` for what is not the name of a package with the versions wanted."""
+    try:
+        for language, wanted in ((PYTHON, pip), (TYPESCRIPT, npm)):
+            read_requirements(language, [(one.name, one.version) for one in wanted or ()])
+    except BadRequirement as exc:
+        raise UnusableTool(f"{exc}") from exc
+
+
+def _schema(
+    language: str, code: str, json_schema: JsonObject | None, args_json_schema: JsonObject | None
+) -> JsonObject:
+    if language == PYTHON:
+        return tool_schema(code, json_schema=json_schema, args_json_schema=args_json_schema)
+    if json_schema is None or "name" not in json_schema:
+        raise UnusableTool("A tool in TypeScript needs a json_schema, whose name is that of its exported function.")
+    return usable(json_schema)
 
 
 def _new_tool(owner: Owner, body: CreateTool) -> Tool:
-    schema = tool_schema(body.source_code, json_schema=body.json_schema, args_json_schema=body.args_json_schema)
+    language = read_language(body.source_type)
+    schema = _schema(language, body.source_code, body.json_schema, body.args_json_schema)
     settings = {name: value for name in _SETTINGS if (value := getattr(body, name)) is not None}
-    return Tool(
+    tool = Tool(
         id=new_id("tool"),
         **settings,
         **_content(body.source_code, schema),
         description=body.description or schema.get("description"),
-        source_type=PYTHON,
+        source_type=language,
         args_json_schema=body.args_json_schema or {},
         created_by_id=owner.user_id,
         last_updated_by_id=owner.user_id,
     )
+    check_packages(tool.pip_requirements, tool.npm_requirements)
+    return tool
 
 
 def _content(source_code: str, schema: JsonObject) -> Fields:
@@ -182,7 +217,9 @@ def _sent(current: StoredTool, body: UpdateTool) -> Fields:
     fields: Fields = {name: value for name in body.model_fields_set if (value := getattr(body, name)) is not None}
     if current.is_base and _OWN & fields.keys():
         raise UnusableTool(f"{current.name} comes with the server; its source and schema cannot be changed.")
-    fields.pop("source_type", None)
+    check_packages(body.pip_requirements, body.npm_requirements)
+    if "source_type" in fields:
+        fields["source_type"] = read_language(body.source_type)
     content = _new_content(current.tool, fields)
     if content and "description" not in fields:
         fields["description"] = content["json_schema"].get("description")
@@ -197,5 +234,8 @@ def _new_content(tool: Tool, fields: Fields) -> Fields:
     if source_code is None and "args_json_schema" not in fields:
         return {}
     code = source_code or tool.source_code or ""
+    language = fields.get("source_type", read_language(tool.source_type))
+    if language == TYPESCRIPT:
+        json_schema = json_schema or tool.json_schema
     arguments = fields.get("args_json_schema", tool.args_json_schema)
-    return _content(code, tool_schema(code, json_schema=json_schema, args_json_schema=arguments))
+    return _content(code, _schema(language, code, json_schema, arguments))

@@ -19,8 +19,10 @@ from services.contract.json_object import JsonObject
 from services.contract.messages import ToolReturnMessage
 from services.contract.tool_returns import ReturnStatus, ToolReturn
 from services.contract.tools import CreateTool, RunTool, SourceCode, Tool, UpdateTool
-from services.tools.execution import Execution, Outcome
-from services.tools.registry import PYTHON, Owner, Registry, check_language
+from services.tools.execution import Execution
+from services.tools.image import show_content
+from services.tools.outcome import Outcome
+from services.tools.registry import PYTHON, Owner, Registry, UnusableTool, read_language
 from services.tools.schemas.function import tool_schema
 from services.tools.storage import Page, ToolFilter
 
@@ -65,13 +67,14 @@ class ToolRest:
 
     async def run_tool(self, caller: Caller, query: RunToolQuery, body: RunTool) -> ToolReturnMessage:
         """Runs source that is not stored."""
-        return _message(await self._execution.run_source(body))
+        return _message(await self._execution.run_source(caller.organization_id, body))
 
     async def generate_tool_schema(
         self, caller: Caller, query: GenerateToolSchemaQuery, body: SourceCode
     ) -> JsonObject:
         """The JSON schema of the last function."""
-        check_language(body.source_type or PYTHON)
+        if read_language(body.source_type) != PYTHON:
+            raise UnusableTool("Schemas are read from Python only; write the json_schema of other tools yourself.")
         return await asyncio.to_thread(tool_schema, body.code)
 
     async def add_base_tools(self, caller: Caller, query: AddBaseToolsQuery, body: None) -> list[Tool]:
@@ -99,7 +102,7 @@ def _filter(query: ListToolsQuery | CountToolsQuery) -> ToolFilter:
 def _message(outcome: Outcome) -> ToolReturnMessage:
     status: ReturnStatus = "error" if outcome.is_error else "success"
     returned = ToolReturn(
-        tool_return=outcome.value,
+        tool_return=show_content(outcome.value, outcome.images),
         status=status,
         tool_call_id=NO_ID,
         stdout=outcome.stdout,

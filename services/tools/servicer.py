@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
 from grpc.aio import ServicerContext
 
@@ -13,6 +13,8 @@ from perdure.tools.v1.tool_service_pb2 import (
     DescribeToolsResponse,
     ExecuteRequest,
     ExecuteResponse,
+    GetSandboxRequest,
+    GetSandboxResponse,
     GetToolRequest,
     GetToolResponse,
     ListToolsRequest,
@@ -25,6 +27,7 @@ from services.common.caller import DEFAULT_USER_ID
 from services.tools.conversions import execute_response, new_tool, tool_definition, tool_message
 from services.tools.execution import Call, Execution
 from services.tools.registry import Owner, Registry
+from services.tools.sandbox.layers import Layers
 from services.tools.storage import Page, ToolFilter
 
 Context = ServicerContext[Any, Any]  # Any: the messages of each method; none of them uses its context
@@ -32,12 +35,21 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 
 
+class Sandbox(Protocol):
+    """Where tools run."""
+
+    @property
+    def layers(self) -> Layers | None:
+        """What keeps calls from the rest of the machine; None as long as nothing could be started."""
+
+
 class ToolServicer(ToolServiceServicer):
     """Keeps tools and runs them."""
 
-    def __init__(self, registry: Registry, execution: Execution) -> None:
+    def __init__(self, registry: Registry, execution: Execution, sandbox: Sandbox) -> None:
         self._registry = registry
         self._execution = execution
+        self._sandbox = sandbox
 
     async def UpsertTool(self, request: UpsertToolRequest, context: Context) -> UpsertToolResponse:
         """Creates a tool, or changes the one of the same name."""
@@ -73,7 +85,14 @@ class ToolServicer(ToolServiceServicer):
     async def Execute(self, request: ExecuteRequest, context: Context) -> AsyncIterator[ExecuteResponse]:
         """Runs one call."""
         stored = await self._registry.get(request.organization_id, request.tool_id)
-        call = Call(request.arguments, dict(request.environment), request.agent_state)
+        call = Call(request.arguments, dict(request.environment), request.agent_id, request.agent_state)
         async with aclosing(self._execution.call(stored, call)) as events:
             async for event in events:
                 yield execute_response(event, call_id=request.call_id, name=stored.name)
+
+    async def GetSandbox(self, request: GetSandboxRequest, context: Context) -> GetSandboxResponse:
+        """What keeps tools from the rest of the machine."""
+        layers = self._sandbox.layers
+        if layers is None:
+            return GetSandboxResponse()
+        return GetSandboxResponse(layers=layers.names, are_enough=layers.are_enough)

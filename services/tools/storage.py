@@ -70,6 +70,9 @@ class Tools(Protocol):
     ) -> list[StoredTool]:
         """The tools with one of the ids or names, in no order."""
 
+    async def find_names(self, transaction: Transaction, organization_id: str, names: Sequence[str]) -> set[str]:
+        """Those of the names that tools have."""
+
     async def list(
         self, transaction: Transaction, organization_id: str, wanted: ToolFilter, page: Page
     ) -> list[StoredTool]:

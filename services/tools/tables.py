@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     func,
 )
 
@@ -46,6 +47,7 @@ tools = Table(
     Column("last_updated_by_id", Text),
     Column("metadata_", _Json),
     Column("project_id", Text),
+    Column("network", Boolean, nullable=False, server_default=false()),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     UniqueConstraint("organization_id", "name", name="tools_name"),

@@ -1,10 +1,11 @@
 """The REST face of tools, through a real channel."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from perdure.tools.v1.tool_service_pb2 import ExecuteRequest
+from perdure.tools.v1.tool_service_pb2 import GetToolRequest
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.caller import DEFAULT_ORGANIZATION_ID
 from services.common.errors import PerdureError
@@ -27,7 +28,7 @@ async def test_a_new_tool_shows_all_its_fields(api: Api) -> None:
     assert list(tool) == [
         "id", "tool_type", "description", "source_type", "name", "tags", "source_code", "json_schema",
         "args_json_schema", "return_char_limit", "pip_requirements", "npm_requirements", "default_requires_approval",
-        "enable_parallel_execution", "created_by_id", "last_updated_by_id", "metadata_", "project_id",
+        "enable_parallel_execution", "created_by_id", "last_updated_by_id", "metadata_", "project_id", "network",
     ]  # fmt: skip
     assert tool["tool_type"] == "custom"
     assert tool["source_code"] == roll_dice("shown")
@@ -91,7 +92,10 @@ async def test_a_name_that_is_taken_is_refused(api: Api) -> None:
         ({"source_code": "def broken(:"}, 400, "line 1"),
         ({"source_code": "def f(): return 1"}, 400, "needs a docstring"),
         ({"source_code": roll_dice(), "json_schema": {"name": "other"}}, 400, "other"),
-        ({"source_code": roll_dice(), "source_type": "typescript"}, 400, "typescript"),
+        ({"source_code": "export function f() {}", "source_type": "typescript"}, 400, "needs a json_schema"),
+        ({"source_code": roll_dice(), "source_type": "cobol"}, 400, "Python or TypeScript"),
+        ({"source_code": roll_dice(), "pip_requirements": [{"name": "https://x"}]}, 400, "https://x"),
+        ({"source_code": roll_dice(), "npm_requirements": [{"name": "a b"}]}, 400, "a b"),
         ({"source_code": tool_source(name="send_message")}, 400, "comes with the server"),
         ({"source_code": roll_dice("größe")}, 400, "größe"),
         ({"source_code": roll_dice(), "json_schema": {"parameters": []}}, 400, "JSON schema of an object"),
@@ -218,16 +222,77 @@ async def test_run_picks_the_function_that_is_named(api: Api) -> None:
     assert (await problem(api, "RunTool", {"source_code": source, "args": {}, "name": "no"}))[0] == 400
 
 
-async def test_packages_that_are_not_installed_are_named(api: Api, stub: ToolServiceStub) -> None:
-    body = {"source_code": tool_source(name="needy"), "pip_requirements": [{"name": "numpy"}]}
+async def test_run_shows_images_as_parts(api: Api) -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+    source = tool_source(f"return [{{'type': 'text', 'text': 'Look:'}}, {image}]")
+
+    answer = await api.call("RunTool", {"source_code": source, "args": {}})
+
+    text = {"type": "text", "text": "Look:", "signature": None}
+    shown = {"type": "image", "source": {**image["source"], "detail": None}}
+    assert answer["tool_return"] == "Look:"
+    assert answer["tool_returns"][0]["tool_return"] == [text, shown]
+
+
+async def test_run_of_typescript_needs_the_name_of_its_function(api: Api) -> None:
+    body = {"source_code": "export function f() {}", "source_type": "typescript", "args": {}}
+
+    status, said = await problem(api, "RunTool", body)
+
+    assert (status, "send it as name" in said) == (400, True)
+
+
+async def test_what_a_tool_needs_is_kept(api: Api) -> None:
+    needs = {
+        "network": True,
+        "pip_requirements": [{"name": "six", "version": ">=1.16"}],
+        "npm_requirements": [{"name": "is-number", "version": None}],
+    }
+    tool = await api.call("CreateTool", {"source_code": roll_dice("needy"), **needs})
+
+    changed = await api.call("UpdateTool", {"network": False}, tool_id=tool["id"])
+    same = await api.call("CreateTool", {"source_code": roll_dice("needy")})
+
+    assert {name: tool[name] for name in needs} == needs
+    assert changed == same == {**tool, "network": False}
+
+
+async def test_a_tool_in_typescript_is_kept_with_the_schema_that_was_sent(api: Api) -> None:
+    schema = {"name": "twice", "description": "Doubles.", "parameters": {"type": "object", "properties": {}}}
+    body = {"source_code": "export function twice() {}", "source_type": "typescript", "json_schema": schema}
     tool = await api.call("CreateTool", body)
 
-    answer = await api.call("RunTool", {**body, "args": {}})
-    request = ExecuteRequest(organization_id=DEFAULT_ORGANIZATION_ID, tool_id=tool["id"])
-    (event,) = [event async for event in stub.Execute(request, timeout=30)]
+    changed = await api.call("UpdateTool", {"source_code": "export const twice = 2"}, tool_id=tool["id"])
 
-    assert "numpy" in answer["tool_return"]
-    assert "numpy" in event.tool_return.value
+    assert (tool["name"], tool["source_type"], tool["json_schema"]) == ("twice", "typescript", schema)
+    assert (changed["source_code"], changed["json_schema"]) == ("export const twice = 2", schema)
+
+
+async def test_whether_calls_may_run_in_parallel_is_shown_as_false_until_somebody_says(
+    api: Api, stub: ToolServiceStub
+) -> None:
+    async def is_parallel(tool: Any) -> bool:
+        request = GetToolRequest(organization_id=DEFAULT_ORGANIZATION_ID, tool_id=tool["id"])
+        return (await stub.GetTool(request)).tool.definition.parallel
+
+    unsaid = await api.call("CreateTool", {"source_code": roll_dice("unsaid")})
+    alone = await api.call("CreateTool", {"source_code": roll_dice("alone"), "enable_parallel_execution": False})
+    beside = await api.call("CreateTool", {"source_code": roll_dice("beside"), "enable_parallel_execution": True})
+
+    shown = [tool["enable_parallel_execution"] for tool in (unsaid, alone, beside)]
+    assert shown == [False, False, True]
+    assert [await is_parallel(tool) for tool in (unsaid, alone, beside)] == [True, False, True]
+
+
+async def test_changes_at_the_same_time_are_all_kept(api: Api) -> None:
+    tool = await api.call("CreateTool", {"source_code": roll_dice("crowded")})
+    changes = [{"tags": ["t"]}, {"network": True}, {"return_char_limit": 7}, {"description": "d"}]
+
+    await asyncio.gather(*(api.call("UpdateTool", change, tool_id=tool["id"]) for change in changes))
+
+    assert await api.call("GetTool", tool_id=tool["id"]) == {
+        **tool, "tags": ["t"], "network": True, "return_char_limit": 7, "description": "d",
+    }  # fmt: skip
 
 
 async def test_generate_schema_reads_only(api: Api) -> None:

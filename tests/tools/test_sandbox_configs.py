@@ -72,6 +72,12 @@ async def test_other_sandboxes_are_not_offered(api: Api, method: str, body: Any)
     assert "are not offered. Use local." in said
 
 
+async def test_packages_for_all_tools_are_checked(api: Api) -> None:
+    status, said = await problem(api, "CreateLocalSandboxConfig", {"pip_requirements": [{"name": "../mine"}]})
+
+    assert (status, "../mine" in said) == (400, True)
+
+
 async def test_pages(api: Api, config: Any) -> None:
     assert await api.call("ListSandboxConfigs", sandbox_type="e2b") == []
     assert await api.call("ListSandboxConfigs", sandbox_type="local") == [config]

@@ -1,6 +1,5 @@
 """What an organisation sets up for its tools: the sandbox, packages for all, and variables in the environment."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +16,7 @@ from services.contract.sandbox_configs import (
     UpdateSandboxVariable,
 )
 from services.contract.tools import Requirement
-from services.tools.registry import Owner
+from services.tools.registry import Owner, check_packages
 
 
 class SandboxConfigNotFound(NotFound):
@@ -43,11 +42,10 @@ class NotOffered(InvalidArgument):
 
 @dataclass(frozen=True)
 class Setup:
-    """What every call of an organisation's tools gets. `fingerprint` changes with the settings."""
+    """What every call of an organisation's tools gets."""
 
     environment: Mapping[str, str]
     pip_requirements: Sequence[Requirement] = ()
-    fingerprint: str = ""
 
 
 class Store(Protocol):
@@ -113,10 +111,10 @@ class SandboxConfigs:
             if found is None:
                 await self._store.ensure(transaction, Owner(organization_id, DEFAULT_USER_ID))
         settings, environment = found or (LocalSandbox(), {})
-        return Setup(environment, settings.pip_requirements, _fingerprint(settings))
+        return Setup(environment, settings.pip_requirements)
 
     async def save(self, owner: Owner, settings: SandboxSettings) -> SandboxConfig:
-        """Makes the organisation's sandbox, or replaces its settings. Raises `NotOffered`."""
+        """Makes the organisation's sandbox, or replaces its settings. Raises `NotOffered`, `UnusableTool`."""
         async with self._database.begin() as transaction:
             return await self._store.save(transaction, owner, _local(settings))
 
@@ -133,7 +131,7 @@ class SandboxConfigs:
             return await self._store.list(transaction, organization_id, kind=kind, after=after, limit=limit)
 
     async def update(self, owner: Owner, config_id: str, settings: SandboxSettings | None) -> SandboxConfig:
-        """Gives a sandbox new settings. Raises `NotOffered`, `SandboxConfigNotFound`."""
+        """Gives a sandbox new settings. Raises `NotOffered`, `UnusableTool`, `SandboxConfigNotFound`."""
         async with self._database.begin() as transaction:
             if settings is None:
                 return await self._store.get(transaction, owner.organization_id, config_id)
@@ -172,8 +170,5 @@ class SandboxConfigs:
 def _local(settings: SandboxSettings) -> LocalSandbox:
     if not isinstance(settings, LocalSandbox):
         raise NotOffered(type(settings).__name__.removesuffix("Sandbox"))
+    check_packages(settings.pip_requirements, None)
     return settings
-
-
-def _fingerprint(settings: LocalSandbox) -> str:
-    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()

@@ -13,7 +13,8 @@ from services.tools.schemas.source import BadSource, Function, read_source
 from services.tools.schemas.types import TypeReader, allows_null, without_null
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what every provider takes
-SUPPLIED = frozenset(("self", "agent_state"))  # parameters that the server fills, not the model
+AGENT_STATE = "agent_state"
+SUPPLIED = frozenset(("self", AGENT_STATE))  # parameters that the server fills, not the model
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,17 @@ def tool_schema(
     if args_json_schema:
         return usable(_from_arguments(source.tool, args_json_schema))
     return usable(_from_signature(source.tool, TypeReader(source, read_class)))
+
+
+def takes_agent_state(code: str) -> bool:
+    """Whether the tool in the code wants the agent that calls it. Code that cannot be read wants nothing."""
+    if AGENT_STATE not in code:
+        return False
+    try:
+        signature = read_source(code).tool.args
+    except BadSource:
+        return False
+    return AGENT_STATE in [one.arg for one in (*signature.posonlyargs, *signature.args, *signature.kwonlyargs)]
 
 
 def usable(schema: JsonObject) -> JsonObject:

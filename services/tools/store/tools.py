@@ -67,6 +67,11 @@ class ToolStore:
         rows = await transaction.execute(_READ.where(_owned(organization_id), wanted))
         return [_stored(row) for row in rows]
 
+    async def find_names(self, transaction: Transaction, organization_id: str, names: Sequence[str]) -> set[str]:
+        """Those of the names that tools have."""
+        statement = select(tools.c.name).where(_owned(organization_id), tools.c.name.in_(names))
+        return set((await transaction.execute(statement)).scalars())
+
     async def list(
         self, transaction: Transaction, organization_id: str, wanted: ToolFilter, page: Page
     ) -> list[StoredTool]:

@@ -1,5 +1,7 @@
 """Create the sandboxes of organisations, and variables of their tools."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -39,7 +41,7 @@ def upgrade() -> None:
     )
 
 
-def _author() -> list[sa.Column]:
+def _author() -> list[sa.Column[Any]]:  # Any: their values
     return [
         sa.Column("created_by_id", sa.Text),
         sa.Column("last_updated_by_id", sa.Text),

@@ -42,7 +42,7 @@ def run(job: dict[str, Any]) -> Answer:
         arguments = arguments_for(function, job)
         result = call(function, arguments)
         parts = content_parts(result)
-        text = encodable("\n".join(part.get("text", "") for part in parts) if parts else as_text(result))
+        text = encodable("\n".join(part["text"] for part in parts if "text" in part) if parts else as_text(result))
         memory = changed_blocks(job["agent_state"], arguments.get("agent_state"))
     except BaseException as exc:  # noqa: BLE001  # whatever the tool's code raises, SystemExit included, is its answer
         print_traceback(exc)
