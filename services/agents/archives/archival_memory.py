@@ -51,7 +51,7 @@ class ArchivalMemory:
         )
         found = await self._archives.of_agent(tx, organization_id, agent_id)
         hits = await find_passages(
-            tx, self._passages, organization_id, archives=found, question=question, vectors=vectors
+            tx, self._passages, organization_id, within=found, question=question, vectors=vectors
         )
         return [_show(hit, timezone) for hit in hits]
 

@@ -92,7 +92,7 @@ class Library:
             async with self._database.begin() as tx:
                 within = await self._choose(tx, organization_id, sent)
                 hits = await find_passages(
-                    tx, store, organization_id, archives=within, question=question, vectors=vectors
+                    tx, store, organization_id, within=within, question=question, vectors=vectors
                 )
                 shown = await store.find(tx, organization_id, [hit.passage_id for hit in hits])
             return [FoundPassage(passage=one, score=hit.score) for one, hit in zip(shown, hits, strict=True)]

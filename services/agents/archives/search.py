@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 from services.agents.archives.embedding import Vector, Vectors, handle_of
 from services.common.database import Transaction
 from services.common.errors import PerdureError
-from services.contract.archives import Archive
+from services.contract.model_configs import EmbeddingConfig
 from services.contract.passages import TagMatchMode
 
 DEFAULT_RESULTS = 10
@@ -64,13 +64,20 @@ class Hit:
     score: float
 
 
+class Collection(Protocol):
+    """What holds passages: an archive, or a folder with files."""
+
+    id: str
+    embedding_config: EmbeddingConfig | None
+
+
 class RankedPassages(Protocol):
     """Where passages are looked for."""
 
     async def rank(
-        self, tx: Transaction, organization_id: str, archive_ids: Sequence[str], question: Question, ranking: Ranking
+        self, tx: Transaction, organization_id: str, within: Sequence[str], question: Question, ranking: Ranking
     ) -> list[Hit]:
-        """The passages of the archives that fit the question, best first."""
+        """The passages of the collections with these ids that fit the question, best first."""
 
 
 async def find_passages(
@@ -78,42 +85,42 @@ async def find_passages(
     store: RankedPassages,
     organization_id: str,
     *,
-    archives: Sequence[Archive],
+    within: Sequence[Collection],
     question: Question,
     vectors: Vectors,
 ) -> list[Hit]:
-    """The passages that fit best: one statement for each embedding model of the archives, and for those without.
+    """The passages that fit best: one statement for each embedding model of the collections, and for those without.
 
     Scores of different models do not compare, so their results are merged by rank: all firsts, all seconds, and so on.
     Raises `VectorsMissing`.
     """
-    rankings = list(_rankings(organization_id, archives, question, vectors))
+    rankings = list(_rankings(organization_id, within, question, vectors))
     ranked = [await store.rank(tx, organization_id, ids, question, ranking) for ids, ranking in rankings]
     hits = (hit for hit in chain.from_iterable(zip_longest(*ranked)) if hit is not None)
     return list(islice(hits, question.limit))
 
 
 def _rankings(
-    organization_id: str, archives: Sequence[Archive], question: Question, vectors: Vectors
+    organization_id: str, within: Sequence[Collection], question: Question, vectors: Vectors
 ) -> Iterator[tuple[list[str], Ranking]]:
-    """The ids of archives that can be ranked together, and how."""
-    groups: dict[tuple[str, int] | None, list[Archive]] = {}
-    for archive in archives:
-        config = archive.embedding_config if question.words else None
+    """The ids of collections that can be ranked together, and how."""
+    groups: dict[tuple[str, int] | None, list[Collection]] = {}
+    for collection in within:
+        config = collection.embedding_config if question.words else None
         key = (handle_of(config), config.embedding_dim) if config else None
-        groups.setdefault(key, []).append(archive)
+        groups.setdefault(key, []).append(collection)
     for group in groups.values():
-        ids = [archive.id for archive in group]
+        ids = [collection.id for collection in group]
         yield ids, _choose(organization_id, group[0], question.words, vectors)
 
 
-def _choose(organization_id: str, archive: Archive, words: str, vectors: Vectors) -> Ranking:
-    """The ranking of an archive. Where its model fails, passages can still be found by their words."""
+def _choose(organization_id: str, collection: Collection, words: str, vectors: Vectors) -> Ranking:
+    """The ranking of a collection. Where its model fails, passages can still be found by their words."""
     if not words:
         return Newest()
     try:
-        [vector] = vectors.of(organization_id, archive.embedding_config, [words])
+        [vector] = vectors.of(organization_id, collection.embedding_config, [words])
     except PerdureError as failure:
-        log.warning("Archive %s is searched by words: %s", archive.id, failure)
+        log.warning("%s is searched by words: %s", collection.id, failure)
         vector = None
     return Worded(_WORD.findall(words)) if vector is None else Near(vector)

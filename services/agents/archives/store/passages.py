@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, Text, cast, delete, func, literal, select
-from sqlalchemy import text as sql
+from sqlalchemy import ColumnElement, Row, Text, cast, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.agents.archives.embedding import Vector
-from services.agents.archives.search import Hit, Near, Newest, Question, Ranking, Worded
+from services.agents.archives.search import Hit, Question, Ranking
+from services.agents.archives.store.ranking import score_by
 from services.agents.archives.tables import archives, passages
 from services.agents.paging import Page
 from services.agents.store.keyset import cut
@@ -23,8 +23,6 @@ _shown = select(
     cast(passages.c.embedding, Text).label("embedding"),
     archives.c.embedding_config,
 ).join(archives, archives.c.id == passages.c.archive_id)
-_SIMPLE = sql("'simple'::regconfig")
-_words = func.to_tsvector(_SIMPLE, passages.c.text)
 
 
 class PostgresPassages:
@@ -42,7 +40,7 @@ class PostgresPassages:
     async def find(self, tx: Transaction, organization_id: str, passage_ids: Sequence[str]) -> list[Passage]:
         """One statement."""
         query = _shown.where(passages.c.id.in_(passage_ids), passages.c.organization_id == organization_id)
-        found = {passage.id: passage for passage in await _read(await tx.execute(query))}
+        found = {passage.id: passage for passage in await read_passages(await tx.execute(query))}
         return [found[passage_id] for passage_id in passage_ids if passage_id in found]
 
     async def list_page(
@@ -53,7 +51,7 @@ class PostgresPassages:
         if containing:
             query = query.where(passages.c.text.icontains(containing, autoescape=True))
         query = await cut(tx, query, page, table=passages, sort=passages.c.created_at, organization_id=organization_id)
-        return await _read(await tx.execute(query))
+        return await read_passages(await tx.execute(query))
 
     async def delete(self, tx: Transaction, organization_id: str, archive_ids: Sequence[str], passage_id: str) -> bool:
         """One statement."""
@@ -65,13 +63,13 @@ class PostgresPassages:
         return (await tx.execute(query)).rowcount > 0
 
     async def rank(
-        self, tx: Transaction, organization_id: str, archive_ids: Sequence[str], question: Question, ranking: Ranking
+        self, tx: Transaction, organization_id: str, within: Sequence[str], question: Question, ranking: Ranking
     ) -> list[Hit]:
         """One statement."""
-        score, conditions = _score(ranking)
+        score, conditions = score_by(ranking, passages.c.embedding, passages.c.text)
         query = (
             select(passages.c.id, passages.c.text, passages.c.tags, passages.c.created_at, score.label("score"))
-            .where(passages.c.archive_id.in_(archive_ids), passages.c.organization_id == organization_id)
+            .where(passages.c.archive_id.in_(within), passages.c.organization_id == organization_id)
             .where(*conditions, *_limits(question))
             .order_by(score.desc(), passages.c.created_at.desc(), passages.c.id)
             .limit(question.limit)
@@ -79,7 +77,7 @@ class PostgresPassages:
         return [Hit(row.id, row.text, row.tags or [], row.created_at, row.score) for row in await tx.execute(query)]
 
 
-async def _read(rows: Any) -> list[Passage]:  # Any: rows of `_shown`
+async def read_passages(rows: Any) -> list[Passage]:  # Any: rows with the fields of passages, embeddings as texts
     """The passages; away from the event loop, since a vector has thousands of numbers."""
     return await asyncio.to_thread(lambda fetched: [_passage(row) for row in fetched], rows.all())
 
@@ -88,19 +86,6 @@ def _passage(row: Row[Any]) -> Passage:
     values = dict(row._mapping)  # noqa: SLF001  # the row as a dict
     embedding = None if row.embedding is None else orjson.loads(row.embedding)  # a vector's text is a JSON list
     return Passage.model_validate(values | {"embedding": embedding})
-
-
-def _score(ranking: Ranking) -> tuple[ColumnElement[float], Sequence[ColumnElement[bool]]]:
-    """How well a passage fits, and what it must have to fit at all."""
-    match ranking:
-        case Near(vector):
-            angle = 1 - passages.c.embedding.cosine_distance(vector)
-            return func.coalesce(func.nullif(angle, sql("'NaN'")), 0.0), ()  # a vector of zeros has no direction
-        case Worded(words):
-            query = func.to_tsquery(_SIMPLE, " | ".join(f"{word}:*" for word in words))
-            return func.ts_rank(_words, query), (_words.bool_op("@@")(query),)
-        case Newest():
-            return literal(0.0), ()
 
 
 def _limits(question: Question) -> list[ColumnElement[bool]]:
