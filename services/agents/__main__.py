@@ -42,6 +42,8 @@ from services.agents.equipment.direct_calls import DirectCalls
 from services.agents.equipment.equipment import Equipment
 from services.agents.equipment.rest import DirectCallOperations
 from services.agents.equipment.store import PostgresAgentTools
+from services.agents.folders.ingestion import Ingestion, Pace
+from services.agents.folders.wiring import FolderParts
 from services.agents.health.rest import HealthOperations
 from services.agents.memory.blocks import Blocks
 from services.agents.memory.conversation_search import ConversationSearch
@@ -70,8 +72,8 @@ from services.agents.turns.mending import Mender
 from services.agents.turns.rest import WindowOperations
 from services.agents.turns.servicer import TurnServicer
 from services.agents.turns.shrinking import WindowCompactor
-from services.agents.turns.store.mending import PostgresMending
 from services.agents.turns.store.approvals import PostgresApprovals
+from services.agents.turns.store.mending import PostgresMending
 from services.agents.turns.store.turns import PostgresTurns
 from services.agents.turns.summaries import Summaries
 from services.agents.turns.unanswered import UnansweredRequests
@@ -92,12 +94,14 @@ async def main() -> None:
     engine = open_engine(config.database_url)
     router, tools = open_channel(config.addresses.llm_router), open_channel(config.addresses.tools)
     database = Database(engine)
-    add_services = wire(database, config.secrets, router, tools, approval_expires_s=config.approval_expires_s)
+    wired = wire(database, config.secrets, router, tools, approval_expires_s=config.approval_expires_s)
     sweeping = asyncio.create_task(_unanswered(database).sweep())
+    ingesting = asyncio.create_task(wired.ingestion.run())
     try:
-        await server.serve(config.addresses.listen, add_services)
+        await server.serve(config.addresses.listen, wired.add_services)
     finally:
         sweeping.cancel()
+        ingesting.cancel()
         await router.close()
         await tools.close()
         await engine.dispose()
@@ -121,6 +125,15 @@ class Subjects:
     conversations: Conversations
     forks: Forks
     messages: Messages
+    folders: Combined  # the REST operations of folders and files
+
+
+@dataclass(frozen=True)
+class Wired:
+    """What runs: what adds everything that this service serves to a server, and the processing of uploaded files."""
+
+    add_services: AddServices
+    ingestion: Ingestion
 
 
 def wire(
@@ -130,8 +143,9 @@ def wire(
     tools_channel: grpc.aio.Channel,
     *,
     approval_expires_s: int = 0,
-) -> AddServices:
-    """What adds everything that this service serves to a server."""
+    pace: Pace = Pace(),
+) -> Wired:
+    """Puts the service together."""
     models, tools = RouterModels(router), RegisteredTools(tools_channel)
     stored_messages, stored_agents, blocks, tags = (
         PostgresMessages(),
@@ -140,21 +154,25 @@ def wire(
         PostgresTags(),
     )
     stored_archives, stored_passages = PostgresArchives(), PostgresPassages()
-    history = PostgresHistory(stored_messages)
+    history, agent_tools = PostgresHistory(stored_messages), PostgresAgentTools()
+    folders = FolderParts(database, agent_tools)
     stores = Stores(
         agents=stored_agents,
         archives=stored_archives,
         blocks=blocks,
-        tools=PostgresAgentTools(),
+        tools=agent_tools,
         tags=tags,
         variables=PostgresVariables(secrets),
+        folders=folders.agent_folders,
         history=history,
     )
-    prompts = SystemPrompts(stored_agents, blocks, history)
+    prompts = SystemPrompts(stored_agents, blocks, folders.agent_folders, history)
     relations, creation = Relations(stores, tools), Creation(models, tools)
     agents, own_blocks = Agents(database, stores, relations, creation, prompts), Blocks(database, blocks, prompts)
     archival, embedding = ArchivalMemory(stored_archives, stored_passages, agents), Embedding(RouterEmbedder(router))
-    tools_of_memory = MemoryTools(blocks, prompts, ConversationSearch(history), ArchivalTools(archival))
+    tools_of_memory = MemoryTools(
+        blocks, prompts, ConversationSearch(history), ArchivalTools(archival), folders.tools(agents, prompts)
+    )
     subjects = Subjects(
         database=database,
         agents=agents,
@@ -178,6 +196,7 @@ def wire(
         conversations=Conversations(database, PostgresConversations(), blocks, models),
         forks=Forks(database, PostgresForks(), blocks, prompts),
         messages=Messages(stored_messages),
+        folders=folders.operations(agents, creation, prompts, tools),
     )
     starter = TurnStarter(
         database,
@@ -199,7 +218,8 @@ def wire(
         now=_now,
     )
     compactor = WindowCompactor(PostgresTurns(), subjects.messages, Summaries(RouterSummarizer(router)), now=_now)
-    return _adding(subjects, _turns(subjects, starter, committer, compactor), _windows(subjects, compactor))
+    add_services = _adding(subjects, _turns(subjects, starter, committer, compactor), _windows(subjects, compactor))
+    return Wired(add_services, folders.ingestion(prompts, embedding, pace))
 
 
 def _turns(
@@ -231,6 +251,7 @@ def _rest(subjects: Subjects, windows: WindowOperations) -> Combined:
         TagOperations(subjects.tags),
         ArchiveOperations(subjects.archives, subjects.agents),
         PassageOperations(subjects.library),
+        subjects.folders,
         ConversationOperations(subjects.conversations, subjects.forks, subjects.overview),
         MessageOperations(subjects.database, subjects.messages, subjects.conversations, subjects.agents),
     )

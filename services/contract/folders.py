@@ -1,13 +1,15 @@
 """Folders of files. Their ids and older names say "source"."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from services.contract.counts import PositiveCount
 from services.contract.json_object import JsonObject
 from services.contract.model_configs import DEFAULT_EMBEDDING_CHUNK_SIZE, EmbeddingConfig
 from services.contract.timestamps import Timestamp
+
+FolderName = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class Folder(BaseModel):
@@ -46,7 +48,7 @@ class Source(BaseModel):
 class CreateFolder(BaseModel):
     """A new folder. `embedding` is the handle of a model; `embedding_config` its older form, which wins."""
 
-    name: str
+    name: FolderName
     description: str | None = None
     instructions: str | None = None
     metadata: JsonObject | None = None
@@ -58,7 +60,7 @@ class CreateFolder(BaseModel):
 class UpdateFolder(BaseModel):
     """What changes in a folder: the fields that were sent."""
 
-    name: str | None = None
+    name: FolderName | None = None
     description: str | None = None
     instructions: str | None = None
     metadata: JsonObject | None = None

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from perdure.agents.v1.turn_service_pb2_grpc import TurnServiceStub
 from perdure.llm_router.v1.llm_router_service_pb2_grpc import add_LlmRouterServiceServicer_to_server
 from perdure.tools.v1.tool_service_pb2_grpc import add_ToolServiceServicer_to_server
 from services.agents.__main__ import wire
+from services.agents.folders.ingestion import Ingestion, Pace
 from services.common.channels import open_channel
 from services.common.database import Database, open_engine
 from services.common.errors import PerdureError
@@ -69,13 +71,14 @@ class Api:
 
 @dataclass(frozen=True)
 class Service:
-    """What tests talk to: `api` as the 1.x SDK, `older` as any other client."""
+    """What tests talk to: `api` as the 1.x SDK, `older` as any other client. Files wait for `ingestion`."""
 
     api: Api
     older: Api
     agents: AgentServiceStub
     turns: TurnServiceStub
     database: Database
+    ingestion: Ingestion
 
 
 @asynccontextmanager
@@ -88,9 +91,10 @@ async def running(postgres_url: str, folder: Path) -> AsyncIterator[Service]:
     channels = [open_channel(f"unix:{here}.{name}") for name in ("llm", "tools", "agents")]
     older = grpc.aio.insecure_channel(f"unix:{here}.agents", options=[("grpc.primary_user_agent", "curl/8")])
     engine = open_engine(postgres_url)
-    agents = await serve(f"unix:{here}.agents", wire(Database(engine), SecretBox({}), channels[0], channels[1]))
+    wired = wire(Database(engine), SecretBox({}), channels[0], channels[1], pace=Pace(retry=timedelta(0)))
+    agents = await serve(f"unix:{here}.agents", wired.add_services)
     stubs = AgentServiceStub(channels[2]), TurnServiceStub(channels[2])
-    yield Service(Api(channels[2]), Api(older), *stubs, Database(engine))
+    yield Service(Api(channels[2]), Api(older), *stubs, Database(engine), wired.ingestion)
     for channel in (*channels, older):
         await channel.close()
     for server in (agents, router, tools):

@@ -74,6 +74,7 @@ _BASE_TOOLS: dict[AgentType, Sequence[str]] = {
     "voice_convo_agent": ("send_message", "search_memory"),
     "voice_sleeptime_agent": ("store_memories", "rethink_user_memory", "finish_rethinking_memory"),
 }
+FILE_TOOLS = ("open_files", "grep_files", "semantic_search_files")  # of agents that have a folder
 MULTI_AGENT_TOOLS = (
     "send_message_to_agent_and_wait_for_reply",
     "send_message_to_agents_matching_tags",

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.agents.agents import relations
-from services.agents.agents.creation import Creation, NewAgent
+from services.agents.agents.creation import Creation, NewAgent, chosen_folders
 from services.agents.agents.filter import AgentFilter
 from services.agents.agents.first_messages import first_messages
 from services.agents.agents.relations import LoadedAgents, Relations
@@ -89,6 +89,21 @@ class Variables(relations.Variables, Protocol):
         """Gives an agent exactly these variables."""
 
 
+class Folders(relations.Folders, Protocol):
+    """What agents have of folders. Whoever changes it has locked the agent."""
+
+    async def give(self, tx: Transaction, organization_id: str, agent: AgentState, folder_ids: Sequence[str]) -> None:
+        """Gives an agent folders, and opens their files. Raises NotFound for a folder that does not exist."""
+
+    async def replace(
+        self, tx: Transaction, organization_id: str, agent: AgentState, folder_ids: Sequence[str]
+    ) -> None:
+        """Gives an agent exactly these folders. Raises NotFound for one that does not exist."""
+
+    async def fit(self, tx: Transaction, organization_id: str, agent: AgentState) -> None:
+        """Brings open files into line with the agent's limits, after they have changed."""
+
+
 class Archives(Protocol):
     """What agents remember outside their prompts."""
 
@@ -108,6 +123,7 @@ class Stores(relations.Stores):
     tools: AgentTools
     tags: Tags
     variables: Variables
+    folders: Folders
 
 
 class Agents:
@@ -123,7 +139,10 @@ class Agents:
         self._prompts = prompts
 
     async def create(self, caller: Caller, request: CreateAgent) -> AgentState:
-        """Makes an agent, with its relations filled. Raises what `Creation.prepare` raises, and `BlockNotFound`."""
+        """Makes an agent, with its relations filled.
+
+        Raises what `Creation.prepare` raises, `BlockNotFound`, `FolderNotFound`.
+        """
         new = await self._creation.prepare(caller, request)
         async with self._database.begin() as tx:
             await self._stores.agents.insert(tx, caller.organization_id, new.state)
@@ -141,6 +160,7 @@ class Agents:
             tx, organization_id, agent_id, [*new.blocks, *(stored.block for stored in shared)]
         )
         await self._stores.tools.attach(tx, organization_id, agent_id, new.tools)
+        await self._stores.folders.give(tx, organization_id, new.state, chosen_folders(request) or [])
         await self._stores.tags.replace(tx, organization_id, agent_id, request.tags or [])
         variables = (request.tool_exec_environment_variables or {}) | (request.secrets or {})
         await self._stores.variables.replace(tx, organization_id, agent_id, variables)

@@ -5,10 +5,11 @@ from typing import Any
 
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.agents.agents import model_config, relations
+from services.agents.agents.agent_types import FILE_TOOLS
 from services.agents.agents.agents import Agents, Stores
 from services.agents.agents.approval_rules import follow_defaults
 from services.agents.agents.compaction import complete_settings, follow_model
-from services.agents.agents.creation import Creation, check_timezone, distinct_rules
+from services.agents.agents.creation import Creation, check_timezone, chosen_folders, distinct_rules
 from services.agents.agents.relations import Relations
 from services.agents.memory.blocks import find_blocks
 from services.agents.memory.system_prompts import SystemPrompts
@@ -46,7 +47,8 @@ _OF_MODEL = {
     "parallel_tool_calls",
     "response_format",
 }
-_IN_PROMPT = {"system", "tool_rules", "tool_ids", "timezone", "model", "llm_config", "block_ids"}
+_OF_FOLDERS = {"folder_ids", "source_ids", "max_files_open", "per_file_view_window_char_limit"}
+_IN_PROMPT = {"system", "tool_rules", "tool_ids", "timezone", "model", "llm_config", "block_ids", *_OF_FOLDERS}
 
 
 class AgentChanges:
@@ -71,12 +73,13 @@ class AgentChanges:
     async def update(self, caller: Caller, agent_id: str, request: UpdateAgent) -> AgentState:
         """The agent after the change, its relations filled.
 
-        Raises `AgentNotFound`, `BlockNotFound`, and what the choices of `Creation` raise.
+        Raises `AgentNotFound`, `BlockNotFound`, `FolderNotFound`, and what the choices of `Creation` raise.
         """
         async with self._database.begin() as tx:
             before = await self._agents.find(tx, caller.organization_id, agent_id)
         sent = {name for name in request.model_fields_set if getattr(request, name) is not None}
         tools = await self._creation.choose_tools(caller, request.tool_ids or [], [])
+        file_tools = await self._creation.choose_tools(caller, [], FILE_TOOLS if chosen_folders(request) else [])
         values = await self._values(caller, before, request, sent)
         async with self._database.begin() as tx:
             if request.message_ids is not None:  # locks the conversation, which comes before the agent everywhere
@@ -89,6 +92,8 @@ class AgentChanges:
                 values["tool_rules"] = _dump(follow_defaults(rules or [], given))
             await self._stores.agents.change(tx, caller.organization_id, agent_id, values)
             await self._change_relations(tx, caller, agent_id, request)
+            if sent & _OF_FOLDERS:
+                await self._change_folders(tx, caller, agent_id, chosen_folders(request), file_tools)
             if sent & _IN_PROMPT:
                 await self._prompts.refresh_own(tx, [agent_id])
             loaded = await self._agents.load(tx, caller, agent_id, relations.ALL)
@@ -129,6 +134,22 @@ class AgentChanges:
         variables = request.secrets if request.secrets is not None else request.tool_exec_environment_variables
         if variables is not None:
             await self._stores.variables.replace(tx, organization_id, agent_id, variables)
+
+    async def _change_folders(
+        self,
+        tx: Transaction,
+        caller: Caller,
+        agent_id: str,
+        folder_ids: Sequence[str] | None,
+        file_tools: Sequence[ToolDefinition],
+    ) -> None:
+        """Gives the agent exactly these folders, None for those that it has, and applies its limits on open files."""
+        organization_id = caller.organization_id
+        agent = await self._agents.find(tx, organization_id, agent_id)
+        if folder_ids is not None:
+            await self._stores.folders.replace(tx, organization_id, agent, folder_ids)
+            await self._stores.tools.attach(tx, organization_id, agent_id, file_tools)
+        await self._stores.folders.fit(tx, organization_id, agent)
 
     async def _replace_tools(
         self, tx: Transaction, caller: Caller, agent_id: str, tools: Sequence[ToolDefinition]

@@ -18,6 +18,7 @@ from services.common.errors import InvalidArgument, Unprocessable
 from services.contract.agents import AgentFields, AgentState, CreateAgent
 from services.contract.archives import CreateArchive
 from services.contract.blocks import Block, Memory
+from services.contract.folders import CreateFolder
 from services.contract.model_configs import EmbeddingConfig, LlmConfig
 from services.contract.tool_rules import ToolRule
 
@@ -68,7 +69,9 @@ class Creation:
         resolved = await self._models.resolve(caller.organization_id, request.model)
         return model_config.configure(resolved, like.agent_type, request)
 
-    async def choose_embedding(self, caller: Caller, request: AgentFields | CreateArchive) -> EmbeddingConfig | None:
+    async def choose_embedding(
+        self, caller: Caller, request: AgentFields | CreateArchive | CreateFolder
+    ) -> EmbeddingConfig | None:
         """The embedding model that a request names. Raises `UnknownEmbedding`."""
         if request.embedding_config is not None:
             given = request.embedding_config
@@ -95,6 +98,13 @@ def distinct_rules(rules: Sequence[ToolRule]) -> list[ToolRule]:
     return list({rule.model_dump_json(): rule for rule in rules}.values())
 
 
+def chosen_folders(request: AgentFields) -> list[str] | None:
+    """The folders that a request names, under either name; None where it says nothing of folders."""
+    if request.folder_ids is None and request.source_ids is None:
+        return None
+    return list(dict.fromkeys([*(request.folder_ids or []), *(request.source_ids or [])]))
+
+
 def check_timezone(name: str) -> None:
     """Raises `InvalidArgument` for a name that is not in the IANA time zone database."""
     try:
@@ -114,6 +124,8 @@ def _tool_names(request: CreateAgent) -> list[str]:
     names = list(request.tools or [])
     if request.include_base_tools:
         names += agent_types.base_tools(request.agent_type)
+    if chosen_folders(request):
+        names += agent_types.FILE_TOOLS
     if request.include_multi_agent_tools:
         names += agent_types.MULTI_AGENT_TOOLS
     return list(dict.fromkeys(names))

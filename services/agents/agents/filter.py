@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AgentFilter:
-    """Empty texts and lists leave nothing out; `block_id`, `archive_id`: only agents that have it.
+    """Empty texts and lists leave nothing out; `block_id`, `archive_id`, `folder_id`: only agents that have it.
 
     `tags`: agents with one of them, or with `match_all_tags` all; `some_tags`: of these only those with one of these.
     """
@@ -25,3 +25,4 @@ class AgentFilter:
     created_by_id: str = ""
     block_id: str = ""
     archive_id: str = ""
+    folder_id: str = ""

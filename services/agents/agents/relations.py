@@ -1,4 +1,4 @@
-"""What belongs to agents and is shown with them: blocks, tools, tags, variables, the state of their history."""
+"""What belongs to agents and is shown with them: blocks, tools, folders, tags, variables, state of their history."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ from services.agents.memory import blocks
 from services.common.caller import Caller
 from services.common.database import Transaction
 from services.contract.agents import AgentState, EnvironmentVariable
+from services.contract.blocks import FileBlock
+from services.contract.folders import Source
 from services.contract.tools import Tool
 
 ALL = frozenset(
@@ -72,6 +74,16 @@ class Variables(Protocol):
         """Each agent's variables by key, decrypted."""
 
 
+class Folders(Protocol):
+    """What agents have of folders."""
+
+    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[Source]]:
+        """The folders of each agent, in the order in which it got them."""
+
+    async def file_blocks(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[FileBlock]]:
+        """The files of the folders of each agent that has some, as blocks."""
+
+
 @dataclass(frozen=True)
 class Stores:
     """Where the relations are kept."""
@@ -80,6 +92,7 @@ class Stores:
     tools: AgentTools
     tags: Tags
     variables: Variables
+    folders: Folders
     history: History
 
 
@@ -99,7 +112,7 @@ class Relations:
         self._tools = tools
 
     async def load(self, tx: Transaction, agents: Sequence[AgentState], wanted: frozenset[str]) -> LoadedAgents:
-        """Fills what this service stores: at most six statements, however many agents."""
+        """Fills what this service stores: at most eight statements, however many agents."""
         agent_ids = [agent.id for agent in agents]
         if not agents:
             return LoadedAgents([], {})
@@ -108,14 +121,12 @@ class Relations:
             agent.message_ids = windows.get(agent.id, [])
         if "agent.blocks" in wanted:
             await self._load_blocks(tx, agents, agent_ids)
+        if "agent.sources" in wanted:
+            await self._load_sources(tx, agents, agent_ids)
         if "agent.tags" in wanted:
-            tags = await self._stores.tags.of_agents(tx, agent_ids)
-            for agent in agents:
-                agent.tags = tags[agent.id]
+            await self._load_tags(tx, agents, agent_ids)
         if "agent.secrets" in wanted:
-            variables = await self._stores.variables.of_agents(tx, agent_ids)
-            for agent in agents:
-                agent.secrets = agent.tool_exec_environment_variables = variables[agent.id]
+            await self._load_variables(tx, agents, agent_ids)
         if "agent.pending_approval" in wanted:
             pending = await self._stores.history.pending_approvals(tx, agent_ids)
             for agent in agents:
@@ -124,9 +135,26 @@ class Relations:
 
     async def _load_blocks(self, tx: Transaction, agents: Sequence[AgentState], agent_ids: Sequence[str]) -> None:
         found = await self._stores.blocks.of_agents(tx, agent_ids)
+        files = await self._stores.folders.file_blocks(tx, agent_ids)
         for agent in agents:
+            agent.memory.file_blocks = files.get(agent.id, [])
             agent.blocks = [stored.block for stored in found[agent.id]]
             agent.memory.blocks = agent.blocks
+
+    async def _load_sources(self, tx: Transaction, agents: Sequence[AgentState], agent_ids: Sequence[str]) -> None:
+        folders = await self._stores.folders.of_agents(tx, agent_ids)
+        for agent in agents:
+            agent.sources = folders[agent.id]
+
+    async def _load_tags(self, tx: Transaction, agents: Sequence[AgentState], agent_ids: Sequence[str]) -> None:
+        tags = await self._stores.tags.of_agents(tx, agent_ids)
+        for agent in agents:
+            agent.tags = tags[agent.id]
+
+    async def _load_variables(self, tx: Transaction, agents: Sequence[AgentState], agent_ids: Sequence[str]) -> None:
+        variables = await self._stores.variables.of_agents(tx, agent_ids)
+        for agent in agents:
+            agent.secrets = agent.tool_exec_environment_variables = variables[agent.id]
 
     async def _tool_ids(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[str]]:
         tools = await self._stores.tools.of_agents(tx, agent_ids)

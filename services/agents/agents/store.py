@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Row, delete, false, func, insert, select, 
 from services.agents.agents.filter import AgentFilter
 from services.agents.agents.tables import agents
 from services.agents.archives.tables import archive_agents
+from services.agents.folders.tables import folder_agents
 from services.agents.memory.system_prompts import PromptedAgent
 from services.agents.memory.tables import agent_blocks
 from services.agents.paging import Page
@@ -104,6 +105,9 @@ def _conditions(organization_id: str, wanted: AgentFilter) -> list[ColumnElement
         conditions.append(agents.c.id.in_(having))
     if wanted.archive_id:
         having = select(archive_agents.c.agent_id).where(archive_agents.c.archive_id == wanted.archive_id)
+        conditions.append(agents.c.id.in_(having))
+    if wanted.folder_id:
+        having = select(folder_agents.c.agent_id).where(folder_agents.c.folder_id == wanted.folder_id)
         conditions.append(agents.c.id.in_(having))
     if wanted.tags:
         conditions.append(_tagged(organization_id, wanted.tags, match_all=wanted.match_all_tags))

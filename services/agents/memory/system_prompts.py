@@ -35,27 +35,36 @@ class Agents(Protocol):
         """The agents that exist."""
 
 
+class Folders(Protocol):
+    """What agents have of folders."""
+
+    async def directories(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, str]:
+        """What the system message of each agent with folders says of them."""
+
+
 class SystemPrompts:
     """Compiles system messages. Every method runs in the transaction of its caller.
 
     A conversation's id is "conv-<uuid4>", or the agent's id for its own history.
     """
 
-    def __init__(self, agents: Agents, blocks: Store, history: History) -> None:
+    def __init__(self, agents: Agents, blocks: Store, folders: Folders, history: History) -> None:
         self._agents = agents
         self._blocks = blocks
+        self._folders = folders
         self._history = history
 
     async def compile_for(self, tx: Transaction, agent_id: str, conversation_id: str) -> str:
-        """The system message of a conversation, which need not have one yet. At most five statements."""
+        """The system message of a conversation, which need not have one yet. At most six statements."""
         return str(await self.compile_parts(tx, agent_id, conversation_id))
 
     async def compile_parts(self, tx: Transaction, agent_id: str, conversation_id: str) -> Prompt:
         """As `compile_for`, in parts."""
         [agent] = await self._agents.read_prompted(tx, [agent_id])
         blocks = await self.visible_blocks(tx, agent.organization_id, agent_id, conversation_id)
+        directories = (await self._folders.directories(tx, [agent_id])).get(agent_id, "")
         counts = (await self._history.count_messages(tx, [conversation_id])).get(conversation_id)
-        return _compile(agent, blocks, conversation_id, counts)
+        return _compile(agent, blocks, directories, conversation_id, counts)
 
     async def visible_blocks(
         self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str
@@ -70,18 +79,26 @@ class SystemPrompts:
         return [copies.get(stored.block.label, stored) for stored in own]
 
     async def refresh_own(self, tx: Transaction, agent_ids: Sequence[str]) -> None:
-        """Compiles the system message of each agent's own history anew: five statements, none for no agents."""
+        """Compiles the system message of each agent's own history anew: six statements, none for no agents."""
         if not agent_ids:
             return
         blocks = await self._blocks.of_agents(tx, agent_ids)
+        shown = await self._folders.directories(tx, agent_ids)
         counts = await self._history.count_messages(tx, agent_ids)
         agents = await self._agents.read_prompted(tx, agent_ids)
-        texts = {one.id: str(_compile(one, blocks[one.id], one.id, counts.get(one.id))) for one in agents}
+        texts = {
+            one.id: str(_compile(one, blocks[one.id], shown.get(one.id, ""), one.id, counts.get(one.id)))
+            for one in agents
+        }
         await self._history.rewrite_systems(tx, texts)
 
 
 def _compile(
-    agent: PromptedAgent, blocks: Sequence[StoredBlock], conversation_id: str, counts: MessageCounts | None
+    agent: PromptedAgent,
+    blocks: Sequence[StoredBlock],
+    directories: str,
+    conversation_id: str,
+    counts: MessageCounts | None,
 ) -> Prompt:
     source = PromptSource(
         agent_id=agent.id,
@@ -90,6 +107,7 @@ def _compile(
         timezone=agent.timezone or "UTC",
         tool_rules=_rules.validate_python(agent.tool_rules),
         blocks=[stored.block for stored in blocks],
+        directories=directories,
         conversation="default" if conversation_id == agent.id else conversation_id,
         recall_messages=counts.stored - counts.in_window if counts else 0,
         now=datetime.now(UTC),

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from perdure.conversation.v1.message_pb2 import TOOL_STATUS_SUCCESS, ToolCall, ToolReturn
 from services.agents.archives.embedding import Vectors
 from services.agents.archives.tools import ArchivalTools, InsertArguments
+from services.agents.folders.tools import FileSearchArguments, FileTools, GrepArguments, OpenArguments
 from services.agents.memory import commands
 from services.agents.memory.blocks import Store
 from services.agents.memory.conversation_search import ConversationSearch, SearchArguments
@@ -34,16 +35,22 @@ class MemoryTools:
     """Runs the tools that work on an agent's own memory and history."""
 
     def __init__(
-        self, blocks: Store, prompts: SystemPrompts, search: ConversationSearch, archival: ArchivalTools
+        self,
+        blocks: Store,
+        prompts: SystemPrompts,
+        search: ConversationSearch,
+        archival: ArchivalTools,
+        files: FileTools,
     ) -> None:
         self._blocks = blocks
         self._prompts = prompts
         self._search = search
         self._archival = archival
+        self._files = files
 
     def changes_prompt(self, name: str) -> bool:
         """Whether calls of this tool change what the system message shows."""
-        return name in commands.COMMANDS
+        return name in commands.COMMANDS or name == "open_files"
 
     async def run(
         self,
@@ -72,6 +79,12 @@ class MemoryTools:
                 return await self._archival.insert(tx, agent, read_arguments(InsertArguments, call), vectors)
             case "archival_memory_search":
                 return await self._archival.search(tx, agent, read_arguments(ArchivalSearch, call), vectors)
+            case "open_files":
+                return await self._files.open(tx, agent, read_arguments(OpenArguments, call))
+            case "grep_files":
+                return await self._files.grep(tx, agent, read_arguments(GrepArguments, call))
+            case "semantic_search_files":
+                return await self._files.search(tx, agent, read_arguments(FileSearchArguments, call), vectors)
         if call.name not in commands.COMMANDS:
             raise UnknownMemoryTool(f"There is no memory tool {call.name}.")
         command = read_arguments(commands.COMMANDS[call.name], call)

@@ -10,6 +10,8 @@ from services.agents.conversations.forks import Forks
 from services.agents.conversations.rest import ConversationOperations
 from services.agents.conversations.store.conversations import PostgresConversations
 from services.agents.conversations.store.forks import PostgresForks
+from services.agents.equipment.store import PostgresAgentTools
+from services.agents.folders.wiring import FolderParts
 from services.agents.memory.store import PostgresBlocks
 from services.agents.memory.system_prompts import SystemPrompts
 from services.common.caller import Caller
@@ -47,7 +49,8 @@ class Recompiling:
 
 
 def open_operations(world: World) -> ConversationOperations:
-    blocks, prompts = PostgresBlocks(), SystemPrompts(PostgresAgents(), PostgresBlocks(), world.history)
+    blocks, folders = PostgresBlocks(), FolderParts(world.database, PostgresAgentTools()).agent_folders
+    prompts = SystemPrompts(PostgresAgents(), blocks, folders, world.history)
     conversations = Conversations(world.database, PostgresConversations(), blocks, TwoModels())
     forks = Forks(world.database, PostgresForks(), blocks, prompts)
     return ConversationOperations(conversations, forks, Recompiling(world, prompts))

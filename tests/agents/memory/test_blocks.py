@@ -189,6 +189,6 @@ async def test_the_statements_of_a_change_do_not_grow_with_the_agents_that_have_
     await service.api.call("UpdateBlock", {"value": "second"}, block_id=block["id"])
     event.remove(Engine, "before_cursor_execute", note)
 
-    assert len(statements) == 8
+    assert len(statements) == 9
     for agent in agents:
         assert "second" in await service.api.system_message(agent["id"])

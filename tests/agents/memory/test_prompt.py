@@ -21,6 +21,7 @@ def compiled(**changes: Any) -> Prompt:
         "timezone": "Europe/Paris",
         "tool_rules": [],
         "blocks": [],
+        "directories": "",
         "conversation": "default",
         "recall_messages": 3,
         "now": datetime(2026, 11, 20, 10, 3, 23, tzinfo=UTC),
