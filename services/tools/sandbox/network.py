@@ -4,7 +4,7 @@ import asyncio
 import errno
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -19,6 +19,14 @@ METADATA = tuple(map(ip_address, ("fd00:ec2::254", "100.100.100.200")))  # of cl
 NAMES_PORT = 53
 
 
+def is_own(host: str) -> bool:
+    """Whether it is an address of this machine: then it is where packets to it come from."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, NAMES_PORT))  # sends nothing
+        own: str = probe.getsockname()[0]
+    return own == host
+
+
 @dataclass(frozen=True)
 class Reachable:
     """Where calls may connect to: public addresses, never this machine's own.
@@ -28,6 +36,7 @@ class Reachable:
 
     private: bool = False
     services: frozenset[tuple[str, int]] = frozenset()
+    is_own: Callable[[str], bool] = is_own
 
     def has(self, host: str, port: int) -> bool:
         """Whether calls may connect there."""
@@ -37,7 +46,7 @@ class Reachable:
         if (host, port) in self.services:
             return True
         is_private = any(address in network for network in PRIVATE) and address not in METADATA
-        return (is_public(host) or (self.private and is_private)) and not _is_own(host)
+        return (is_public(host) or (self.private and is_private)) and not self.is_own(host)
 
 
 def name_servers(settings: Path = Path("/etc/resolv.conf")) -> frozenset[tuple[str, int]]:
@@ -66,8 +75,9 @@ async def connecting(connections: socket.socket, reachable: Reachable) -> AsyncI
 async def _serve(connections: socket.socket, reachable: Reachable) -> None:
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
-        while message := await loop.sock_recv(connections, WISH.size + ADDRESS_BYTES):
-            group.create_task(_answer(connections, message, reachable))
+        with suppress(ConnectionResetError):  # the call ended with an answer unread
+            while message := await loop.sock_recv(connections, WISH.size + ADDRESS_BYTES):
+                group.create_task(_answer(connections, message, reachable))
 
 
 async def _answer(connections: socket.socket, message: bytes, reachable: Reachable) -> None:
@@ -110,11 +120,3 @@ def _read_address(data: bytes) -> tuple[str, int]:
     if family == socket.AF_INET6 and len(data) >= 24:
         return socket.inet_ntop(socket.AF_INET6, data[8:24]), port
     raise OSError(errno.EAFNOSUPPORT, "only IP is known")
-
-
-def _is_own(host: str) -> bool:
-    """Whether it is an address of this machine: then it is where packets to it come from."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((host, NAMES_PORT))  # sends nothing
-        own: str = probe.getsockname()[0]
-    return own == host

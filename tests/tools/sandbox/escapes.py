@@ -1,6 +1,6 @@
 """What a hostile tool tries, as sources, and the errors that it may meet.
 
-`{...}` in a body stands for something outside: see `Outside` in test_escapes.py.
+`{...}` in a body stands for something outside: see `Outside`.
 """
 
 import errno
@@ -94,6 +94,13 @@ PROCESSES = _attempts(
         "read its keeper's environment": "open(f'/proc/{os.getppid()}/environ').read()",
         "read its keeper's memory": "open(f'/proc/{os.getppid()}/mem', 'rb').read(1)",
         "read its keeper's descriptors": "os.listdir(f'/proc/{os.getppid()}/fd')",
+        "read the memory of other calls": (
+            "found = [int(one) for one in os.listdir('/proc') if one.isdigit()]\n"
+            "for pid in {*found, *range(2, 64)} - {os.getpid()}:\n"
+            "    try: return open(f'/proc/{pid}/mem', 'rb').read(1)\n"
+            "    except OSError: pass\n"
+            "raise OSError(1, 'none')"
+        ),
         "hold the server": "os.pidfd_open({pid}); call({ptrace}, 16, {pid}, 0, 0)",
         "become root": "os.setuid(0)",
         "run first": "os.setpriority(os.PRIO_PROCESS, 0, -20)",
@@ -153,6 +160,88 @@ NETWORK = _attempts(
         "connect from another program": (
             "done = subprocess.run(['bash', '-c', 'echo x > /dev/tcp/127.0.0.1/{port}'])\n"
             "if done.returncode: raise OSError(1, 'no connection')"
+        ),
+    },
+)  # fmt: skip
+# For tools that have the network. The first of these need an answer of the server, which refuses.
+NOT_THERE = (errno.EACCES, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EAFNOSUPPORT)
+CONNECTIONS = _attempts(
+    NOT_THERE,
+    {
+        "connect to loopback": "socket.create_connection(('127.0.0.1', {port}), 1)",
+        "connect to loopback by another address": "socket.create_connection(('127.1.2.3', {port}), 1)",
+        "connect to loopback by no address": "socket.create_connection(('0.0.0.0', {port}), 1)",
+        "connect to loopback by name": "socket.create_connection(('localhost', {port}), 1)",
+        "connect to loopback with IPv6": "socket.create_connection(('::1', {port}), 1)",
+        "connect to loopback through IPv6": "socket.create_connection(('::ffff:127.0.0.1', {port}), 1)",
+        "connect without waiting": "s = socket.socket()\ns.setblocking(False)\ns.connect(('127.0.0.1', {port}))",
+        "connect from another thread": (
+            "import concurrent.futures as f\n"
+            "f.ThreadPoolExecutor().submit(socket.create_connection, ('127.0.0.1', {port}), 1).result()"
+        ),
+        "connect when data is sent": (
+            "s = socket.socket()\ns.setsockopt(socket.IPPROTO_TCP, 30, 1)\ns.connect(('127.0.0.1', {port}))"
+        ),
+        "connect to an address of the machine": "socket.create_connection(('{own}', {port}), 1)",
+        "ask the cloud's metadata": "socket.create_connection(('169.254.169.254', 80), 1)",
+        "ask the cloud's metadata with IPv6": "socket.create_connection(('fd00:ec2::254', 80), 1)",
+        "connect to a private network": "socket.create_connection(('10.0.0.1', 80), 1)",
+        "connect to another private network": "socket.create_connection(('192.168.0.1', 80), 1)",
+        "connect to a private network through IPv6": "socket.create_connection(('64:ff9b::a00:1', 80), 1)",
+        "connect to a group": "socket.create_connection(('224.0.0.1', 80), 1)",
+        "connect to a Unix socket through a pair": "socket.socketpair()[0].connect('{socket}')",
+        "use an open connection for another": (
+            "s = socket.create_connection(('127.0.0.1', {allowed}), 1)\n"
+            "try: call({connect}, s.fileno(), bytes(16), 16)\n"
+            "except OSError: pass\n"
+            "s.connect(('127.0.0.1', {port}))"
+        ),
+        "change the address while it is checked": (
+            "import threading\n"
+            "def address(port): return struct.pack('=H', 2) + struct.pack('!H4B8x', port, 127, 0, 0, 1)\n"
+            "buffer = ctypes.create_string_buffer(address({allowed}), 16)\n"
+            "done = []\n"
+            "def change():\n"
+            "    while not done:\n"
+            "        buffer[0:16] = address({port})\n"
+            "        buffer[0:16] = address({allowed})\n"
+            "threading.Thread(target=change).start()\n"
+            "try:\n"
+            "    for _ in range(30):\n"
+            "        with socket.socket() as s:\n"
+            "            try: call({connect}, s.fileno(), buffer, 16)\n"
+            "            except OSError: continue\n"
+            "            if s.getpeername()[1] == {port}: return\n"
+            "finally: done.append(1)\n"
+            "raise OSError(13, 'never')"
+        ),
+    },
+) + _attempts(
+    NOT_PERMITTED,
+    {
+        "send with UDP": "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
+        "speak SCTP": "socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)",
+        "speak multipath TCP": "socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)",
+        "send raw packets": "socket.socket(socket.AF_INET, socket.SOCK_RAW, 6)",
+        "watch packets": "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)",
+        "talk to the kernel's network": "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
+        "talk to virtual machines": "socket.socket(40, socket.SOCK_STREAM)",
+        "connect to a Unix socket": "socket.socket(socket.AF_UNIX).connect('{socket}')",
+        "connect to an abstract socket": "socket.socket(socket.AF_UNIX).connect('\\0server')",
+        "listen": "socket.socket().listen()",
+        "take a port": "socket.socket().bind(('127.0.0.1', 0))",
+        "connect by sending": "socket.socket().sendto(b'x', 0x20000000, ('127.0.0.1', {port}))",
+        "connect by sending in pieces": "socket.socket().sendmsg([b'x'], [], 0x20000000, ('127.0.0.1', {port}))",
+        "connect from another program": (
+            "done = subprocess.run(['bash', '-c', 'echo x > /dev/tcp/127.0.0.1/{port}'])\n"
+            "if done.returncode: raise OSError(1, 'no connection')"
+        ),
+        "find what connects for it": (
+            "for fd in range(3, 256):\n"
+            "    try: link = os.readlink(f'/proc/self/fd/{fd}')\n"
+            "    except OSError: continue\n"
+            "    if 'socket' in link or 'seccomp' in link: return\n"
+            "raise OSError(1, 'nothing')"
         ),
     },
 )  # fmt: skip

@@ -2,36 +2,22 @@
 
 import asyncio
 import os
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from services.tools.sandbox import sandbox as sandbox_module
-from services.tools.sandbox.inside import bpf, seccomp
 from services.tools.sandbox.job import Failed, Job, Limits, Printed, Returned
 from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 from tests.tools.sandbox.escapes import FILES, KERNEL, NETWORK, PROCESSES, Attempt, source_of
+from tests.tools.sandbox.outside import Outside, open_outside
 from tests.tools.sources import tool_source
 
 LIMITS = Limits(timeout_s=5.0, memory_bytes=256 * 2**20, file_bytes=2**20, folder_bytes=4 * 2**20, output_chars=1000)
 WELL = Returned("well", 4, json='"well"')
 EMPTY = Returned("[]", 2, json="[]")
-NUMBERS = {name: bpf.number(call) for name, call in {**seccomp.DENIED, "clone": seccomp.CLONE}.items()}
-
-
-@dataclass(frozen=True)
-class Outside:
-    """Things of the server that a tool must not reach."""
-
-    secret: str
-    port: str
-    socket: str
-    pid: str
-    code: str = sandbox_module.__file__
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +28,9 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
-    folder = tmp_path_factory.mktemp("outside")
-    (folder / "secret").write_text("secret")
-    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
-        unix.bind(str(folder / "socket"))
-        unix.listen()
-        port = str(tcp.getsockname()[1])
-        yield Outside(str(folder / "secret"), port, str(folder / "socket"), str(os.getpid()))
+def outside() -> Iterator[Outside]:
+    with open_outside() as found:
+        yield found
 
 
 async def ending_of(sandbox: Sandbox, source: str) -> Returned | Failed:
@@ -68,9 +49,9 @@ async def error_of(sandbox: Sandbox, body: str) -> str:
 async def test_a_tool_cannot(sandbox: Sandbox, outside: Outside, attempt: Attempt) -> None:
     await sandbox.start()
     assert sandbox._plain._zygote is not None
-    known = NUMBERS | vars(outside) | {"zygote": sandbox._plain._zygote._process.pid}
+    zygote = str(sandbox._plain._zygote._process.pid)
 
-    ended = await ending_of(sandbox, source_of(attempt, known))
+    ended = await ending_of(sandbox, source_of(attempt, replace(outside, zygote=zygote).names))
 
     assert isinstance(ended, Returned), ended
     assert ended.value in [str(number) for number in attempt.refusals]
@@ -87,6 +68,10 @@ async def test_a_tool_cannot(sandbox: Sandbox, outside: Outside, attempt: Attemp
         ),
         ("x = []\nwhile True: x.append(bytearray(2**20))", "MemoryError"),
         ("import mmap\nx = []\nwhile True: x.append(mmap.mmap(-1, 2**24))", "OSError: [Errno 12]"),
+        (
+            "for _ in range(10):\n    if os.fork() == 0: break\nx = bytearray(b'x' * 60 * 2**20)\ntime.sleep(60)",
+            "ProcessEnded: its processes used more than",
+        ),
         ("open('big', 'wb').write(bytes(2**21))", "OSError: [Errno 27]"),
         ("x = [open('/dev/null') for _ in range(10**4)]", "OSError: [Errno 24]"),
         ("while True: pass", "TimeoutError"),
@@ -96,7 +81,7 @@ async def test_a_tool_cannot(sandbox: Sandbox, outside: Outside, attempt: Attemp
     ],
 )
 async def test_a_bomb_hurts_its_own_call_alone(sandbox: Sandbox, body: str, error: str) -> None:
-    bomb = asyncio.create_task(error_of(sandbox, f"import os, signal\n{body}"))
+    bomb = asyncio.create_task(error_of(sandbox, f"import os, signal, time\n{body}"))
 
     neighbour = await ending_of(sandbox, tool_source("return 'well'"))
 

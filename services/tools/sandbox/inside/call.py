@@ -50,6 +50,7 @@ def _answer(ends: Ends, folder: str, isolation: Isolation, keeper: socket.socket
 def _shut_in(ends: Ends, folder: str, isolation: Isolation) -> None:
     """Gives up, step by step, what the tool must not have. What a later step needs is still there in an earlier one."""
     layers = isolation.layers
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else what is ours in /proc belongs to root
     os.setsid()
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.dup2(ends.stdout, 1)

@@ -30,6 +30,7 @@ def keep(ends: Ends, folder: str, isolation: Isolation) -> None:
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
         if "mount" in has:
             namespaces.mount_own_files(isolation.limits.folder_bytes)
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # the tool has the same user, and is not to look into us
         pid = os.fork()
     except OSError as exc:
         call.send(ends.result, {"error": f"SandboxUnavailable: {exc}"})
@@ -38,7 +39,6 @@ def keep(ends: Ends, folder: str, isolation: Isolation) -> None:
         ours.close()
         call.run(ends, folder, isolation, theirs)
     theirs.close()
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # the tool has the same user, and is not to look into us
     for descriptor in ends[1:4]:
         os.close(descriptor)
     code = _end_of(pid, ends, ours, isolation)

@@ -22,6 +22,7 @@ from services.tools.sandbox.layers import Layers
 
 # What tools use most, beside what is loaded anyway.
 MODULES = ("asyncio", "datetime", "decimal", "math", "random", "re", "subprocess", "tempfile", "uuid")
+HEAPS = 2  # of a call's process; more would take the addresses that it may have, before it has many threads
 MESSAGE_BYTES = 4096  # bytes; one path
 ALL = tuple(namespaces.FLAGS)
 CHOICES = (ALL, tuple(name for name in ALL if name != "mount"))  # inside some containers the kernel refuses mounts
@@ -131,6 +132,7 @@ def _load(packages: Path, path: list[str]) -> None:
         sys.path.remove(str(packages))
     sys.path += [*path, str(packages)]
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that what is printed can be followed
+    kernel.share_heaps(HEAPS)
     gc.collect()
     gc.freeze()  # spares children copies of the pages that collections would write to
 
