@@ -1,9 +1,12 @@
 """Postgres: engines and migrations. One database, one schema per service."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
@@ -19,12 +22,16 @@ SERVICES = ("agents", "runs", "tools")  # those with a schema
 POOL_SIZE = 10  # connections per process
 POOL_OVERFLOW = 10  # more of them in a burst
 STATEMENT_TIMEOUT_MS = 60_000  # no statement of ours takes longer; a stuck one must not hold its locks for ever
+PATIENCE_S = 60.0  # seconds that work under way waits for the database; a restart takes a few
+PAUSE_S = 0.2  # seconds before it is tried again
 _MIGRATION_LOCK = 7_310_422_901  # any number that is ours: one migration at a time
 
 # SQLSTATEs of a server that starts, stops or is full. https://www.postgresql.org/docs/18/errcodes-appendix.html
 _OUTAGES = ("57P01", "57P02", "57P03", "53300")
 
 Transaction: TypeAlias = AsyncConnection  # what domain code passes on from store to store
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
 
 
 def open_engine(url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
@@ -64,6 +71,23 @@ class Database:
             if not is_outage(exc):
                 raise
             raise DatabaseAway from exc
+
+
+def outliving_outages(method: Callable[P, Coroutine[Any, Any, Answer]]) -> Callable[P, Coroutine[Any, Any, Answer]]:
+    """A method that may be repeated, again and again while the database is away, up to `PATIENCE_S`."""
+
+    @wraps(method)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> Answer:
+        give_up = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return await method(*args, **kwargs)
+            except DatabaseAway:
+                if time.monotonic() > give_up:
+                    raise
+            await asyncio.sleep(PAUSE_S)
+
+    return call
 
 
 class DatabaseAway(Unavailable):

@@ -32,7 +32,8 @@ COMMIT_TIMEOUT_S = 120.0  # seconds; memory tools may embed
 COMPACT_TIMEOUT_S = 600.0  # seconds; the model writes a summary
 COMPLETE_TIMEOUT_S = 3600.0  # seconds; the router has the finer deadlines
 EXECUTE_TIMEOUT_S = 3600.0  # seconds; the tools service has the finer deadlines
-PATIENCE_S = 20.0  # seconds that a call of the agents service outlives its going away
+BEGIN_PATIENCE_S = 20.0  # seconds that the beginning of a turn outlives an outage: a client waits for it
+PATIENCE_S = 300.0  # seconds that a turn under way outlives one
 PAUSE_S = 0.2  # seconds before it is called again
 PAGE = 1_000  # messages asked for at once
 
@@ -63,7 +64,8 @@ class AgentsClient:
             approvals=request.approvals,
             approval_request_id=request.approval_request_id,
         )
-        answer = await _patiently(lambda: self._turns.BeginTurn(asked, timeout=UNARY_TIMEOUT_S))
+        patience_s = BEGIN_PATIENCE_S if run.attempt == 1 else PATIENCE_S
+        answer = await _patiently(lambda: self._turns.BeginTurn(asked, timeout=UNARY_TIMEOUT_S), patience_s)
         return _outcome(answer.outcome) if answer.HasField("outcome") else _snapshot(answer.snapshot)
 
     async def commit(self, run: Run, step: StepCommit) -> Committed:
@@ -197,7 +199,7 @@ class RouterClient:
             run_id=prompt.run_id,
             step_id=prompt.step_id,
         )
-        call = self._router.Complete(asked, timeout=COMPLETE_TIMEOUT_S)
+        call = self._router.Complete(asked, timeout=COMPLETE_TIMEOUT_S, wait_for_ready=True)
         try:
             with rpc_errors():
                 async for batch in call:
@@ -229,7 +231,8 @@ class ToolsClient:
             run_id=context.run_id,
             environment=context.environment,
         )
-        stream = self._tools.Execute(asked, timeout=EXECUTE_TIMEOUT_S)
+        # A call that waits for the service has not been made; one that is interrupted may have been.
+        stream = self._tools.Execute(asked, timeout=EXECUTE_TIMEOUT_S, wait_for_ready=True)
         try:
             with rpc_errors():
                 async for event in stream:
@@ -241,9 +244,9 @@ class ToolsClient:
         raise Internal(f"The call of {call.name} ended without a return.")
 
 
-async def _patiently(call: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The answer of a call that may be repeated: again and again while its service is away, up to `PATIENCE_S`."""
-    give_up = time.monotonic() + PATIENCE_S
+async def _patiently(call: Callable[[], Awaitable[Answer]], patience_s: float = PATIENCE_S) -> Answer:
+    """The answer of a call that may be repeated: again and again while its service is away."""
+    give_up = time.monotonic() + patience_s
     while True:
         try:
             with rpc_errors():

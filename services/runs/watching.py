@@ -17,7 +17,7 @@ from services.runs.turns.history import History
 from services.runs.turns.ledger import Ledger
 from services.runs.turns.turn import describe_end
 
-RETRY_S = 0.5  # seconds before an active run is looked for again that no replica tells of
+RETRY_S = 0.25  # seconds before an active run is looked for again that no replica tells of
 
 
 class RunNotFound(NotFound):

@@ -158,7 +158,7 @@ async def test_a_run_that_kills_its_owners_is_given_up(world: World, replica: Re
     first = await world.replica()
     run_id, _ = await killed_while_streaming(world, first)
     async with replica.engine.begin() as connection:
-        await connection.execute(text("UPDATE runs.runs SET losses = 2 WHERE id = :id"), {"id": run_id})
+        await connection.execute(text("UPDATE runs.runs SET losses = 4 WHERE id = :id"), {"id": run_id})
 
     run = await replica.wait_for(run_id, lambda run: run.is_final)
 

@@ -5,6 +5,7 @@ Callbacks that are due are found with it, too.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -20,8 +21,9 @@ from services.runs.recovery.interruptions import Interruptions
 
 log = logging.getLogger(__name__)
 
-BEAT_S = 1.0  # seconds between two stamps
-FENCE_S = 3.0  # seconds without a stamp after which this process stops its turns; others take them after five
+BEAT_S = 0.5  # seconds between two stamps
+FENCE_S = 2.0  # seconds without a stamp after which this process stops its turns
+STALE_S = 3.0  # seconds without a stamp after which others take them
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Replicas(Protocol):
     async def beat(self, mine: Collection[str], delivered: Collection[tuple[str, str]]) -> Pulse:
         """Stamps this process with the database's clock. `delivered` are runs by organisation and id."""
 
-    async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
-        """Runs that wait or whose owner died, and those whose turn it is in their line, now ours."""
+    async def claim(self, mine: Collection[str], limit: int, *, lost: bool) -> Sequence[Claimed]:
+        """Runs that wait, and those whose turn it is in their line, now ours; `lost`: those whose owner died, too."""
 
     async def tend_lines(self) -> Sequence[Interrupted]:
         """Ends what has waited too long for its conversation; the runs of ours that others interrupt."""
@@ -88,16 +90,18 @@ class Heartbeat:
     async def run(self) -> None:
         """Beats, until cancelled."""
         stamped = time.monotonic()
+        missed = -math.inf  # when a stamp failed: after an outage of the database everybody looks dead for a while
         while True:
             try:
                 async with asyncio.timeout(max(FENCE_S - (time.monotonic() - stamped), BEAT_S)):
                     began = time.monotonic()
                     await self._stamp()
                     stamped = began
-                    await self._claim()
+                    await self._claim(lost=began - missed > STALE_S)
             except Exception as exc:  # noqa: BLE001  # the top of the loop: whatever the database does, it goes on
                 log.warning("no heartbeat: %r", exc)
-                if time.monotonic() - stamped > FENCE_S:
+                missed = time.monotonic()
+                if missed - stamped > FENCE_S:
                     self.turns.stop(list(self.turns.run_ids), "lost")
                 await self._reset()
             await self._pause()
@@ -134,10 +138,10 @@ class Heartbeat:
         self.turns.stop(pulse.lost, "lost")
         await self.neighbours.meet(pulse.alive)
 
-    async def _claim(self) -> None:
+    async def _claim(self, *, lost: bool) -> None:
         free = self.turns.free_slots
         if free:
-            for claimed in await self.replicas.claim(self.turns.run_ids, free):
+            for claimed in await self.replicas.claim(self.turns.run_ids, free, lost=lost):
                 log.info("takes %s over, attempt %d", claimed.run.id, claimed.run.attempt)
                 self.turns.start(claimed, is_accepted=True)
         begun = [one for one in await self.replicas.tend_lines() if self.turns.has_begun(one.run_id)]

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.runs.line import Interrupted
 from services.runs.records import Claimed, Run
-from services.runs.recovery.heartbeat import Pulse
+from services.runs.recovery.heartbeat import STALE_S, Pulse
 from services.runs.store.callbacks import claim_callbacks
 from services.runs.store.line import claim_next, tend_lines
 from services.runs.store.runs import RunStore
@@ -15,7 +15,7 @@ from services.runs.store.runs import RunStore
 # Stamps, notes what was delivered, and tells which of our runs have ended elsewhere or belong to another by now, and
 # which replicas live.
 _BEAT = text(
-    """
+    f"""
     WITH stamped AS (
         INSERT INTO runs.replicas (owner, address, heartbeat_at) VALUES (:owner, :address, clock_timestamp())
         ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp()),
@@ -29,8 +29,9 @@ _BEAT = text(
     FROM unnest(CAST(:mine AS text[])) AS mine (id) LEFT JOIN runs.runs AS runs ON runs.id = mine.id
     WHERE runs.owner IS DISTINCT FROM :owner OR runs.status NOT IN ('created', 'running')
     UNION ALL
-    SELECT NULL, NULL, owner, address FROM runs.replicas WHERE heartbeat_at > clock_timestamp() - interval '5 seconds'
-    """
+    SELECT NULL, NULL, owner, address FROM runs.replicas
+    WHERE heartbeat_at > clock_timestamp() - interval '{STALE_S} seconds'
+    """  # noqa: S608  # a number of ours
 )
 _LEAVE = text("DELETE FROM runs.replicas WHERE owner = :owner")
 
@@ -61,11 +62,11 @@ class ReplicaStore:
             alive={row.alive: row.address for row in rows if row.alive},
         )
 
-    async def claim(self, mine: Collection[str], limit: int) -> Sequence[Claimed]:
+    async def claim(self, mine: Collection[str], limit: int, *, lost: bool) -> Sequence[Claimed]:
         """Runs that wait or whose owner died, and those whose turn it is in their line, now ours: two statements."""
         connection = await self._connect()
-        lost = await self._runs.claim(connection, self._owner, mine, limit)
-        return [*lost, *await claim_next(connection, self._owner, limit - len(lost))]
+        taken = await self._runs.claim(connection, self._owner, mine, limit, lost=lost)
+        return [*taken, *await claim_next(connection, self._owner, limit - len(taken))]
 
     async def tend_lines(self) -> Sequence[Interrupted]:
         """Ends what has waited too long; the runs of ours that others interrupt: one statement."""

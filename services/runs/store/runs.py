@@ -8,10 +8,11 @@ import orjson
 from sqlalchemy import ARRAY, Text, all_, and_, bindparam, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.database import Database
+from services.common.database import Database, outliving_outages
 from services.runs.conversions import USAGE_FIELDS, usage_columns
 from services.runs.ending import Ending
 from services.runs.records import ACTIVE_STATUSES, Claimed, KeyReused, Run, RunFilter, RunRequest
+from services.runs.recovery.heartbeat import STALE_S
 from services.runs.store.children import hold_parent
 from services.runs.store.insertion import INSERT, run_values
 from services.runs.store.repeated import repeated, request_hash
@@ -27,7 +28,7 @@ from services.runs.store.run_rows import (
 from services.runs.store.steps import OWNED, SAVE_STEPS, step_rows
 from services.runs.tables import replicas, runs
 
-STALE = text("interval '5 seconds'")  # five missed heartbeats: the owner is dead
+STALE = text(f"interval '{STALE_S} seconds'")
 
 _ACTIVE = runs.c.status.in_(ACTIVE_STATUSES)
 
@@ -138,6 +139,7 @@ class RunStore:
         found = [read_run(row) for row in rows]
         return found[::-1] if backwards else found
 
+    @outliving_outages
     async def set_agent(self, run: Run, agent_id: str) -> None:
         """The agent of a run whose request did not name it."""
         await self._write(update(runs).where(is_run(run)).values(agent_id=agent_id))
@@ -157,6 +159,7 @@ class RunStore:
         )
         return await self._first(statement)
 
+    @outliving_outages
     async def finish(self, run: Run, ending: Ending) -> Run | None:
         """The end of a run by its owner, with its steps; None where a newer attempt has it."""
         values = {
@@ -178,6 +181,7 @@ class RunStore:
             row = (await connection.execute(_FINISH, values)).one_or_none()
         return None if row is None else read_run(row)
 
+    @outliving_outages
     async def release(self, run: Run, last_seq: int) -> None:
         """Puts an active run of ours back into the queue."""
         mine = and_(is_run(run), runs.c.attempt == run.attempt, _ACTIVE)
@@ -190,9 +194,12 @@ class RunStore:
             return found.first() is not None
 
     async def claim(
-        self, connection: AsyncConnection, owner: str, mine: Collection[str], limit: int
+        self, connection: AsyncConnection, owner: str, mine: Collection[str], limit: int, *, lost: bool
     ) -> Sequence[Claimed]:
-        """Takes waiting runs, those whose owner died, and our own that we do not know of (`mine`), up to `limit`."""
+        """Takes waiting runs and our own that we do not know of (`mine`), up to `limit`.
+
+        `lost`: those whose owner died, too.
+        """
         since = func.coalesce(
             runs.c.claimed_at, runs.c.created_at
         )  # a run that is stored in this moment is no lost one
@@ -203,7 +210,11 @@ class RunStore:
         )
         free = (
             select(runs.c.id)
-            .where(_ACTIVE, runs.c.line_place.is_(None), or_(runs.c.owner.is_(None), ~alive.exists(), forgotten))
+            .where(
+                _ACTIVE,
+                runs.c.line_place.is_(None),
+                or_(runs.c.owner.is_(None), and_(literal(lost), ~alive.exists()), forgotten),
+            )
             .order_by(runs.c.created_at)
             .limit(limit)
             .with_for_update(skip_locked=True)

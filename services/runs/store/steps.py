@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Row, select, text, tuple_
 
 from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn
-from services.common.database import Database
+from services.common.database import Database, outliving_outages
 from services.runs.conversions import USAGE_FIELDS, read_usage, usage_columns
 from services.runs.records import Draft, LedgerCall, ModelInfo, Run, Step, StepFilter
 from services.runs.tables import steps, tool_calls
@@ -57,12 +57,14 @@ class StepStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @outliving_outages
     async def save(self, run: Run, rows: Sequence[Step]) -> None:
         """Writes steps that are committed, if this attempt still has the run."""
         values = {"organization_id": run.organization_id, "run_id": run.id, "attempt": run.attempt}
         async with self._database.begin() as connection:
             await connection.execute(_SAVE_STEPS, {**values, "step_rows": step_rows(rows)})
 
+    @outliving_outages
     async def open_calls(self, run: Run, number: int, calls: Sequence[ToolCall], draft: Draft | None) -> bool:
         """Notes calls that are about to be made, and the model call that asked for them.
 
@@ -80,6 +82,7 @@ class StepStore:
         async with self._database.begin() as connection:
             return (await connection.execute(_OPEN_CALLS, values)).first() is not None
 
+    @outliving_outages
     async def close_call(self, run: Run, number: int, result: ToolReturn) -> None:
         """Notes what a call gave, if this attempt still has it."""
         values = {
@@ -93,6 +96,7 @@ class StepStore:
         async with self._database.begin() as connection:
             await connection.execute(_CLOSE_CALL, values)
 
+    @outliving_outages
     async def draft(self, run: Run, number: int) -> Draft | None:
         """The finished model call of a step that was not committed."""
         statement = select(steps).where(
@@ -107,6 +111,7 @@ class StepStore:
             return None
         return Draft(_step(row), Message.FromString(row.completion), row.finish, row.tool_message_id)
 
+    @outliving_outages
     async def calls(self, run: Run, number: int) -> dict[str, LedgerCall]:
         """The calls of a step that were begun, by call id."""
         statement = select(tool_calls).where(
@@ -125,6 +130,7 @@ class StepStore:
             row = (await connection.execute(statement)).first()
         return None if row is None else _step(row)
 
+    @outliving_outages
     async def of_run(self, organization_id: str, run_id: str) -> Sequence[Step]:
         """All steps of a run, oldest first."""
         statement = select(steps).where(steps.c.organization_id == organization_id, steps.c.run_id == run_id)

@@ -29,7 +29,7 @@ from services.runs.turns.progress import Progress
 from services.runs.turns.prompt import build_prompt
 
 MAX_COMPACTIONS = 3  # times that one step makes room in the window before it gives up
-PATIENCE_S = 30.0  # seconds that one step waits for a router that went away; a restart takes about two
+PATIENCE_S = 300.0  # seconds that one step goes on asking a router whose processes die under the call
 PAUSE_S = 0.5  # seconds before the router is asked again
 
 

@@ -88,7 +88,7 @@ class Turn:
         except Superseded:
             raise
         except RunTaken:
-            outcome = await self._end(TOO_LATE)
+            outcome = await self._read_outcome()
         except PerdureError as error:
             outcome = await self._fail(error)
         await self._finish(outcome)
@@ -163,6 +163,13 @@ class Turn:
             for step in steps:
                 if step.number < self._progress.step:
                     self._progress.count(step)
+
+    async def _read_outcome(self) -> Outcome:
+        """How the turn ended by another's hand. Where it did not, a newer attempt has it, and is about to say so."""
+        begun = await self._services.history.begin(self.run, self._claimed.request)
+        if isinstance(begun, Snapshot):
+            raise Superseded(f"Another process has {self.run.id}.")
+        return begun
 
     async def _end(self, end: TurnEnd) -> Outcome:
         return await self._services.history.end(self.run, end, attempt=self.run.attempt)
