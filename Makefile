@@ -5,6 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 SOURCES_OF_GEN := $(shell find protos services/contract -name '*.py' -o -name '*.proto')
 ARGS ?=
+SEED ?= 1
 
 define PLATFORM_CHECK
 import platform as p, sys
@@ -14,7 +15,7 @@ if p.system() != "Linux" or p.machine() not in ("x86_64", "aarch64") or p.libc_v
 endef
 export PLATFORM_CHECK
 
-.PHONY: up setup gen check check-gateway fmt test bench
+.PHONY: up setup gen check check-gateway fmt test bench chaos
 
 up: setup  ## start everything: make up ARGS="--port 9000 --data-dir DIR"
 	@$(BIN)/perdure up $(ARGS)
@@ -54,6 +55,9 @@ fmt: setup  ## format everything
 
 test: setup  ## run every test: make test ARGS="-k name"
 	@$(BIN)/python -m pytest $(ARGS)
+
+chaos: setup  ## attack a whole stack; again in the same way: make chaos SEED=7 ARGS="-k r1"
+	@CHAOS_FULL=1 CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos $(ARGS)
 
 bench: setup  ## measure a whole stack against a local fake provider
 	@$(BIN)/python -m bench

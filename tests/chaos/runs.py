@@ -1,0 +1,129 @@
+"""Runs under attack: started so that nothing is sent twice, waited for, and held against their histories."""
+
+import asyncio
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from letta_client import APIConnectionError, APIStatusError, NotFoundError
+
+from tests.chaos.arena import Arena
+
+FINAL = ("completed", "failed", "cancelled")
+PAUSE_S = 0.3  # seconds before a request is made again that the attack hit
+END_S = 120.0  # seconds within which every run has ended once the attack is over
+
+
+@dataclass
+class Job:
+    """One message to an agent of its own, and the run that answers it. `calls` are the steps with a tool call."""
+
+    agent_id: str
+    word: str
+    calls: int
+    words: int
+    run_id: str = ""
+    status: str = ""
+    attempts: int = 0
+
+    @property
+    def text(self) -> str:
+        """The message: it tells the fake model what to do."""
+        asked = " then ".join(f"call tool roll_dice with {json.dumps({'num_sides': 6 + n})}" for n in range(self.calls))
+        said = f"{asked} " if asked else f"Reply with {self.words} words "
+        return f"{said}{self.word} [[fake: ttft_ms=150 inter_token_ms=20]]"
+
+    @property
+    def expected(self) -> list[str]:
+        """The types of all messages of the agent's history."""
+        steps = ["tool_call_message", "tool_return_message"] * self.calls
+        return ["system_message", "user_message", *steps, "assistant_message"]
+
+
+@dataclass
+class Verdict:
+    """What became of jobs: by status, and the words of those whose history is wrong."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+async def start(arena: Arena, *, calls: int | None = None, words: int = 25) -> Job:
+    """Starts a run of one to four steps; sends again what got no answer, under the same otid."""
+    chosen = arena.random.randint(0, 3) if calls is None else calls
+    job = Job(await arena.make_agent(), f"word{uuid.UUID(int=arena.random.getrandbits(128)).hex[:12]}", chosen, words)
+    message: Any = {"role": "user", "content": job.text, "otid": str(uuid.uuid4())}
+    while True:
+        try:
+            job.run_id = (await arena.sdk.agents.messages.create_async(job.agent_id, messages=[message])).id
+        except (APIConnectionError, APIStatusError) as exc:
+            if isinstance(exc, APIStatusError) and exc.status_code < 500:
+                raise
+            await asyncio.sleep(PAUSE_S)
+        else:
+            return job
+
+
+async def until_ended(arena: Arena, job: Job, timeout_s: float = END_S) -> None:
+    """Until a run has its final status."""
+    async with asyncio.timeout(timeout_s):
+        while job.status not in FINAL:
+            await asyncio.sleep(PAUSE_S)
+            try:
+                job.status = (await arena.sdk.runs.retrieve(job.run_id)).status or ""
+            except NotFoundError:
+                raise
+            except (APIConnectionError, APIStatusError):
+                continue
+
+
+async def judge(arena: Arena, jobs: Iterable[Job]) -> Verdict:
+    """Holds the histories of runs that have ended against what they should be."""
+    verdict = Verdict()
+    for job in jobs:
+        kinds = await history(arena, job)
+        users = kinds.count("user_message")
+        verdict.statuses[job.status] += 1
+        if users == 0:
+            verdict.lost.append(job.word)
+        elif users > 1 or len(kinds) > len(job.expected):
+            verdict.doubled.append(job.word)
+        elif job.status == "completed" and kinds != job.expected:
+            verdict.wrong.append(f"{job.word}: {kinds}")
+    return verdict
+
+
+async def history(arena: Arena, job: Job) -> list[str]:
+    """The types of the messages that an agent has."""
+    page = await arena.sdk.agents.messages.list(job.agent_id, limit=100, order="asc")
+    return [message.message_type or "" for message in page.items]
+
+
+async def attack_until(
+    done: "asyncio.Future[Any]", arena: Arena, victims: Sequence[str], every_s: tuple[float, float]
+) -> int:
+    """Kills one of the processes now and then; how many."""
+    killed = 0
+    while True:
+        await asyncio.wait([done], timeout=arena.random.uniform(*every_s))
+        if done.done():
+            return killed
+        arena.kill(arena.random.choice(victims))
+        killed += 1
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """p50, p95 and p99, in the values' unit."""
+    ordered = sorted(values)
+    return {f"p{p}": round(ordered[min(len(ordered) - 1, len(ordered) * p // 100)], 2) for p in (50, 95, 99)}
+
+
+def now() -> float:
+    """Seconds on a clock that only goes on."""
+    return time.monotonic()

@@ -1,0 +1,31 @@
+"""R1: a random service process is killed every few seconds."""
+
+import asyncio
+
+from tests.chaos.arena import Arena, timed
+from tests.chaos.conftest import Figures
+from tests.chaos.runs import Job, attack_until, judge, start, until_ended
+from tests.chaos.scale import CONCURRENCY
+
+
+async def test_r1_every_accepted_message_is_answered_once(arena: Arena, figures: Figures) -> None:
+    free = asyncio.Semaphore(CONCURRENCY)
+    jobs: list[Job] = []
+
+    async def carry_out() -> None:
+        async with free:
+            job = await start(arena)
+            jobs.append(job)
+            await until_ended(arena, job)
+
+    with timed(figures, "seconds"):
+        load = asyncio.gather(*(carry_out() for _ in range(arena.scale.pick(full=500, short=16))))
+        figures["kills"] = await attack_until(load, arena, arena.service_processes, every_s=(1.5, 3.5))
+        await load
+    await arena.until_whole()
+    verdict = await judge(arena, jobs)
+
+    figures |= {"runs": len(jobs), **verdict.statuses}
+    figures |= {"lost": len(verdict.lost), "doubled": len(verdict.doubled)}
+    assert (verdict.lost, verdict.doubled, verdict.wrong) == ([], [], [])
+    assert verdict.statuses == {"completed": len(jobs)}

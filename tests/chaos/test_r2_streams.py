@@ -1,0 +1,41 @@
+"""R2: services are killed while clients follow runs and come back for what they missed."""
+
+import asyncio
+
+from tests.chaos.arena import Arena
+from tests.chaos.conftest import Figures
+from tests.chaos.following import Joined, follow_grpc, follow_rest, follow_sdk
+from tests.chaos.runs import Job, attack_until, start, until_ended
+
+FOLLOWED = 20  # runs at once
+
+
+async def test_r2_events_have_no_gap_and_no_repeat(arena: Arena, figures: Figures) -> None:
+    free = asyncio.Semaphore(FOLLOWED)
+
+    async def carry_out() -> tuple[Job, Joined, Joined, Joined]:
+        async with free:
+            job = await start(arena, words=80)
+            joined = await asyncio.gather(follow_rest(arena, job), follow_grpc(arena, job), follow_sdk(arena, job))
+            await until_ended(arena, job)
+            return job, *joined
+
+    load = asyncio.gather(*(carry_out() for _ in range(arena.scale.pick(full=200, short=10))))
+    figures["kills"] = await attack_until(load, arena, arena.service_processes, every_s=(1.0, 2.5))
+    followed = await load
+    await arena.until_whole()
+
+    told = [joined for _, rest, typed, _ in followed for joined in (rest, typed)]
+    figures |= {"runs": len(followed), "followed twice": len(told), "reconnects": sum(one.reconnects for one in told)}
+    figures |= {"gaps": sum(len(one.gaps) for one in told), "repeats": sum(len(one.repeats) for one in told)}
+    figures["steps discarded"] = sum(rest.discarded for _, rest, *_ in followed)
+    for job, *joined in followed:
+        said = await answer_of(arena, job)
+        assert [one.gaps + one.repeats for one in joined] == [[], [], []], job.run_id
+        assert [one.text for one in joined[:2]] == [said, said], job.run_id
+
+
+async def answer_of(arena: Arena, job: Job) -> str:
+    """What the agent said, as it is stored."""
+    page = await arena.sdk.agents.messages.list(job.agent_id, limit=100)
+    return "".join(str(one.content) for one in page.items if one.message_type == "assistant_message")
