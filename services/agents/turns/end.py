@@ -38,7 +38,8 @@ class TurnEnder:
         """Ends a run's turn. The first end wins; later ones get its outcome.
 
         A turn that never began is remembered as ended. Attempt 0 ends whatever attempt has it. Cancelling a turn that
-        waits for an approval denies its calls; the outcome stays what it was. Raises `AttemptSuperseded`.
+        waits for an approval denies its calls; the outcome stays what it was. What this call ends or denies is
+        retracted, where `end` says so. Raises `AttemptSuperseded`.
         """
         async with self._database.begin() as tx:
             locked = await self._store.lock_turn(tx, organization_id, run_id)
@@ -71,7 +72,7 @@ class TurnEnder:
                 raise AttemptSuperseded(turn.run_id, attempt=attempt, current=turn.attempt)
             return await self._end_active(tx, organization_id, locked, end)
         if end.state is TurnState.CANCELLED and turn.waits:
-            return await self._cancel_request(tx, organization_id, locked)
+            return await self._cancel_request(tx, organization_id, locked, end)
         return turn.outcome()
 
     async def _end_active(self, tx: Transaction, organization_id: str, locked: LockedTurn, end: TurnEnd) -> Outcome:
@@ -86,9 +87,11 @@ class TurnEnder:
         ended = replace(turn, request_id=None, returns_position=None).ended(end, now)
         writing = Writing(placed, locked.next_position, locked.window_version + 1)
         await self._store.write(tx, organization_id, ended, writing, now)
+        if end.retracts:
+            await self._store.retract(tx, organization_id, ended)
         return replace(ended.outcome(), closing_messages=[message for message, _ in placed])
 
-    async def _cancel_request(self, tx: Transaction, organization_id: str, locked: LockedTurn) -> Outcome:
+    async def _cancel_request(self, tx: Transaction, organization_id: str, locked: LockedTurn, end: TurnEnd) -> Outcome:
         """Denies the calls of the request that the turn ended with, if they still wait."""
         turn = locked.turn
         hold = await self._store.read_hold(tx, organization_id, turn.run_id, turn.conversation_id)
@@ -97,6 +100,8 @@ class TurnEnder:
         denials = await self._unanswered.deny(
             tx, organization_id, hold.pending_id, ApprovalState.CANCELLED, position=locked.next_position
         )
+        if end.retracts:
+            await self._store.retract(tx, organization_id, turn)
         return replace(turn.outcome(), closing_messages=[denials])
 
 

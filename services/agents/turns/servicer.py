@@ -1,5 +1,6 @@
 """TurnService: the turn protocol as gRPC."""
 
+from dataclasses import replace
 from typing import Any
 
 from grpc.aio import ServicerContext
@@ -54,7 +55,7 @@ class TurnServicer(stubs.TurnServiceServicer):
             request.run_id,
             attempt=request.attempt,
             conversation_id=request.conversation_id,
-            end=to_end(request.end),
+            end=replace(to_end(request.end), retracts=request.out_of_context),
         )
         return service.EndTurnResponse(outcome=from_outcome(outcome))
 

@@ -23,11 +23,15 @@ class TurnState(StrEnum):
 
 @dataclass(frozen=True)
 class TurnEnd:
-    """How a turn is to end. `stop_reason` is a word of the public API; `error` is empty where nothing went wrong."""
+    """How a turn is to end. `stop_reason` is a word of the public API; `error` is empty where nothing went wrong.
+
+    `retracts`: its messages leave the context window, too; they stay listed.
+    """
 
     state: TurnState
     stop_reason: str
     error: str = ""
+    retracts: bool = False
 
 
 @dataclass(frozen=True)

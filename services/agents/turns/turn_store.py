@@ -129,6 +129,9 @@ class TurnStore(Protocol):
     async def forget(self, tx: Transaction, organization_id: str, conversation_id: str) -> None:
         """Empties the window but for its system message."""
 
+    async def retract(self, tx: Transaction, organization_id: str, turn: Turn) -> None:
+        """Takes a turn's messages out of the context window, but for returns to a request of another turn."""
+
     async def take_over(self, tx: Transaction, organization_id: str, run_id: str, attempt: int) -> None:
         """Gives a turn to another attempt."""
 

@@ -185,6 +185,7 @@ class World:
         *,
         attempt: int = 0,
         conversation_id: str = "",
+        out_of_context: bool = False,
     ) -> pb.TurnOutcome:
         """EndTurn."""
         request = pb.EndTurnRequest(
@@ -193,6 +194,7 @@ class World:
             attempt=attempt,
             conversation_id=conversation_id,
             end=pb.TurnEnd(state=state, stop_reason=STOP_REASON_CANCELLED),
+            out_of_context=out_of_context,
         )
         with rpc_errors():
             return (await self.stub.EndTurn(request)).outcome

@@ -108,6 +108,21 @@ _FORGET = text(
     """
 )
 
+# Returns to a request of another run stay with it: a call without its return would be refused by providers.
+_RETRACT = text(
+    """
+    WITH retracted AS (
+        UPDATE agents.conversation_messages link SET window_rank = NULL, clipped_to = NULL
+        FROM agents.messages message
+        WHERE link.conversation_id = :conversation_id AND link.organization_id = :organization_id
+            AND link.window_rank IS NOT NULL AND message.id = link.message_id AND message.run_id = :run_id
+            AND message.role NOT IN ('system', 'summary') AND NOT EXISTS (
+                SELECT FROM agents.messages asked WHERE asked.step_id = message.step_id AND asked.run_id <> :run_id))
+    UPDATE agents.conversations SET window_version = window_version + 1, context_tokens = NULL
+    WHERE id = :conversation_id
+    """
+)
+
 _TAKE_OVER = text(
     "UPDATE agents.turns SET attempt = :attempt WHERE run_id = :run_id AND organization_id = :organization_id"
 )
@@ -232,6 +247,11 @@ class PostgresTurns:
     async def forget(self, tx: Transaction, organization_id: str, conversation_id: str) -> None:
         """Empties the window but for its system message: one statement."""
         await tx.execute(_FORGET, {"organization_id": organization_id, "conversation_id": conversation_id})
+
+    async def retract(self, tx: Transaction, organization_id: str, turn: Turn) -> None:
+        """Takes a turn's messages out of the context window."""
+        asked = {"organization_id": organization_id, "conversation_id": turn.conversation_id, "run_id": turn.run_id}
+        await tx.execute(_RETRACT, asked)
 
     async def take_over(self, tx: Transaction, organization_id: str, run_id: str, attempt: int) -> None:
         """Gives a turn to another attempt."""
