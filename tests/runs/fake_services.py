@@ -63,6 +63,7 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         self.context_window = 0
         self.tool_rules = ""
         self.agent_type = ""
+        self.thinks_aloud = False
         self.histories: dict[str, list[Message]] = defaultdict(list)
         self.turns: dict[str, FakeTurn] = {}
         self.missing: set[str] = set()
@@ -169,7 +170,10 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
             turn.pending = [part.tool_call for part in asked.parts if part.HasField("tool_call")]
             turn.pending_step_id = asked.step_id
         for message in request.input:
-            history.append(Message(id=new_id("message"), role=message.role, parts=message.parts, run_id=request.run_id))
+            otid = message.otid or new_id("otid")
+            stored = Message(id=new_id("message"), role=message.role, parts=message.parts, otid=otid)
+            stored.run_id = request.run_id
+            history.append(stored)
         self.turns[request.run_id] = turn
         return turn
 
@@ -194,6 +198,7 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         snapshot.agent.context_window = self.context_window
         snapshot.agent.tool_rules = self.tool_rules
         snapshot.agent.agent_type = self.agent_type
+        snapshot.agent.thinks_aloud = self.thinks_aloud
         return snapshot
 
     def _fenced(self, request: Any) -> FakeTurn:
@@ -223,6 +228,9 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
             stored.append(
                 Message(id=request.tool_message_id, role=ROLE_TOOL, parts=parts, run_id=turn.run_id, step_id=step_id)
             )
+        if request.HasField("heartbeat"):
+            text = Part(text=request.heartbeat.reason)
+            stored.append(Message(id=request.heartbeat.message_id, role=ROLE_USER, parts=[text], run_id=turn.run_id))
         self.histories[turn.conversation_id] += stored
         return stored
 
@@ -338,7 +346,7 @@ async def echo(request: Any) -> str:
 
 
 def tool(name: str, kind: int = TOOL_KIND_SERVER, **fields: Any) -> ToolDefinition:
-    return ToolDefinition(id=f"tool-{name}", name=name, kind=kind, **fields)  # type: ignore[arg-type]
+    return ToolDefinition(id=f"tool-{name}", name=name, kind=kind, **{"parallel": True, **fields})  # type: ignore[arg-type]
 
 
 def call(name: str, call_id: str = "call-1", arguments: str = "{}") -> ToolCall:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from perdure.conversation.v1.message_pb2 import ToolCall, ToolReturn
 from perdure.conversation.v1.model_pb2 import ToolDefinition
@@ -25,7 +26,10 @@ class RunTaken(Exception):
 
 
 class Caller:
-    """Makes the calls of a step at once, with a note in the ledger before and after each."""
+    """Makes the calls of a step at once, with a note in the ledger before and after each.
+
+    Those of tools that must not run in parallel wait for each other, in their order, but for no other call.
+    """
 
     def __init__(self, tools: Tools, ledger: Ledger, recorder: Recorder) -> None:
         self._tools = tools
@@ -50,12 +54,15 @@ class Caller:
             step_id=step_id,
             environment=progress.environment,
         )
+        one_by_one = asyncio.Lock()  # lets in whom came first, and tasks start in the order in which they are made
+
+        async def settle(call: ToolCall) -> ToolReturn:
+            async with nullcontext() if progress.tools[call.name].parallel else one_by_one:
+                return await self._settle(run, progress, call, context, begun=begun.get(call.id))
+
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._settle(run, progress, call, context, begun=begun.get(call.id)))
-                    for call in calls
-                ]
+                tasks = [group.create_task(settle(call)) for call in calls]
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
         return [task.result() for task in tasks]
