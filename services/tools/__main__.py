@@ -14,22 +14,27 @@ from services.common.channels import open_channel
 from services.common.config import Environment
 from services.common.database import Database, open_engine
 from services.common.rest import rest_handlers
+from services.tools.builtin.calls import BuiltinCalls
+from services.tools.builtin.clients.pages import HttpPages
+from services.tools.builtin.clients.search import HttpSearch
+from services.tools.builtin.code import CodeRunner
+from services.tools.builtin.search import WebSearch
 from services.tools.changes import Changes
 from services.tools.clients import AgentsClient
 from services.tools.config import Config
 from services.tools.execution import Execution
 from services.tools.mcp.breaker import BreakerLimits
 from services.tools.mcp.calls import McpCalls
+from services.tools.mcp.clients.authorization_servers import AuthorizationServers
 from services.tools.mcp.clients.servers import RemoteServers
+from services.tools.mcp.oauth.authorizing import Authorizing
+from services.tools.mcp.oauth.store import PostgresSessions
+from services.tools.mcp.oauth.tokens import Tokens
 from services.tools.mcp.registration import Registration
 from services.tools.mcp.servers import McpServers
 from services.tools.mcp.store import ServerStore
 from services.tools.operations import ToolOperations
-from services.tools.mcp.clients.authorization_servers import AuthorizationServers
 from services.tools.registry import Registry
-from services.tools.mcp.oauth.authorizing import Authorizing
-from services.tools.mcp.oauth.store import PostgresSessions
-from services.tools.mcp.oauth.tokens import Tokens
 from services.tools.sandbox.sandbox import Sandbox
 from services.tools.sandbox.zygote import CannotStart
 from services.tools.sandbox_configs.configs import SandboxConfigs
@@ -45,7 +50,8 @@ async def main() -> None:
     engine = open_engine(config.database_url)
     channel = open_channel(config.addresses.agents)
     database, tools, outbox = Database(engine), ToolStore(), OutboxStore()
-    changes = Changes(database, outbox, tools, AgentsClient(channel))
+    agents = AgentsClient(channel)
+    changes = Changes(database, outbox, tools, agents)
     sandbox = Sandbox(config.limits, config.sandbox)
     with suppress(CannotStart):  # the log says why; all but running tools works, and each call tries again
         await sandbox.start()
@@ -57,6 +63,12 @@ async def main() -> None:
     searches, pages = HttpSearch(), HttpPages(allow_private=config.allow_private_fetch)
     builtins = BuiltinCalls(WebSearch(searches, config.search_accounts), pages, CodeRunner(sandbox, config.programs))
     configs = SandboxConfigs(database, SandboxConfigStore(config.secrets))
+    registry, execution = (
+        Registry(database, tools, outbox, changes),
+        Execution(sandbox, calls, builtins, configs, agents),
+    )
+    registration = Registration(database, servers, tools, outbox, changes)
+    mcp_servers = McpServers(database, servers, registration, remote=remote, authorizing=authorizing)
     operations = ToolOperations(
         registry,
         execution,
@@ -66,21 +78,17 @@ async def main() -> None:
         configs=configs,
         authorizing=authorizing,
     )
-    add_services = partial(_add_services, operations, ToolServicer(registry, execution))
+    add_services = partial(_add_services, operations, ToolServicer(registry, execution, sandbox))
     delivery = asyncio.create_task(changes.deliver_forever())
     try:
-    registry, execution = (
-        Registry(database, tools, outbox, changes),
-        Execution(sandbox, calls, builtins, configs, agents),
-    )
-    registration = Registration(database, servers, tools, outbox, changes)
-    mcp_servers = McpServers(database, servers, registration, remote=remote, authorizing=authorizing)
         await server.serve(config.addresses.listen, add_services)
     finally:
         delivery.cancel()
         with suppress(asyncio.CancelledError):
             await delivery
         await remote.close()
+        await searches.close()
+        await pages.close()
         await sandbox.close()
         await channel.close()
         await engine.dispose()
