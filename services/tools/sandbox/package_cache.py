@@ -105,10 +105,12 @@ class PackageCache:
 
     async def _make_room(self, new: Path) -> None:
         """Removes the sets that were used least recently, but none in use and not the new one."""
-        room = self._max_bytes
-        for folder, size in await asyncio.to_thread(_sizes, self._folder):
-            room -= size
-            if room < 0 and not self._uses[folder] and folder != new:
+        sizes = await asyncio.to_thread(_sizes, self._folder)
+        staying = {folder for folder in sizes if self._uses[folder] or folder == new}
+        room = self._max_bytes - sum(sizes[folder] for folder in staying)
+        for folder in [one for one in sizes if one not in staying]:
+            room -= sizes[folder]
+            if room < 0 and not self._uses[folder]:
                 removed = self._folder / f"{UNFINISHED}{folder.name}"
                 folder.rename(removed)  # at once, so that nobody finds half of it
                 await asyncio.to_thread(shutil.rmtree, removed, ignore_errors=True)
@@ -128,11 +130,11 @@ def _take_over(folder: Path) -> int:
     return lock
 
 
-def _sizes(folder: Path) -> list[tuple[Path, int]]:
+def _sizes(folder: Path) -> dict[Path, int]:
     """The sets and what they take, those used last first."""
     sets = [one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
     sets.sort(key=lambda one: one.stat().st_mtime, reverse=True)
-    return [(one, _size(one)) for one in sets]
+    return {one: _size(one) for one in sets}
 
 
 def _size(folder: Path) -> int:

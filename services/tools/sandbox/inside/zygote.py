@@ -125,8 +125,8 @@ def _load(packages: Path, path: list[str]) -> None:
         sys.exit(f"Tools run as user {os.getuid()} here, who cannot read the library of Python: {library}")
     for name in MODULES:
         importlib.import_module(name)
-    ours = {one.name for one in packages.iterdir()}
-    if ours.isdisjoint(name for folder in path for name in os.listdir(folder)):
+    brought = {one.stem for folder in path for one in Path(folder).iterdir()}
+    if brought.isdisjoint(one.stem for one in packages.iterdir()):
         sys.path.append(str(packages))
         importlib.import_module("pydantic").create_model("First")  # looks for plugins, once
         sys.path.remove(str(packages))
