@@ -44,6 +44,7 @@ from services.agents.equipment.rest import DirectCallOperations
 from services.agents.equipment.store import PostgresAgentTools
 from services.agents.folders.ingestion import Ingestion, Pace
 from services.agents.folders.wiring import FolderParts
+from services.agents.health.clients import SandboxClient
 from services.agents.health.rest import HealthOperations
 from services.agents.memory.blocks import Blocks
 from services.agents.memory.conversation_search import ConversationSearch
@@ -112,6 +113,7 @@ class Subjects:
     """What this service knows how to do, subject by subject."""
 
     database: Database
+    health: HealthOperations
     agents: Agents
     changes: AgentChanges
     equipment: Equipment
@@ -175,6 +177,7 @@ def wire(
     )
     subjects = Subjects(
         database=database,
+        health=HealthOperations(database, SandboxClient(tools_channel)),
         agents=agents,
         changes=AgentChanges(database, stores, agents, relations, creation, prompts),
         equipment=Equipment(database, stores, agents, tools, prompts),
@@ -243,7 +246,7 @@ def _windows(subjects: Subjects, compactor: WindowCompactor) -> WindowOperations
 def _rest(subjects: Subjects, windows: WindowOperations) -> Combined:
     return Combined(
         windows,
-        HealthOperations(subjects.database),
+        subjects.health,
         AgentOperations(subjects.agents, subjects.changes, subjects.equipment, subjects.overview),
         DirectCallOperations(subjects.direct_calls),
         CoreMemoryOperations(subjects.core_memory),

@@ -97,6 +97,9 @@ class Tools(ToolServiceServicer):
         shown = [Tool(definition=one, json=_public(one)) for one in _definitions(request.tool_ids, [])]
         return tools.ListToolsResponse(tools=shown)
 
+    async def GetSandbox(self, request: tools.GetSandboxRequest, context: Any) -> tools.GetSandboxResponse:  # noqa: N802
+        return tools.GetSandboxResponse(layers=["landlock 7", "seccomp"], are_enough=True)
+
     async def Execute(self, request: tools.ExecuteRequest, context: Any) -> AsyncIterator[tools.ExecuteResponse]:  # noqa: N802
         got = {
             "args": orjson.loads(request.arguments),
