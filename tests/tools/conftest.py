@@ -12,21 +12,37 @@ import pytest
 from cryptography.fernet import Fernet
 from google.api.httpbody_pb2 import HttpBody
 
-from perdure.agents.v1.agent_service_pb2 import ApplyToolChangesRequest, ApplyToolChangesResponse
+from perdure.agents.v1.agent_service_pb2 import (
+    ApplyToolChangesRequest,
+    ApplyToolChangesResponse,
+    ChangeMemoryRequest,
+    ChangeMemoryResponse,
+    GetAgentStateRequest,
+    GetAgentStateResponse,
+)
 from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
 from perdure.tools.v1 import rest_pb2
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub, add_ToolServiceServicer_to_server
 from services.common.channels import open_channel
 from services.common.database import Database, open_engine
+from services.common.errors import PermissionDenied, Unavailable
 from services.common.rest import rest_handlers
 from services.common.secrets import SecretBox
 from services.common.server import ErrorInterceptor
 from services.common.status import rpc_errors
+from services.tools.builtin.calls import BuiltinCalls
+from services.tools.builtin.clients.pages import HttpPages
+from services.tools.builtin.clients.search import HttpSearch
+from services.tools.builtin.code import Allowance, CodeRunner
+from services.tools.builtin.providers.vendors import VENDORS
+from services.tools.builtin.search import WebSearch
 from services.tools.changes import Changes
 from services.tools.clients import AgentsClient
 from services.tools.execution import Execution
 from services.tools.mcp.breaker import BreakerLimits
 from services.tools.mcp.calls import McpCalls
+from services.tools.mcp.clients.allowed import Allowed
+from services.tools.mcp.clients.authorization_servers import AuthorizationServers
 from services.tools.mcp.clients.connection import ConnectionLimits
 from services.tools.mcp.clients.servers import RemoteServers
 from services.tools.mcp.oauth.authorizing import Authorizing
@@ -43,33 +59,44 @@ from services.tools.sandbox_configs.configs import SandboxConfigs
 from services.tools.sandbox_configs.store import SandboxConfigStore
 from services.tools.servicer import ToolServicer
 from services.tools.store.outbox import OutboxStore
-from services.tools.mcp.clients.allowed import Allowed
-from services.tools.mcp.clients.authorization_servers import AuthorizationServers
 from services.tools.store.tools import ToolStore
 
 REST = rest_pb2.DESCRIPTOR.services_by_name["ToolRest"]
-MCP_LIMITS = ConnectionLimits(connect_s=5, call_s=1.0, idle_s=60)
+PUBLIC_URL = "http://perdure.test"  # nobody goes there: tests carry what a browser would
+MCP_ALLOWED = Allowed(stdio=True, private_addresses=True)
+MCP_LIMITS = ConnectionLimits(connect_s=10, call_s=1.0, idle_s=60)
 LIMITS = Limits(timeout_s=1.0, output_chars=10_000)
 
 
 class RecordingAgents(AgentServiceServicer):
-    """Agents that only remember the changes they were told of."""
+    """Agents that remember what they were told. `state` is that of every agent; unset, agents cannot say."""
 
     def __init__(self, address: str) -> None:
         self.told: list[ApplyToolChangesRequest] = []
+        self.state: dict[str, Any] | None = None
+        self.written: list[ChangeMemoryRequest] = []
         self.was_told = asyncio.Event()
         self.address = address
         self._server: grpc.aio.Server | None = None
 
     async def ApplyToolChanges(self, request: ApplyToolChangesRequest, context: Any) -> ApplyToolChangesResponse:  # noqa: N802
-PUBLIC_URL = "http://perdure.test"  # nobody goes there: tests carry what a browser would
-MCP_ALLOWED = Allowed(stdio=True, private_addresses=True)
         self.told.append(request)
         self.was_told.set()
         return ApplyToolChangesResponse()
 
+    async def GetAgentState(self, request: GetAgentStateRequest, context: Any) -> GetAgentStateResponse:  # noqa: N802
+        if self.state is None:
+            raise Unavailable("Agents are busy.")
+        return GetAgentStateResponse(json=orjson.dumps({"id": request.agent_id, **self.state}).decode())
+
+    async def ChangeMemory(self, request: ChangeMemoryRequest, context: Any) -> ChangeMemoryResponse:  # noqa: N802
+        if any(change.label == "locked" for change in request.changes):
+            raise PermissionDenied("Block 'locked' is read-only.")
+        self.written.append(request)
+        return ChangeMemoryResponse()
+
     async def start(self) -> None:
-        self._server = grpc.aio.server()
+        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()])
         add_AgentServiceServicer_to_server(self, self._server)
         self._server.add_insecure_port(self.address)
         await self._server.start()
@@ -98,6 +125,20 @@ class Api:
             data = (await rpc(request, timeout=30)).data
         return orjson.loads(data) if data else None
 
+    async def events(self, method: str, body: Any = None, **query: Any) -> AsyncIterator[Any]:
+        """The JSON of each server-sent event of a streaming operation."""
+        request = getattr(rest_pb2, f"{method}Query")(**query)
+        if body is not None:
+            request.body.data = orjson.dumps(body)
+        rpc = self._channel.unary_stream(
+            f"/{REST.full_name}/{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=HttpBody.FromString,
+        )
+        async for chunk in rpc(request, timeout=30):
+            if chunk.data.startswith(b"data: "):
+                yield orjson.loads(chunk.data.removeprefix(b"data: "))
+
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
@@ -108,7 +149,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def agents(tmp_path: Path) -> AsyncIterator[RecordingAgents]:
-    service = RecordingAgents(f"unix:{tmp_path}/agents")  # type: ignore[abstract]  # tools call just the one method
+    service = RecordingAgents(f"unix:{tmp_path}/agents")  # type: ignore[abstract]  # tools call just these methods
     await service.start()
     yield service
     await service.stop()
@@ -122,7 +163,7 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def changes(database: Database, agents: RecordingAgents) -> AsyncIterator[Changes]:
+async def agents_client(agents: RecordingAgents) -> AsyncIterator[AgentsClient]:
     async with open_channel(agents.address) as channel:
         yield AgentsClient(channel)
 
@@ -140,20 +181,6 @@ def secrets() -> SecretBox:
 @pytest.fixture
 async def sessions(database: Database, secrets: SecretBox) -> PostgresSessions:
     return PostgresSessions(database, secrets)
-    async def events(self, method: str, body: Any = None, **query: Any) -> AsyncIterator[Any]:
-        """The JSON of each server-sent event of a streaming operation."""
-        request = getattr(rest_pb2, f"{method}Query")(**query)
-        if body is not None:
-            request.body.data = orjson.dumps(body)
-        rpc = self._channel.unary_stream(
-            f"/{REST.full_name}/{method}",
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=HttpBody.FromString,
-        )
-        async for chunk in rpc(request, timeout=30):
-            if chunk.data.startswith(b"data: "):
-                yield orjson.loads(chunk.data.removeprefix(b"data: "))
-
 
 
 @pytest.fixture
@@ -162,6 +189,15 @@ async def remote(sessions: PostgresSessions) -> AsyncIterator[RemoteServers]:
     servers = RemoteServers(MCP_ALLOWED, tokens, MCP_LIMITS, BreakerLimits(failures=3, rest_s=0.5))
     yield servers
     await servers.close()
+
+
+@pytest.fixture
+async def builtins(sandbox: Sandbox) -> AsyncIterator[BuiltinCalls]:
+    searches, pages = HttpSearch(), HttpPages(allow_private=False)
+    accounts = [vendor.account for vendor in VENDORS.values()]
+    yield BuiltinCalls(WebSearch(searches, accounts), pages, CodeRunner(sandbox, Allowance()))
+    await searches.close()
+    await pages.close()
 
 
 @pytest.fixture
@@ -181,6 +217,9 @@ async def channel(
     servers = ServerStore(secrets)
     calls = McpCalls(database, servers, remote)
     configs = SandboxConfigs(database, SandboxConfigStore(secrets))
+    execution = Execution(sandbox, calls, builtins, configs, agents_client)
+    registration = Registration(database, servers, ToolStore(), OutboxStore(), changes)
+    mcp_servers = McpServers(database, servers, registration, remote=remote, authorizing=authorizing)
     operations = ToolOperations(
         registry,
         execution,
@@ -192,7 +231,7 @@ async def channel(
     )
     server = grpc.aio.server(interceptors=[ErrorInterceptor()])
     server.add_generic_rpc_handlers([rest_handlers(REST, operations)])
-    add_ToolServiceServicer_to_server(ToolServicer(registry, execution), server)
+    add_ToolServiceServicer_to_server(ToolServicer(registry, execution, sandbox), server)
     server.add_insecure_port(f"unix:{tmp_path}/tools")
     await server.start()
     async with open_channel(f"unix:{tmp_path}/tools") as channel:
@@ -214,6 +253,3 @@ def stub(channel: grpc.aio.Channel) -> ToolServiceStub:
 def organization_id() -> str:
     """One that no other test uses."""
     return f"org-{uuid.uuid4()}"
-    execution = Execution(sandbox, calls, builtins, configs, agents_client)
-    registration = Registration(database, servers, ToolStore(), OutboxStore(), changes)
-    mcp_servers = McpServers(database, servers, registration, remote=remote, authorizing=authorizing)
