@@ -13,6 +13,7 @@ import grpc
 import orjson
 import pytest
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.message_factory import GetMessageClass
 
 from perdure.agents.v1 import rest_pb2
 from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceStub
@@ -37,14 +38,14 @@ class Api:
     """Calls of REST operations, as the gateway makes them."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._channel = channel
+        self.channel = channel
 
     async def call(self, method: str, body: Any = None, **query: Any) -> Any:
         """The answer's JSON; None where it has no body."""
-        request = getattr(rest_pb2, f"{method}Query")(**query)
+        request: Any = GetMessageClass(REST.methods_by_name[method].input_type)(**query)  # Any: the RPC's own message
         if body is not None:
             request.body.data = orjson.dumps(body)
-        rpc = self._channel.unary_unary(
+        rpc = self.channel.unary_unary(
             f"/{REST.full_name}/{method}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=HttpBody.FromString,

@@ -36,4 +36,4 @@ def _cut(view: str, chars: int) -> str:
     if len(view) <= chars:
         return view
     note = CUT_OFF.format(chars=chars)
-    return view[: chars - len(note)] + note if chars > len(note) else view[:chars]
+    return view[: chars - len(note)] + note if chars > 2 * len(note) else view[:chars]
