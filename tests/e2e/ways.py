@@ -12,11 +12,12 @@ from tests.e2e.waiting import eventually
 Way = Literal["step", "stream_steps", "stream_tokens", "background", "async"]
 WAYS: tuple[Way, ...] = get_args(Way)
 FINAL = ("completed", "failed", "cancelled")
+CALLING = ("tool_call_message", "approval_request_message")  # whose pieces are kept apart
 
 
 @dataclass
 class Answer:
-    """What an agent answered: messages in order, those that came in pieces joined."""
+    """What an agent answered: messages in order, those that came in pieces joined, but for calls."""
 
     messages: list[Any] = field(default_factory=list)  # Any: the SDK's union of messages
     stop_reason: str = ""
@@ -25,8 +26,27 @@ class Answer:
 
     @property
     def kinds(self) -> list[str]:
-        """The messages' types."""
-        return [message.message_type for message in self.messages]
+        """The messages' types; those of a message that came in pieces once."""
+        found = [(message.id, message.message_type) for message in self.messages]
+        return [kind for index, (_, kind) in enumerate(found) if index == 0 or found[index - 1] != found[index]]
+
+    @property
+    def waiting(self) -> dict[str, tuple[str, str]]:
+        """The calls that wait for the client: names and arguments by id, in order."""
+        calls: dict[str, tuple[str, str]] = {}
+        for message in self.messages:
+            if message.message_type == "approval_request_message":
+                given = message.tool_calls if isinstance(message.tool_calls, list) else [message.tool_calls]
+                for call in given:
+                    name, arguments = calls.get(call.tool_call_id, ("", ""))
+                    calls[call.tool_call_id] = (name or call.name or "", arguments + (call.arguments or ""))
+        return calls
+
+    @property
+    def returns(self) -> list[tuple[str, str, str]]:
+        """What calls returned: call ids, statuses and values."""
+        messages = [message for message in self.messages if message.message_type == "tool_return_message"]
+        return [(one.tool_call_id, one.status, one.tool_return) for each in messages for one in each.tool_returns]
 
     @property
     def text(self) -> str:
@@ -39,17 +59,18 @@ class Answer:
         return found
 
 
-async def send(client: AsyncLetta, agent_id: str, text: str, way: Way = "step") -> Answer:
-    """Sends a text in one of the ways and waits for the end of the answer."""
+async def send(client: AsyncLetta, agent_id: str, given: str | list[Any], way: Way = "step", **options: Any) -> Answer:
+    """Sends a text or messages in one of the ways and waits for the end of the answer. Options are the SDK's."""
+    options |= {"input": given} if isinstance(given, str) else {"messages": given}
     if way == "step":
-        response = await client.agents.messages.create(agent_id, input=text)
+        response = await client.agents.messages.create(agent_id, **options)
         run_id = next((message.run_id or "" for message in response.messages), "")
         return Answer(list(response.messages), response.stop_reason.stop_reason, run_id, response.usage)
     if way == "async":
-        started = await client.agents.messages.create_async(agent_id, input=text)
+        started = await client.agents.messages.create_async(agent_id, **options)
         return await answer_of(client, started.id)
     stream = await client.agents.messages.create(
-        agent_id, input=text, streaming=True, stream_tokens=way != "stream_steps", background=way == "background"
+        agent_id, streaming=True, stream_tokens=way != "stream_steps", background=way == "background", **options
     )
     return join([event async for event in stream])
 
@@ -99,7 +120,8 @@ def join(events: Iterable[Any]) -> Answer:
 
 def _add(messages: list[Any], event: Any) -> None:
     last = messages[-1] if messages else None
-    if last is None or (last.id, last.message_type, last.otid) != (event.id, event.message_type, event.otid):
+    begun = last is not None and (last.id, last.message_type, last.otid) == (event.id, event.message_type, event.otid)
+    if last is None or not begun or event.message_type in CALLING:
         messages.append(event)
     elif event.message_type == "assistant_message":
         last.content += event.content

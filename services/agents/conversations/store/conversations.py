@@ -15,9 +15,9 @@ from services.agents.messages.stored_rows import STORE_MESSAGES, message_arrays
 from services.agents.messages.tables import messages
 from services.agents.paging import Page
 from services.agents.store.keyset import cut
-from services.agents.turns.approvals import ApprovalState
 from services.agents.turns.store.idle import lock_idle
-from services.agents.turns.tables import approvals, turns
+from services.agents.turns.store.voiding import void_requests
+from services.agents.turns.tables import turns
 from services.common.caller import Caller
 from services.common.database import Transaction
 from services.contract.agents import AgentType
@@ -129,11 +129,7 @@ class PostgresConversations:
         await tx.execute(
             update(links).where(*in_window, links.c.window_rank > system_rank).values(window_rank=None, clipped_to=None)
         )
-        await tx.execute(
-            update(approvals)
-            .where(approvals.c.conversation_id == conversation_id, approvals.c.state == ApprovalState.PENDING)
-            .values(state=ApprovalState.CANCELLED)
-        )
+        await void_requests(tx, conversation_id)
 
     async def append(self, tx: Transaction, conversation_id: str, messages: Sequence[Message]) -> None:
         """Two statements."""

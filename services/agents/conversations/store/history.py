@@ -18,6 +18,7 @@ from services.agents.messages.stored_rows import STORE_MESSAGES, message_arrays,
 from services.agents.messages.tables import messages
 from services.agents.turns.approvals import ApprovalState
 from services.agents.turns.store.idle import lock_idle
+from services.agents.turns.store.voiding import void_requests
 from services.agents.turns.tables import approvals, turns
 from services.agents.turns.turn import TurnState
 from services.common.database import Transaction
@@ -105,8 +106,9 @@ class PostgresHistory:
         return {agent_id: windows.get(agent_id, []) for agent_id in agent_ids}
 
     async def set_own_window(self, tx: Transaction, agent_id: str, message_ids: Sequence[str]) -> None:
-        """Puts exactly these messages of the agent's own history into its context window. Four statements.
+        """Puts exactly these messages of the agent's own history into its context window. Five statements.
 
+        A request that waits outside it is void.
         Raises `MessageNotFound` for one that is not there, and `ConversationBusy`.
         """
         await lock_idle(tx, agent_id)
@@ -118,6 +120,7 @@ class PostgresHistory:
         if missing:
             raise MessageNotFound(min(missing))
         await tx.execute(SET_WINDOW, {"conversation_id": agent_id, "message_ids": list(message_ids)})
+        await void_requests(tx, agent_id, kept=message_ids)
 
     async def rewrite_systems(self, tx: Transaction, texts: Mapping[str, str]) -> dict[str, Message]:
         """Replaces the texts of conversations' system messages, by conversation. Two statements, whatever their number.
