@@ -140,8 +140,14 @@ def _reasoning(message: Message, part: Part, otid: str) -> Piece:
     if thought.redacted:
         hidden = {"state": "redacted", "hidden_reasoning": thought.signature or None}
         return header(message, "hidden_reasoning_message", otid) | hidden
-    shown = {"source": "reasoner_model", "reasoning": thought.text, "signature": thought.signature or None}
+    source = thought_source(in_call=thought.in_call)
+    shown = {"source": source, "reasoning": thought.text, "signature": thought.signature or None}
     return header(message, "reasoning_message", otid) | shown
+
+
+def thought_source(*, in_call: bool) -> str:
+    """What made a thought: a model that reasons by itself, or one that wrote it down as an argument of its call."""
+    return "non_reasoner_model" if in_call else "reasoner_model"
 
 
 def _calls(message: Message, calls: Sequence[ToolCall], otid: str, shown: Shown) -> Iterator[Piece]:

@@ -24,6 +24,7 @@ from services.contract.on_busy import OnBusy
 from services.runs.names import stop_reason_name, stop_reason_value
 from services.runs.records import ModelInfo, Run, RunRequest
 from services.runs.turns.failures import is_interruption
+from services.runs.turns.heartbeats import OLDER_TYPES
 from services.runs.turns.history import Committed, Outcome, Snapshot, StepCommit, TurnAgent, TurnEnd, TurnState, Window
 from services.runs.turns.model import Completion, Finish, Prompt
 from services.runs.turns.tools import CallContext, OutputListener
@@ -81,6 +82,7 @@ class AgentsClient:
             usage=step.usage,
             end=_end(step.end) if step.end else None,
             approval_expires_s=step.approval_expires_s,
+            heartbeat=turn_service_pb2.Heartbeat(**vars(step.heartbeat)) if step.heartbeat else None,
         )
         answer = await _patiently(lambda: self._turns.CommitStep(asked, timeout=COMMIT_TIMEOUT_S))
         return Committed(
@@ -265,6 +267,7 @@ def _snapshot(found: turn_service_pb2.TurnSnapshot) -> Snapshot:
         context_window=found.agent.context_window,
         agent_type=found.agent.agent_type,
         tool_rules=found.agent.tool_rules,
+        thinks_aloud=found.agent.thinks_aloud and found.agent.agent_type in OLDER_TYPES,
     )
     return Snapshot(
         agent=agent,

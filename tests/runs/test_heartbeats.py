@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_TOOL, ROLE_USER
 from tests.runs.conftest import Replica, World
 from tests.runs.fake_services import call, says, tool
 from tests.runs.test_turns import finished
@@ -58,7 +59,47 @@ async def test_the_tool_does_not_see_whether_the_turn_goes_on(older: World, repl
 
     await finished(replica, older)
 
-    returned = older.router.requests[1].messages[-1].parts[0].tool_return
+    returned = older.router.requests[1].messages[-2].parts[0].tool_return
     assert orjson.loads(returned.value) == {"x": 1}
-    asked = older.router.requests[1].messages[-2].parts[0].tool_call
+    asked = older.router.requests[1].messages[-3].parts[0].tool_call
     assert asked.arguments == GO_ON
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        ("act", GO_ON, "You asked to go on"),
+        ("remember", STOP, "does not end your turn"),
+        ("unknown", STOP, "A call failed"),
+    ],
+)
+async def test_an_agent_that_goes_on_is_told_why(
+    older: World, replica: Replica, name: str, arguments: str, told: str
+) -> None:
+    older.router.script = [says(calls=[call(name, arguments=arguments)])]
+
+    await finished(replica, older)
+
+    heartbeats = older.agents.texts(older.conversation, ROLE_USER)[1:]
+    assert len(heartbeats) == 1
+    assert told in heartbeats[0]
+
+
+async def test_heartbeats_are_not_shown_while_a_run_streams(older: World, replica: Replica) -> None:
+    older.router.script = [says(calls=[call("act", arguments=GO_ON)])]
+
+    started = await replica.runs.start(older.request(without_deltas=True))
+    events = await replica.watch(started.run.id)
+
+    roles = [event.message.role for event in events if event.HasField("message")]
+    assert roles == [ROLE_ASSISTANT, ROLE_TOOL, ROLE_ASSISTANT]
+
+
+async def test_rules_look_back_over_heartbeats(older: World, replica: Replica) -> None:
+    older.agents.tool_rules = '[{"type": "max_count_per_step", "tool_name": "act", "max_count_limit": 1}]'
+    older.router.script = [says(calls=[call("act", "c1", GO_ON)]), says(calls=[call("act", "c2", GO_ON)])]
+
+    await finished(replica, older)
+
+    assert [tool.name for tool in older.router.requests[1].tools] == ["remember", "speak"]
+    assert older.tools.executed == ["c1"]

@@ -184,7 +184,7 @@ def returned(name: str, **fields: Any) -> ToolReturn:
 def test_the_steps_of_a_turn_are_read_from_its_messages() -> None:
     window = [
         returns(returned("old", executed=True)),
-        Message(role=ROLE_USER, parts=[Part(text="hello")]),
+        Message(role=ROLE_USER, parts=[Part(text="hello")], otid="otid"),
         Message(role=ROLE_ASSISTANT),
         returns(returned("a", value="six", executed=True), returned("b")),
         returns(returned("b")),

@@ -4,14 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, ToolCall, ToolReturn
+import orjson
+
+from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER, Message, Part, ToolCall, ToolReturn
 from services.agents.archives.embedding import Embedding, Vectors
+from services.agents.memory.prompt import local_time
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
 from services.agents.turns.errors import AttemptSuperseded, StepOutOfOrder, TurnNotFound, UnpairedReturns
 from services.agents.turns.memory_calls import MemoryCalls
 from services.agents.turns.pairing import in_call_order, tool_calls, tool_returns
-from services.agents.turns.turn import REQUIRES_APPROVAL, Committed, Step, Turn
+from services.agents.turns.turn import REQUIRES_APPROVAL, Committed, Heartbeat, Step, Turn
 from services.agents.turns.turn_store import LockedTurn, TurnStore, Writing
 from services.common.database import Database, Transaction
 from services.common.ids import new_id
@@ -83,6 +86,8 @@ class StepCommitter:
 
     async def _repeat(self, tx: Transaction, organization_id: str, locked: LockedTurn, step: Step) -> Committed:
         ids = [step.assistant.id, step.tool_message_id] if step.assistant else [step.tool_message_id]
+        if step.heartbeat:
+            ids.append(step.heartbeat.message_id)
         stored = await self._messages.get_in_order(tx, organization_id, ids)
         answer = _answer(locked, stored)
         if self._memory.changes_prompt([returned for message in stored for returned in tool_returns(message)]):
@@ -162,7 +167,16 @@ def _place(
         placed.append((said, next_position))
     if returns:
         placed.append((origin.returns(returns, step.tool_message_id), found.returns_position))
+    if step.heartbeat:
+        placed.append((_write_heartbeat(step.heartbeat, origin), next_position + len(placed)))
     return placed
+
+
+def _write_heartbeat(heartbeat: Heartbeat, origin: Origin) -> Message:
+    """As clients know it: a message of the user's role without an otid, whose text is JSON."""
+    told = {"type": "heartbeat", "reason": heartbeat.reason, "time": local_time(origin.made_at, "UTC")}
+    part = Part(text=orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+    return origin.stamp(Message(id=heartbeat.message_id, role=ROLE_USER, parts=[part]))
 
 
 def _end_of(placed: Sequence[tuple[Message, int]], locked: LockedTurn) -> int:

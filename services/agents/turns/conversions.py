@@ -2,7 +2,7 @@
 
 from perdure.agents.v1 import turn_service_pb2 as service
 from perdure.conversation.v1.message_pb2 import StopReason
-from services.agents.turns.turn import Committed, Outcome, Snapshot, Step, TurnAgent, TurnEnd, TurnState
+from services.agents.turns.turn import Committed, Heartbeat, Outcome, Snapshot, Step, TurnAgent, TurnEnd, TurnState
 
 
 def to_end(end: service.TurnEnd) -> TurnEnd:
@@ -30,7 +30,12 @@ def to_step(request: service.CommitStepRequest) -> Step:
         usage=request.usage,
         end=to_end(request.end) if request.HasField("end") else None,
         approval_expires_s=request.approval_expires_s,
+        heartbeat=_to_heartbeat(request.heartbeat) if request.HasField("heartbeat") else None,
     )
+
+
+def _to_heartbeat(heartbeat: service.Heartbeat) -> Heartbeat:
+    return Heartbeat(heartbeat.message_id, heartbeat.reason)
 
 
 def from_outcome(outcome: Outcome) -> service.TurnOutcome:
@@ -74,6 +79,7 @@ def _from_agent(agent: TurnAgent) -> service.TurnAgent:
         settings=agent.settings,
         context_window=agent.context_window,
         tool_rules=agent.tool_rules,
+        thinks_aloud=agent.thinks_aloud,
     )
 
 

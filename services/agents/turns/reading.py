@@ -31,6 +31,7 @@ def read_agent(stored: LockedConversation) -> TurnAgent:
         settings=to_typed(settings, config),
         context_window=config.context_window,
         tool_rules=orjson.dumps(stored.tool_rules).decode(),
+        thinks_aloud=bool(config.put_inner_thoughts_in_kwargs),
     )
 
 

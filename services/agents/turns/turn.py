@@ -108,6 +108,7 @@ class TurnAgent:
     settings: ModelSettings
     context_window: int  # tokens that prompt and answer may have together
     tool_rules: str
+    thinks_aloud: bool  # asked for its thoughts as an argument of each call
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,19 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Heartbeat:
+    """A message to an agent that goes on: its id, and why it does."""
+
+    message_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Step:
     """A step to store: what the model said, and what its calls gave. `number` is from 1; `end` makes it the last.
 
-    Calls that wait for the client do so for `approval_expires_s` seconds; 0: as long as the server says.
+    Calls that wait for the client do so for `approval_expires_s` seconds; 0: as long as the server says. `heartbeat`
+    is the last message, which gives an agent of the older types the word again.
     """
 
     number: int
@@ -148,6 +158,7 @@ class Step:
     usage: Usage
     end: TurnEnd | None = None
     approval_expires_s: int = 0
+    heartbeat: Heartbeat | None = None
 
 
 @dataclass(frozen=True)

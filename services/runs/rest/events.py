@@ -9,7 +9,7 @@ import orjson
 from perdure.conversation.v1.message_pb2 import Usage
 from perdure.runs.v1.run_pb2 import MessageDelta, RunEnded, RunEvent, ToolCallDelta
 from services.common.ids import new_id
-from services.common.pieces import Piece, Shown, piece_otid, print_date, render_pieces
+from services.common.pieces import Piece, Shown, piece_otid, print_date, render_pieces, thought_source
 from services.runs.names import stop_reason_name
 from services.runs.rest.speech import Speech
 
@@ -85,7 +85,8 @@ class EventRenderer:
         if kind == "text":
             piece = self._header(event, "assistant_message", otid) | {"content": delta.text}
         elif kind == "reasoning":
-            thought = {"source": "reasoner_model", "reasoning": delta.reasoning, "signature": None}
+            source = thought_source(in_call=delta.in_call)
+            thought = {"source": source, "reasoning": delta.reasoning, "signature": None}
             piece = self._header(event, "reasoning_message", otid) | thought
         elif (speech := self._speech(delta.tool_call)) is not None:
             spoken = speech.hear(delta.tool_call.arguments)

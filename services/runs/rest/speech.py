@@ -2,11 +2,7 @@
 
 import re
 
-import orjson
-
-# A character of a JSON string that is whole: plain, escaped, or a pair of escapes that make one character.
-_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_WHOLE = re.compile(rf'(?:[^"\\]|\\[^u]|{_HIGH}{_LOW}|(?!{_HIGH})\\u[0-9a-fA-F]{{4}})*')
+from services.runs.json_text import take_text
 
 
 class Speech:
@@ -30,8 +26,6 @@ class Speech:
         return "" if self._has_ended else self._take()
 
     def _take(self) -> str:
-        whole = _WHOLE.match(self._rest)
-        end = whole.end() if whole else 0
-        raw, self._rest = self._rest[:end], self._rest[end:]
+        text, self._rest = take_text(self._rest)
         self._has_ended = self._rest.startswith('"')
-        return str(orjson.loads(f'"{raw}"'))
+        return text

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message
@@ -27,6 +28,7 @@ from services.runs.turns.model import Completion, Model, Prompt
 from services.runs.turns.plan import needs_client
 from services.runs.turns.progress import Progress
 from services.runs.turns.prompt import build_prompt
+from services.runs.turns.thoughts import ThoughtSplitter
 
 MAX_COMPACTIONS = 3  # times that one step makes room in the window before it gives up
 PATIENCE_S = 300.0  # seconds that one step goes on asking a router whose processes die under the call
@@ -100,13 +102,20 @@ class Asker:
 
     async def _receive(self, prompt: Prompt, message_id: str, progress: Progress, *, shown: bool) -> Completion:
         marker = _Marker(progress.offered)
+        thoughts = ThoughtSplitter() if progress.agent.thinks_aloud else None
         completion: Completion | None = None
         async with aclosing(self._model.complete(prompt, message_id)) as answer:
             async for item in answer:
+                deltas = item if isinstance(item, list) else []
                 if isinstance(item, Completion):
                     completion = item
-                elif shown:
-                    self._recorder.deltas(prompt.step_id, marker.mark(item))
+                    if thoughts:
+                        deltas, parts = thoughts.finish(item.parts, message_id)
+                        completion = replace(item, parts=parts)
+                elif thoughts:
+                    deltas = thoughts.split(item)
+                if shown and deltas:
+                    self._recorder.deltas(prompt.step_id, marker.mark(deltas))
         if completion is None or not _says_something(completion):
             raise EmptyAnswer(f"{prompt.model} ended its answer without text and without a tool call.")
         return completion

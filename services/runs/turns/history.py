@@ -9,7 +9,7 @@ from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn, U
 from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
 from services.contract.stop_reasons import StopReason
 from services.runs.records import Run, RunRequest
-from services.runs.turns.heartbeats import OLDER_TYPES
+from services.runs.turns.heartbeats import OLDER_TYPES, Heartbeat
 
 TurnState = Literal["completed", "cancelled", "failed", "deleted"]
 
@@ -36,7 +36,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TurnAgent:
-    """The agent as a turn sees it. `context_window` in tokens; `tool_rules` is the public API's JSON list."""
+    """The agent as a turn sees it. `context_window` in tokens; `tool_rules` is the public API's JSON list.
+
+    `thinks_aloud`: its model does not reason by itself.
+    """
 
     id: str
     model: str
@@ -44,6 +47,7 @@ class TurnAgent:
     context_window: int
     agent_type: str = ""
     tool_rules: str = ""
+    thinks_aloud: bool = False
 
     @property
     def acts_by_calls(self) -> bool:
@@ -75,7 +79,8 @@ class Snapshot:
 class StepCommit:
     """A step to store. `assistant` is None where only the calls of an approval request were made.
 
-    Its calls wait for the client for `approval_expires_s` seconds; 0: as long as the server says.
+    Its calls wait for the client for `approval_expires_s` seconds; 0: as long as the server says. `heartbeat` is stored
+    as the last message.
     """
 
     number: int
@@ -85,6 +90,7 @@ class StepCommit:
     usage: Usage
     end: TurnEnd | None = None
     approval_expires_s: int = 0
+    heartbeat: Heartbeat | None = None
 
 
 @dataclass(frozen=True)

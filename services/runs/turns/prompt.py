@@ -13,6 +13,7 @@ from services.runs.turns.history import TurnAgent
 from services.runs.turns.model import Prompt, ToolChoice
 from services.runs.turns.plan import calls_of
 from services.runs.turns.progress import Progress
+from services.runs.turns.thoughts import with_thinking, with_thoughts_in_calls
 
 
 def build_prompt(run: Run, request: RunRequest, progress: Progress) -> Prompt:
@@ -21,7 +22,7 @@ def build_prompt(run: Run, request: RunRequest, progress: Progress) -> Prompt:
     return Prompt(
         organization_id=run.organization_id,
         model=request.override_model or agent.model,
-        messages=[*_with_overrides(progress.window, request), *_reminder(progress)],
+        messages=[*_as_written(_with_overrides(progress.window, request), agent), *_reminder(progress)],
         tools=_offer(progress),
         settings=_settings(agent),
         tool_choice=_tool_choice(progress),
@@ -32,11 +33,17 @@ def build_prompt(run: Run, request: RunRequest, progress: Progress) -> Prompt:
     )
 
 
+def _as_written(window: Sequence[Message], agent: TurnAgent) -> Sequence[Message]:
+    return list(map(with_thoughts_in_calls, window)) if agent.thinks_aloud else window
+
+
 def _offer(progress: Progress) -> list[ToolDefinition]:
     """The tools that may be called next; all where none may, as providers want to know those that were called."""
     offered = list((progress.offered or progress.tools).values())
     if progress.agent.acts_by_calls:
         offered = [tool if progress.rules.ends_turn([tool.name]) else with_heartbeat(tool) for tool in offered]
+    if progress.agent.thinks_aloud:
+        offered = list(map(with_thinking, offered))
     return [_narrow(tool, progress.rules.arguments(tool.name, progress.settled)) for tool in offered]
 
 

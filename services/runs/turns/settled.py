@@ -52,8 +52,13 @@ def settled_steps(window: Sequence[Message], answers: Answers = _NO_ANSWERS) -> 
     known = {**answers, **find_answers(window)}
     steps: list[list[SettledCall]] = []
     for message in reversed(window):
-        if message.role in _BEGINNINGS:
+        if message.role in _BEGINNINGS and not _is_heartbeat(message):
             break
         if message.role == ROLE_TOOL:
             steps.append(settle((part.tool_return for part in message.parts), known))
     return [step for step in reversed(steps) if step]
+
+
+def _is_heartbeat(message: Message) -> bool:
+    """Whether the server wrote a message in the user's place: what users write has an otid."""
+    return message.role == ROLE_USER and not message.otid

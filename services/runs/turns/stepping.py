@@ -4,14 +4,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from perdure.conversation.v1.message_pb2 import ToolCall, ToolReturn, Usage
+from perdure.conversation.v1.message_pb2 import ROLE_USER, ToolCall, ToolReturn, Usage
 from services.common import telemetry
 from services.common.ids import new_id
 from services.runs.events.recorder import Recorder
 from services.runs.records import Claimed, Draft, Step
 from services.runs.turns.asking import Asker
 from services.runs.turns.calling import Caller
-from services.runs.turns.heartbeats import asks_to_go_on
+from services.runs.turns.heartbeats import asks_to_go_on, heartbeat_after
 from services.runs.turns.history import Committed, Outcome, Snapshot, StepCommit, TurnEnd
 from services.runs.turns.plan import CallPlan, calls_of, error_return, in_order, plan_calls
 from services.runs.turns.progress import Progress
@@ -82,6 +82,9 @@ class Stepper:
             draft.step.usage,
             end,
             self._request.approval_expires_s,
+            heartbeat_after(calls_of(draft.assistant), returns)
+            if end is None and progress.agent.acts_by_calls
+            else None,
         )
         committed = await self._services.history.commit(self._run, commit)
         self._show(committed, progress)
@@ -138,7 +141,7 @@ class Stepper:
         return in_order(calls, [*plan.refused, *made])
 
     def _show(self, committed: Committed, progress: Progress) -> None:
-        self._recorder.messages(committed.messages)
+        self._recorder.messages([message for message in committed.messages if message.role != ROLE_USER])
         self._recorder.discard()  # what was shown and is not stored: the turn had ended before
         if committed.outcome is None:
             progress.advance(committed)

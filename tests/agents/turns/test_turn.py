@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import select
 
@@ -115,6 +116,24 @@ async def test_a_repeated_step_answers_what_the_first_did(world: World) -> None:
 
     assert first == second
     assert texts(await world.window(agent_id)) == ["You are an agent.", "hello", "roll", "6"]
+
+
+async def test_a_heartbeat_is_the_last_message_of_its_step(world: World) -> None:
+    agent_id, run_id = await world.create_agent(), new_id("run")
+    await world.begin(agent_id, run_id)
+    heartbeat = pb.Heartbeat(message_id=new_id("message"), reason="Go on.")
+    step: dict[str, Any] = {"assistant": calling(CALL), "returns": [returned()], "tool_message_id": new_id("message")}
+
+    first = await world.commit(run_id, heartbeat=heartbeat, **step)
+    second = await world.commit(run_id, heartbeat=heartbeat, **step)
+    await world.commit(run_id, 2, assistant=answered("done"), end=END_TURN)
+
+    assert first == second
+    stored = (await world.window(agent_id))[-2]
+    assert (stored.id, stored.role, stored.otid) == (heartbeat.message_id, ROLE_USER, "")
+    assert stored.step_id == first.messages[0].step_id
+    told = orjson.loads(stored.parts[0].text)
+    assert (told["type"], told["reason"]) == ("heartbeat", "Go on.")
 
 
 async def test_a_repeated_last_step_answers_the_outcome_again(world: World) -> None:
