@@ -31,8 +31,13 @@ function readJob() {
   return job;
 }
 
+// JSON without lone halves of characters, which UTF-8 cannot hold.
+function toJson(value) {
+  return JSON.stringify(value, (_, item) => (typeof item === "string" ? Buffer.from(item).toString() : item));
+}
+
 function send(answer) {
-  const data = Buffer.from(JSON.stringify(answer).toWellFormed?.() ?? JSON.stringify(answer));
+  const data = Buffer.from(toJson(answer));
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt32BE(data.length);
   const frame = Buffer.concat([header, data]);
@@ -56,26 +61,30 @@ function findFunctions(source) {
   return functions;
 }
 
-async function load(source, name) {
+function compile(source) {
   const { outputText, diagnostics } = ts.transpileModule(source, {
     reportDiagnostics: true,
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   });
   if (diagnostics.length) throw new SyntaxError(ts.flattenDiagnosticMessageText(diagnostics[0].messageText, " "));
+  return outputText;
+}
+
+async function load(code, name) {
   const file = join(HOME, "tool.mjs");
   if (packages) symlinkSync(join(packages, "node_modules"), join(HOME, "node_modules"));
-  writeFileSync(file, `${outputText}\nexport { ${name} as __tool };\n`);
+  writeFileSync(file, `${code}\nexport { ${name} as __tool };\n`);
   return (await import(pathToFileURL(file))).__tool;
 }
 
 function asText(value) {
   if (typeof value === "string") return value;
-  return JSON.stringify(value) ?? inspect(value);
+  return toJson(value) ?? inspect(value);
 }
 
 // The value as JSON; nothing where it has no such form or is over the limit.
 function asJson(value, limit) {
-  const json = JSON.stringify(value) ?? "";
+  const json = toJson(value) ?? "";
   return json.length <= limit ? json : "";
 }
 
@@ -98,10 +107,11 @@ async function run(job) {
   const limit = job.return_char_limit;
   try {
     Object.assign(process.env, job.environment);
+    const code = compile(job.source);
     const functions = findFunctions(job.source);
     const name = job.function || [...functions.keys()].pop();
     if (!functions.has(name)) throw new ReferenceError("the source defines no such function");
-    const tool = await load(job.source, name);
+    const tool = await load(code, name);
     const value = await tool(...argumentsFor(functions.get(name), job));
     const parts = contentParts(value);
     const text = parts.length ? parts.map((part) => part.text ?? "").join("\n") : asText(value);
