@@ -138,5 +138,13 @@ class DeadlineExceeded(PerdureError):
     reason = "DEADLINE_EXCEEDED"
 
 
+class Unimplemented(PerdureError):
+    """Something that this server does not do."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+    http_status = 501
+    reason = "UNIMPLEMENTED"
+
+
 class Internal(PerdureError):
     """Our fault."""

@@ -41,6 +41,7 @@ _BY_CODE: dict[grpc.StatusCode, type[PerdureError]] = {
         errors.ResourceExhausted,
         errors.Unavailable,
         errors.DeadlineExceeded,
+        errors.Unimplemented,
     )
 }
 

@@ -79,6 +79,7 @@ IMPOSSIBLE = (
     Bad("PATCH", f"/v1/agents/{{agent}}/tools/attach/tool-{MISSING}", 404, f"tool-{MISSING}"),
     Bad("GET", "/v1/nothing", 404, "Not Found"),
     Bad("DELETE", "/v1/health", 405, "Method Not Allowed"),
+    Bad("PATCH", f"{MESSAGES}/message-{MISSING}", 405, "cannot be changed", body(content="x")),
 )
 
 

@@ -17,11 +17,21 @@ from services.agents.messages.pages import ReadPage, list_pieces
 from services.agents.paging import Page
 from services.common.caller import Caller
 from services.common.database import Database
+from services.common.errors import Unimplemented
 from services.common.pieces import Piece, Shown, render_pieces
 from services.contract.agents import AgentState, ResetMessages
 
 SPEAKING_TOOL = "send_message"  # with which agents of the older types talk
 SPEAKING_ARGUMENT = "message"
+
+
+class MessagesStay(Unimplemented):
+    """Messages are never changed."""
+
+    http_status = 405
+
+    def __init__(self) -> None:
+        super().__init__("Messages cannot be changed, as several conversations may show the same one.")
 
 
 class Agents(Protocol):
@@ -83,6 +93,10 @@ class MessageOperations:
         async with self._database.begin() as tx:
             message = await self._messages.get(tx, caller.organization_id, query.message_id)
         return render_pieces(message, _shown(()))
+
+    async def update_message(self, caller: Caller, query: rest.UpdateMessageQuery, _: None) -> None:
+        """Refuses: forks of a conversation share its messages. Raises `MessagesStay`."""
+        raise MessagesStay
 
     async def reset_messages(
         self, caller: Caller, query: rest.ResetMessagesQuery, body: ResetMessages
