@@ -119,3 +119,23 @@ class SourceCode(BaseModel):
 
     code: str
     source_type: str | None = "python"
+
+
+class SearchTools(BaseModel):
+    """What tools are looked for. Without `query` the newest are found; `tags`: any of them."""
+
+    query: str | None = None
+    search_mode: Literal["vector", "fts", "hybrid"] = "hybrid"
+    tool_types: list[str] | None = None
+    tags: list[str] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+class FoundTool(BaseModel):
+    """A tool that was found, and how far up among the matches of its words: the first has rank 1."""
+
+    tool: Tool
+    embedded_text: str | None = None
+    fts_rank: int | None = None
+    vector_rank: int | None = None
+    combined_score: float

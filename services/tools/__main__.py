@@ -23,6 +23,8 @@ from services.tools.changes import Changes
 from services.tools.clients import AgentsClient
 from services.tools.config import Config
 from services.tools.execution import Execution
+from services.tools.generation.clients import RouterModels
+from services.tools.generation.generation import Generation
 from services.tools.mcp.breaker import BreakerLimits
 from services.tools.mcp.calls import McpCalls
 from services.tools.mcp.clients.authorization_servers import AuthorizationServers
@@ -48,7 +50,7 @@ async def main() -> None:
     """Serves until told to stop."""
     config = Config.read(Environment.current())
     engine = open_engine(config.database_url)
-    channel = open_channel(config.addresses.agents)
+    channel, router = open_channel(config.addresses.agents), open_channel(config.addresses.llm_router)
     database, tools, outbox = Database(engine), ToolStore(), OutboxStore()
     agents = AgentsClient(channel)
     changes = Changes(database, outbox, tools, agents)
@@ -77,6 +79,7 @@ async def main() -> None:
         calls=calls,
         configs=configs,
         authorizing=authorizing,
+        generation=Generation(RouterModels(router)),
     )
     add_services = partial(_add_services, operations, ToolServicer(registry, execution, sandbox))
     delivery = asyncio.create_task(changes.deliver_forever())
@@ -91,6 +94,7 @@ async def main() -> None:
         await pages.close()
         await sandbox.close()
         await channel.close()
+        await router.close()
         await engine.dispose()
 
 

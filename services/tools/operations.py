@@ -1,6 +1,8 @@
 """All REST operations of tools, on one object."""
 
 from services.tools.execution import Execution
+from services.tools.generation.generation import Generation
+from services.tools.generation.rest import GenerationRest
 from services.tools.mcp.calls import McpCalls
 from services.tools.mcp.oauth.authorizing import Authorizing
 from services.tools.mcp.registration import Registration
@@ -15,7 +17,7 @@ from services.tools.sandbox_configs.configs import SandboxConfigs
 from services.tools.sandbox_configs.rest import SandboxConfigRest
 
 
-class ToolOperations(ToolRest, McpRest, NamedMcpRest, McpOAuthRest, SandboxConfigRest):
+class ToolOperations(ToolRest, McpRest, NamedMcpRest, McpOAuthRest, SandboxConfigRest, GenerationRest):
     """The operations that `rest.proto` lists."""
 
     def __init__(
@@ -28,9 +30,11 @@ class ToolOperations(ToolRest, McpRest, NamedMcpRest, McpOAuthRest, SandboxConfi
         calls: McpCalls,
         authorizing: Authorizing,
         configs: SandboxConfigs,
+        generation: Generation,
     ) -> None:
         ToolRest.__init__(self, registry, execution)
         McpRest.__init__(self, servers, registration, execution, Connecting(authorizing))
         NamedMcpRest.__init__(self, servers, calls, Connecting(authorizing))
         McpOAuthRest.__init__(self, authorizing)
         SandboxConfigRest.__init__(self, configs)
+        GenerationRest.__init__(self, generation)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ from services.common.database import Database, Transaction
 from services.common.errors import InvalidArgument
 from services.common.ids import new_id
 from services.contract.json_object import JsonObject
-from services.contract.tools import CreateTool, Requirement, Tool, UpdateTool
+from services.contract.tools import CreateTool, FoundTool, Requirement, SearchTools, Tool, UpdateTool
 from services.tools.base_tools import BASE_TOOLS
 from services.tools.changes import Changes
 from services.tools.sandbox.job import Language
@@ -37,6 +38,9 @@ _SETTINGS = (
     "network",
 )
 
+RANK_OFFSET = 60  # of reciprocal ranks, https://plg.uwaterloo.ca/~gvcormac/cormacksigir09-rrf.pdf
+_WORD = re.compile(r"[^\W_]+")
+
 Fields = dict[str, Any]  # Any: values of fields of Tool
 
 
@@ -44,6 +48,15 @@ class UnusableTool(InvalidArgument):
     """The tool cannot be kept like that."""
 
     reason = "UNUSABLE_TOOL"
+
+
+class NoVectors(InvalidArgument):
+    """Tools are not found by meaning."""
+
+    reason = "TOOLS_HAVE_NO_VECTORS"
+
+    def __init__(self) -> None:
+        super().__init__("Tools are searched by words: search_mode vector is not offered. Use fts or hybrid.")
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,7 @@ class Registry:
 
     async def upsert(self, owner: Owner, body: CreateTool) -> StoredTool:
         """Creates a tool, or changes the one of the same name; then, what the body leaves out stays."""
-        new = await asyncio.to_thread(_new_tool, owner, body)
+        new = await asyncio.to_thread(make_tool, owner, body)
         created = StoredTool(owner.organization_id, 1, new)
         async with self._database.begin() as transaction:
             await self._restore(transaction, owner)  # so that nobody takes their names
@@ -111,6 +124,20 @@ class Registry:
                 await self._restore(transaction, owner)
             return await self._tools.list(transaction, owner.organization_id, wanted, page)
 
+    async def search(self, owner: Owner, wanted: SearchTools) -> list[FoundTool]:
+        """The tools that have words of the query in their name, description or tags, the best match first.
+
+        Raises `NoVectors`.
+        """
+        words = _WORD.findall(wanted.query or "")
+        if words and wanted.search_mode == "vector":
+            raise NoVectors
+        chosen = ToolFilter(tool_types=wanted.tool_types or (), tags=wanted.tags or (), words=words)
+        async with self._database.begin() as transaction:
+            await self._restore(transaction, owner)
+            found = await self._tools.list(transaction, owner.organization_id, chosen, Page(wanted.limit))
+        return [_found(one.tool, rank, is_match=bool(words)) for rank, one in enumerate(found, 1)]
+
     async def count(self, owner: Owner, wanted: ToolFilter) -> int:
         """How many tools `list_tools` would give."""
         async with self._database.begin() as transaction:
@@ -151,6 +178,11 @@ class Registry:
         return changed
 
 
+def _found(tool: Tool, rank: int, *, is_match: bool) -> FoundTool:
+    score = 1 / (RANK_OFFSET + rank)
+    return FoundTool(tool=tool, fts_rank=rank if is_match else None, combined_score=score)
+
+
 def read_language(source_type: str | None) -> Language:
     """The language that a source_type names; Python if none. Raises `UnusableTool`."""
     language = _LANGUAGES.get(source_type or PYTHON)
@@ -178,7 +210,8 @@ def _schema(
     return usable(json_schema)
 
 
-def _new_tool(owner: Owner, body: CreateTool) -> Tool:
+def make_tool(owner: Owner, body: CreateTool) -> Tool:
+    """A new tool, not stored yet. Raises `BadSource`, `UnusableTool`."""
     language = read_language(body.source_type)
     schema = _schema(language, body.source_code, body.json_schema, body.args_json_schema)
     settings = {name: value for name in _SETTINGS if (value := getattr(body, name)) is not None}

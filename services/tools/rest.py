@@ -11,6 +11,7 @@ from perdure.tools.v1.rest_pb2 import (
     GetToolQuery,
     ListToolsQuery,
     RunToolQuery,
+    SearchToolsQuery,
     UpdateToolQuery,
     UpsertToolQuery,
 )
@@ -18,7 +19,7 @@ from services.common.caller import Caller
 from services.contract.json_object import JsonObject
 from services.contract.messages import ToolReturnMessage
 from services.contract.tool_returns import ReturnStatus, ToolReturn
-from services.contract.tools import CreateTool, RunTool, SourceCode, Tool, UpdateTool
+from services.contract.tools import CreateTool, FoundTool, RunTool, SearchTools, SourceCode, Tool, UpdateTool
 from services.tools.execution import Execution
 from services.tools.image import show_content
 from services.tools.outcome import Outcome
@@ -48,6 +49,10 @@ class ToolRest:
         """A page of tools."""
         page = Page(query.limit, query.before, query.after, query.order == "desc")
         return [one.tool for one in await self._registry.list_tools(_owner(caller), _filter(query), page)]
+
+    async def search_tools(self, caller: Caller, query: SearchToolsQuery, body: SearchTools) -> list[FoundTool]:
+        """Tools by words."""
+        return await self._registry.search(_owner(caller), body)
 
     async def count_tools(self, caller: Caller, query: CountToolsQuery, body: None) -> int:
         """How many tools there are."""

@@ -23,7 +23,10 @@ class NameTaken(AlreadyExists):
 
 @dataclass(frozen=True)
 class ToolFilter:
-    """Which tools; what is empty does not restrict."""
+    """Which tools; what is empty does not restrict.
+
+    `tags`: any of them. `words`: any of them, also as the beginnings of longer ones; the best matches come first then.
+    """
 
     name: str = ""
     names: Sequence[str] = ()
@@ -31,6 +34,8 @@ class ToolFilter:
     search: str = ""
     tool_types: Sequence[str] = ()
     exclude_tool_types: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    words: Sequence[str] = ()
     only_base: bool = False
     without_base: bool = False
 
@@ -76,7 +81,7 @@ class Tools(Protocol):
     async def list(
         self, transaction: Transaction, organization_id: str, wanted: ToolFilter, page: Page
     ) -> list[StoredTool]:
-        """A page of tools, in the order in which they were made. Raises `ToolNotFound` for a cursor."""
+        """A page of tools, in the order in which they were made or match. Raises `ToolNotFound` for a cursor."""
 
     async def count(self, transaction: Transaction, organization_id: str, wanted: ToolFilter) -> int:
         """How many tools there are."""

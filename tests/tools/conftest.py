@@ -39,6 +39,7 @@ from services.tools.builtin.search import WebSearch
 from services.tools.changes import Changes
 from services.tools.clients import AgentsClient
 from services.tools.execution import Execution
+from services.tools.generation.generation import Generation, Question
 from services.tools.mcp.breaker import BreakerLimits
 from services.tools.mcp.calls import McpCalls
 from services.tools.mcp.clients.allowed import Allowed
@@ -104,6 +105,18 @@ class RecordingAgents(AgentServiceServicer):
     async def stop(self) -> None:
         if self._server is not None:
             await self._server.stop(None)
+
+
+class ScriptedModels:
+    """Models that call the tool with what the script says, an item for each question."""
+
+    def __init__(self) -> None:
+        self.script: list[str] = []
+        self.asked: list[Question] = []
+
+    async def call(self, question: Question) -> str:
+        self.asked.append(question)
+        return self.script.pop(0)
 
 
 class Api:
@@ -201,6 +214,11 @@ async def builtins(sandbox: Sandbox) -> AsyncIterator[BuiltinCalls]:
 
 
 @pytest.fixture
+def models() -> ScriptedModels:
+    return ScriptedModels()
+
+
+@pytest.fixture
 async def channel(
     tmp_path: Path,
     database: Database,
@@ -211,6 +229,7 @@ async def channel(
     secrets: SecretBox,
     builtins: BuiltinCalls,
     agents_client: AgentsClient,
+    models: ScriptedModels,
 ) -> AsyncIterator[grpc.aio.Channel]:
     registry = Registry(database, ToolStore(), OutboxStore(), changes)
     authorizing = Authorizing(sessions, AuthorizationServers(MCP_ALLOWED), PUBLIC_URL)
@@ -228,6 +247,7 @@ async def channel(
         calls=calls,
         authorizing=authorizing,
         configs=configs,
+        generation=Generation(models),
     )
     server = grpc.aio.server(interceptors=[ErrorInterceptor()])
     server.add_generic_rpc_handlers([rest_handlers(REST, operations)])

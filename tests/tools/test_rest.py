@@ -223,7 +223,7 @@ async def test_run_picks_the_function_that_is_named(api: Api) -> None:
 
 
 async def test_run_shows_images_as_parts(api: Api) -> None:
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+    image: Any = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
     source = tool_source(f"return [{{'type': 'text', 'text': 'Look:'}}, {image}]")
 
     answer = await api.call("RunTool", {"source_code": source, "args": {}})
@@ -243,7 +243,7 @@ async def test_run_of_typescript_needs_the_name_of_its_function(api: Api) -> Non
 
 
 async def test_what_a_tool_needs_is_kept(api: Api) -> None:
-    needs = {
+    needs: dict[str, Any] = {
         "network": True,
         "pip_requirements": [{"name": "six", "version": ">=1.16"}],
         "npm_requirements": [{"name": "is-number", "version": None}],

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -15,6 +15,12 @@ from services.tools.tables import tools
 
 _FIELDS = tuple(Tool.model_fields)
 _READ = select(tools.c.organization_id, tools.c.version, *(tools.c[name] for name in _FIELDS))
+
+_SIMPLE = text("'simple'::regconfig")  # words as they are, in any language
+# What a tool is found by: a word in its name counts most.
+_TEXT = func.setweight(func.to_tsvector(_SIMPLE, tools.c.name), text("'A'")).op("||")(
+    func.to_tsvector(_SIMPLE, func.concat_ws(" ", tools.c.description, func.array_to_string(tools.c.tags, text("' '"))))
+)
 
 Record = Row[Any]  # Any: the columns of _READ
 
@@ -75,7 +81,7 @@ class ToolStore:
     async def list(
         self, transaction: Transaction, organization_id: str, wanted: ToolFilter, page: Page
     ) -> list[StoredTool]:
-        """A page of tools, in the order in which they were made. Raises `ToolNotFound` for a cursor.
+        """A page of tools, in the order in which they were made or match. Raises `ToolNotFound` for a cursor.
 
         One statement more per cursor.
         """
@@ -86,7 +92,8 @@ class ToolStore:
         if later:
             conditions.append(tools.c.position > await self._position(transaction, organization_id, later))
         order = tools.c.position.desc() if page.descending else tools.c.position
-        rows = await transaction.execute(_READ.where(*conditions).order_by(order).limit(page.limit))
+        best = [func.ts_rank(_TEXT, _any_of(wanted.words)).desc()] if wanted.words else []
+        rows = await transaction.execute(_READ.where(*conditions).order_by(*best, order).limit(page.limit))
         return [_stored(row) for row in rows]
 
     async def count(self, transaction: Transaction, organization_id: str, wanted: ToolFilter) -> int:
@@ -106,6 +113,10 @@ def _owned(organization_id: str) -> ColumnElement[bool]:
     return tools.c.organization_id == organization_id
 
 
+def _any_of(words: Sequence[str]) -> ColumnElement[Any]:  # Any: a tsquery
+    return func.to_tsquery(_SIMPLE, " | ".join(f"{word}:*" for word in words))
+
+
 def _conditions(organization_id: str, wanted: ToolFilter) -> list[ColumnElement[bool]]:
     is_base = tools.c.tool_type.startswith(BASE_PREFIX, autoescape=True)
     asked = [
@@ -115,6 +126,8 @@ def _conditions(organization_id: str, wanted: ToolFilter) -> list[ColumnElement[
         (wanted.search, tools.c.name.icontains(wanted.search, autoescape=True)),
         (wanted.tool_types, tools.c.tool_type.in_(wanted.tool_types)),
         (wanted.exclude_tool_types, tools.c.tool_type.not_in(wanted.exclude_tool_types)),
+        (wanted.tags, tools.c.tags.bool_op("&&")(literal(list(wanted.tags), tools.c.tags.type))),
+        (wanted.words, _TEXT.bool_op("@@")(_any_of(wanted.words))),
         (wanted.only_base, is_base),
         (wanted.without_base, ~is_base),
     ]
