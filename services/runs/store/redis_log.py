@@ -86,7 +86,10 @@ class RedisEventLog:
                 self._wake.set()
 
     async def flush(self) -> None:
-        """Writes all that waits, if Redis is there."""
+        """Writes all that waits, if Redis is there. Goes on when cancelled: other runs' events are among it."""
+        await undisturbed(self._try_to_flush())
+
+    async def _try_to_flush(self) -> None:
         try:
             await self._flush()
         except RedisError as exc:
