@@ -1,12 +1,18 @@
 """An MCP server with all that can go wrong: `python server.py stdio` or `python server.py sse|streamable-http PORT`.
 
 Its tools are changed by the file that PROBE_TOOLS names: while it exists, `grown` is there and `echo` is not.
+PROBE_DELAY is how many seconds it takes to start; PROBE_NOISE has it print much that is not meant for clients;
+PROBE_STUBBORN keeps it, and a child with that argument, running when it is told to end.
 """
 
 import asyncio
+import atexit
 import base64
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +109,19 @@ def measure() -> CallToolResult:
     return CallToolResult(content=[], structured_content={"celsius": 21})
 
 
+def misbehave() -> None:
+    time.sleep(float(os.environ.get("PROBE_DELAY", "0")))
+    if "PROBE_NOISE" in os.environ:
+        print("Starting up …\n" * 20, flush=True)
+        print("a warning\n" * 100_000, file=sys.stderr)
+    if mark := os.environ.get("PROBE_STUBBORN"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)", mark])
+        atexit.register(time.sleep, 1000)
+
+
 def main() -> None:
+    misbehave()
     changed = os.environ.get("PROBE_TOOLS", "")
     if changed and Path(changed).exists():
         app.remove_tool("echo")
