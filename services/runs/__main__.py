@@ -28,6 +28,7 @@ from services.runs.config import Config
 from services.runs.events.log import EventLog, MemoryEventLog
 from services.runs.limits import Limits
 from services.runs.line import Line
+from services.runs.open_streams import OpenStreams
 from services.runs.recovery.active_turns import ActiveTurns
 from services.runs.recovery.bell import Bell, OwnBell
 from services.runs.recovery.clients import ReplicaClient
@@ -110,6 +111,7 @@ class Process:
             watching,
             bell,
             line,
+            OpenStreams(limits.open_streams),
             owner,
             limits,
             allow_private_callbacks=allow_private_callbacks,

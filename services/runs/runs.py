@@ -17,6 +17,7 @@ from services.runs.children.family import Family
 from services.runs.ending import Ending
 from services.runs.limits import Limits, Overloaded
 from services.runs.line import PENDING_APPROVAL, Interrupted, Line
+from services.runs.open_streams import OpenStreams
 from services.runs.records import ACTIVE_STATUSES, Claimed, Run, RunFilter, RunRequest, Started, Step, StepFilter
 from services.runs.recovery.active_turns import ActiveTurns
 from services.runs.recovery.bell import QUEUE, Bell
@@ -73,6 +74,7 @@ class Runs:
     watching: Watching
     bell: Bell
     line: Line
+    streams: OpenStreams
     owner: str
     limits: Limits
     allow_private_callbacks: bool

@@ -37,9 +37,12 @@ class RunServicer(RunServiceServicer):
         context: Context,
     ) -> AsyncIterator[service.WatchRunResponse]:
         """Follows a run."""
+        if not request.owned:  # another replica has let its client in
+            self._runs.streams.check()
         watched = self._runs.watch_owned if request.owned else self._runs.watch
-        async for events in watched(request.organization_id, request.run_id, request.after_seq):
-            yield service.WatchRunResponse(events=events)
+        with self._runs.streams.held():
+            async for events in watched(request.organization_id, request.run_id, request.after_seq):
+                yield service.WatchRunResponse(events=events)
 
     async def GetRun(  # as the proto says
         self, request: service.GetRunRequest, context: Context

@@ -18,6 +18,7 @@ from services.runs.turns.ledger import Ledger
 from services.runs.turns.turn import describe_end
 
 RETRY_S = 0.25  # seconds before an active run is looked for again that no replica tells of
+MOST_RETRIES_APART = 4  # times that, for one that waits behind others: they are looked for more seldom
 
 
 class RunNotFound(NotFound):
@@ -111,7 +112,7 @@ class Watching:
     async def _follow(self, run: Run, after_seq: int) -> AsyncGenerator[Sequence[RunEvent], None]:
         async for batch in self.neighbours.follow(run, after_seq):
             yield batch
-        await asyncio.sleep(RETRY_S)
+        await asyncio.sleep(RETRY_S * min(max(run.queue_position, 1), MOST_RETRIES_APART))
 
     async def _read_to_end(self, run: Run) -> AsyncGenerator[Sequence[RunEvent], None]:
         """The events of a run that has ended: as logged, where the log is whole, else made so."""

@@ -5,6 +5,7 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import httpx
 from letta_client import APIConnectionError, AsyncLetta
@@ -32,8 +33,8 @@ async def by_stream(sdk: AsyncLetta, agent_id: str, text: str) -> str:
 
 
 async def by_background(sdk: AsyncLetta, agent_id: str, text: str) -> str:
-    message = {"role": "user", "content": text, "otid": str(uuid.uuid4())}
-    events = await sdk.agents.messages.create(agent_id, messages=[message], streaming=True, background=True)  # type: ignore[list-item]  # as JSON
+    message: Any = {"role": "user", "content": text, "otid": str(uuid.uuid4())}  # Any: the SDK's union of messages
+    events = await sdk.agents.messages.create(agent_id, messages=[message], streaming=True, background=True)
     return join([event async for event in events]).text
 
 

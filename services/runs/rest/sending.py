@@ -64,6 +64,7 @@ class SendOperations:
 
     async def follow_run(self, caller: Caller, query: queries.FollowRunQuery, body: bodies.FollowRequest) -> Stream:
         """The events of a run, from any one on."""
+        self._runs.streams.check()
         run = await self._runs.get(caller.organization_id, check_run_id(query.run_id))
         return self._follow(run, body)
 
@@ -71,6 +72,7 @@ class SendOperations:
         self, caller: Caller, query: queries.FollowConversationQuery, body: bodies.FollowRequest
     ) -> Stream:
         """The events of a conversation's active run, or of the run that the body names."""
+        self._runs.streams.check()
         if body.run_id:
             return self._follow(await self._runs.get(caller.organization_id, check_run_id(body.run_id)), body)
         conversation = conversation_key(query.conversation_id, body.agent_id)
@@ -109,6 +111,7 @@ class SendOperations:
     async def _send(self, caller: Caller, conversation: str, body: bodies.SendRequest, *, agent_id: str = "") -> Stream:
         if body.streaming:
             return await self._stream(caller, conversation, body, agent_id=agent_id)
+        self._runs.streams.check()
         request = _request(caller, conversation, body, run_type="send_message", agent_id=agent_id)
         started = await self._runs.start(request)
         run = started.run
@@ -122,6 +125,7 @@ class SendOperations:
     async def _stream(
         self, caller: Caller, conversation: str, body: bodies.StreamRequest, *, agent_id: str = ""
     ) -> Stream:
+        self._runs.streams.check()
         request = _request(caller, conversation, body, run_type="send_message_streaming", agent_id=agent_id)
         started = await self._runs.start(request)
         return self._follow(started.run, bodies.FollowRequest(include_pings=body.include_pings))
@@ -135,8 +139,9 @@ class SendOperations:
 
     async def _delivering(self, run: Run, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The chunks; a run whose end was sent is delivered, so that an equal request is a new one."""
-        async for chunk in chunks:
-            yield chunk
+        with self._runs.streams.held():
+            async for chunk in chunks:
+                yield chunk
         await self._runs.mark_delivered(run.organization_id, run.id)
 
 

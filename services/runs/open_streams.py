@@ -1,0 +1,41 @@
+"""Answers that clients of this process wait for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from services.common.errors import ResourceExhausted
+
+RETRY_AFTER_S = 2.0  # seconds; by then some answers have been sent
+
+
+class TooManyStreams(ResourceExhausted):
+    """As many answers are open as may."""
+
+    reason = "TOO_MANY_STREAMS"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} clients wait for answers here, as many as may. Try again in a moment.", retry_after_s=RETRY_AFTER_S
+        )
+
+
+class OpenStreams:
+    """Counts them. `most` is how many may be open."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open = 0
+
+    def check(self) -> None:
+        """Before anything is begun for one more. Raises `TooManyStreams`."""
+        if self._open >= self._most:
+            raise TooManyStreams(self._most)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """One more, as long as the block."""
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1

@@ -1,0 +1,38 @@
+"""Bounds: beyond them a request is refused at once, and told when to come back."""
+
+import asyncio
+
+import pytest
+
+from services.runs.limits import Limits, Overloaded
+from services.runs.open_streams import OpenStreams, TooManyStreams
+from services.runs.records import ACTIVE_STATUSES, RunFilter
+from tests.runs.conftest import ORGANIZATION, World
+from tests.runs.fake_services import says
+
+
+async def test_no_more_runs_wait_for_a_slot_than_may(world: World) -> None:
+    replica = await world.replica(limits=Limits(slots=1, waiting_runs=2))
+    world.router.script = [says("a", "b", gate=asyncio.Event())]
+    await replica.runs.start(world.request())
+    for number in range(2):
+        started = await replica.runs.start(world.request(conversation_id=f"conv-{number}"))
+        await replica.wait_for(started.run.id, lambda run: run.owner is None)
+
+    with pytest.raises(Overloaded) as refusal:
+        await replica.runs.start(world.request(conversation_id="conv-2"))
+
+    active = await replica.runs.list(ORGANIZATION, RunFilter(statuses=ACTIVE_STATUSES))
+    assert len(active) == 3
+    assert (refusal.value.http_status, refusal.value.retry_after_s) == (503, 2.0)
+
+
+async def test_no_more_streams_are_open_than_may() -> None:
+    streams = OpenStreams(1)
+
+    with streams.held(), pytest.raises(TooManyStreams) as refusal:
+        streams.check()
+    streams.check()
+
+    assert refusal.value.http_status == 429
+    assert refusal.value.retry_after_s
