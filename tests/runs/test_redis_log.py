@@ -33,7 +33,9 @@ async def test_one_who_is_cancelled_while_it_writes_loses_no_events_of_others(lo
     with pytest.raises(asyncio.CancelledError):
         await writing
     async with asyncio.timeout(10):
-        while not await log.read(run_id):
+        while True:
+            if await log.read(run_id):
+                break
             await asyncio.sleep(0.01)
     log.append(run_id, [delta(2)], lambda: shown.append(2))
     await log.flush()
