@@ -16,6 +16,7 @@ from services.cli.embedded.gateway_config import Gateway
 from services.cli.embedded.postgres import EmbeddedPostgres
 from services.cli.embedded.redis import EmbeddedRedis
 from services.cli.process import Command, Process, Report, StartFailed, wait_until
+from services.common.config import BadConfiguration, Environment
 
 # What holds where only this machine reaches the gateway; the environment may say otherwise.
 LOCAL_DEFAULTS = {
@@ -25,6 +26,7 @@ LOCAL_DEFAULTS = {
 }
 SERVICES = ("agents", "tools", "llm_router", "runs")  # in the order of their start; they stop the other way round
 WITHOUT_DATABASE = "llm_router"  # starts first, as it reads the vendors' SDKs for two seconds
+MAX_BODY_MB = 60  # mebibytes; services take messages of 64, in which a body has to fit
 READY_TIMEOUT_S = 120.0  # seconds; Postgres may have to recover, a slow machine has to import
 
 
@@ -168,7 +170,19 @@ class Stack:
             self.targets,
             hosts=self.environment.get("PERDURE_ALLOWED_HOSTS", "").split(),
             origins=self.environment.get("PERDURE_ALLOWED_ORIGINS", "").split(),
+            max_body_bytes=read_max_body_bytes(Environment(self.environment)),
         )
+
+
+def read_max_body_bytes(environment: Environment) -> int:
+    """From PERDURE_MAX_BODY_MB (32), in mebibytes. Raises `StartFailed`."""
+    try:
+        mebibytes = environment.number("PERDURE_MAX_BODY_MB", 32, minimum=1)
+    except BadConfiguration as exc:
+        raise StartFailed(str(exc)) from exc
+    if mebibytes > MAX_BODY_MB:
+        raise StartFailed(f"PERDURE_MAX_BODY_MB must be at most {MAX_BODY_MB}, not {mebibytes:g}")
+    return int(mebibytes * 1024 * 1024)
 
 
 def join(targets: Sequence[str]) -> str:

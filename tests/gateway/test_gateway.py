@@ -13,6 +13,7 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from perdure.agents.v1.rest_pb2 import CreateAgentQuery, ListAgentsQuery
+from services.cli.embedded.gateway_config import BUFFER_BYTES
 from tests.gateway.scripted_services import Answer, Context, ScriptedServices, json_body
 
 Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
@@ -68,6 +69,13 @@ async def test_long_body_reaches_the_service(services: ScriptedServices, client:
     answered = await client.post("/v1/agents", content=b"x" * 20_000_000)
 
     assert answered.json() == 20_000_000
+
+
+async def test_body_over_the_bound_is_refused(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/agents/", content=b"x" * (BUFFER_BYTES + 1))
+
+    assert response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
+    assert response.json()["detail"]
 
 
 async def test_whole_error_body_is_passed_on(services: ScriptedServices, client: httpx.AsyncClient) -> None:

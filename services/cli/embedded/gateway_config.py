@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DESCRIPTOR = ROOT / "gen" / "descriptor.pb"
 OPENAPI = ROOT / "gen" / "openapi.json"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+BUFFER_BYTES = 32 * 1024 * 1024  # what the gateway holds of a body, at least; an answer that is no stream has to fit in
 METHODS = ("get", "put", "post", "delete", "patch")
 
 
@@ -29,6 +30,7 @@ class Gateway:
     services: Mapping[str, Sequence[str]]
     hosts: Sequence[str] = ()  # host names it answers to, beside the local ones
     origins: Sequence[str] = ()  # web origins whose pages may ask, beside the local ones
+    max_body_bytes: int = BUFFER_BYTES  # of a request
 
     def render(self) -> str:
         """The configuration, as Envoy reads it."""
@@ -37,6 +39,8 @@ class Gateway:
             "errors_lua": str(ROOT / "gateway" / "errors.lua"),
             "descriptor": str(DESCRIPTOR),
             "openapi": openapi_answer(),
+            "max_body_bytes": self.max_body_bytes,
+            "buffer_bytes": max(self.max_body_bytes, BUFFER_BYTES),
             "rest_paths": rest_paths(FileDescriptorSet.FromString(DESCRIPTOR.read_bytes())),
             "allowed_hosts": [*LOCAL_HOSTS, *self.hosts],
             "allowed_origins": origin_pattern(self.origins),
