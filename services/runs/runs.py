@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from perdure.runs.v1.run_pb2 import RunEvent
+from services.common.conversation_busy import ConversationBusy
 from services.common.errors import Conflict, NotFound, Unprocessable
 from services.common.ids import new_id
 from services.runs.callbacks.urls import check_url
@@ -31,21 +32,6 @@ from services.runs.watching import RunNotFound, Watching
 TRIES = 10  # times that a run is stored anew when what stood in its way ended in that moment
 ALREADY_ANSWERED = "ALREADY_ANSWERED"  # the reason with which the agents service names the run that gave the answers
 PAUSE_S = 0.1  # seconds before it is tried again where what stands in its way should go in a moment
-
-
-class ConversationBusy(Conflict):
-    """The conversation has an active run."""
-
-    reason = "CONVERSATION_BUSY"
-
-    def __init__(self, run_id: str) -> None:
-        super().__init__(
-            f"CONFLICT: Cannot send a new message: Another request (run_id={run_id}) is currently being processed for "
-            "this conversation. Please wait for it to complete.",
-            metadata={"run_id": run_id},
-            extra={"run_id": run_id},
-            should_retry=False,
-        )
 
 
 class NothingSent(Unprocessable):

@@ -7,11 +7,11 @@ import pytest
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER, ApprovalAnswer
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT
+from services.common.conversation_busy import ConversationBusy
 from services.contract.on_busy import OnBusy
 from services.runs.limits import Limits
 from services.runs.line import LineTooLong
 from services.runs.records import RunFilter
-from services.runs.runs import ConversationBusy
 from tests.runs.conftest import LIMITS, ORGANIZATION, Replica, World, eventually
 from tests.runs.fake_services import call, says, tool
 from tests.runs.test_recovery import declare_dead

@@ -8,10 +8,11 @@ from sqlalchemy import text
 from perdure.conversation.v1.message_pb2 import ROLE_USER, ApprovalAnswer
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT, TOOL_KIND_MEMORY
 from perdure.llm_router.v1.llm_router_service_pb2 import FINISH_REASON_LENGTH
+from services.common.conversation_busy import ConversationBusy
 from services.common.errors import NotFound, OutOfRange, ResourceExhausted, Unavailable
 from services.common.ids import new_id
 from services.runs.records import KeyReused, Skill
-from services.runs.runs import ConversationBusy, NothingSent
+from services.runs.runs import NothingSent
 from tests.runs.conftest import ORGANIZATION, Replica, World
 from tests.runs.fake_services import call, fails, says, tool, user
 

@@ -8,13 +8,13 @@ from services.agents.turns.approvals import ApprovalState, approval_state, match
 from services.agents.turns.errors import (
     AlreadyAnswered,
     AnsweredOtherwise,
-    ConversationBusy,
     NoPendingApproval,
     PendingApproval,
 )
 from services.agents.turns.opening import Accepted
 from services.agents.turns.turn import Input, TurnState
 from services.agents.turns.turn_store import Hold
+from services.common.conversation_busy import ConversationBusy
 from services.common.database import Transaction
 from services.common.errors import InvalidArgument
 

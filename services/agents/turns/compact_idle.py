@@ -3,10 +3,11 @@
 from perdure.conversation.v1.message_pb2 import ROLE_SUMMARY
 from services.agents.agents.compaction import complete_settings
 from services.agents.conversations.errors import ConversationNotFound
-from services.agents.turns.errors import ConversationBusy, ConversationChanged, NoSummary, NothingToCompact
+from services.agents.turns.errors import ConversationChanged, NoSummary, NothingToCompact
 from services.agents.turns.shrinking import Keeping, Situation, WindowCompactor, plan
 from services.agents.turns.turn_store import LockedConversation, TurnStore
 from services.common.caller import Caller
+from services.common.conversation_busy import ConversationBusy
 from services.common.database import Database, Transaction
 from services.contract.compaction import CompactionAnswer, CompactionSettings
 from services.contract.model_configs import LlmConfig

@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from perdure.conversation.v1.message_pb2 import ROLE_APPROVAL, ROLE_ASSISTANT, ROLE_SUMMARY, ROLE_TOOL, Message
-from services.agents.turns.pairing import tool_calls, tool_returns
 from services.agents.turns.token_count import message_chars
+from services.common.calls import tool_calls, tool_returns
 
 MIN_CLIPPED_CHARS = 1_000  # characters; less of a tool return would say nothing any more
 LONG_CHARS = 2_000  # characters; shorter tool returns stay whole

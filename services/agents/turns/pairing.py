@@ -14,6 +14,7 @@ from perdure.conversation.v1.message_pb2 import (
     ToolReturn,
 )
 from services.agents.turns.errors import UnpairedReturns
+from services.common.calls import tool_calls, tool_returns
 
 LOST = "Error: the tool was interrupted; whether it did its work is unknown."
 
@@ -24,16 +25,6 @@ class Repair:
 
     window: list[Message] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-
-
-def tool_calls(message: Message) -> list[ToolCall]:
-    """The calls of a message, in order."""
-    return [part.tool_call for part in message.parts if part.WhichOneof("kind") == "tool_call"]
-
-
-def tool_returns(message: Message) -> list[ToolReturn]:
-    """The returns of a message, in order."""
-    return [part.tool_return for part in message.parts if part.WhichOneof("kind") == "tool_return"]
 
 
 def return_parts(returns: Iterable[ToolReturn]) -> list[Part]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from perdure.conversation.v1.message_pb2 import TOOL_STATUS_ERROR, Message, ToolCall, ToolReturn
+from perdure.conversation.v1.message_pb2 import TOOL_STATUS_ERROR, ToolCall, ToolReturn
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT, TOOL_KIND_MEMORY, ToolDefinition
 
 NO_REFUSALS: Mapping[str, str] = {}
@@ -52,11 +52,6 @@ def needs_client(name: str, tools: Mapping[str, ToolDefinition]) -> bool:
     """Whether calls of a tool wait for the client: to approve them or to make them."""
     tool = tools.get(name)
     return tool is not None and (tool.requires_approval or tool.kind == TOOL_KIND_CLIENT)
-
-
-def calls_of(message: Message) -> list[ToolCall]:
-    """The tool calls in a message, in order."""
-    return [part.tool_call for part in message.parts if part.WhichOneof("kind") == "tool_call"]
 
 
 def in_order(calls: Iterable[ToolCall], returns: Iterable[ToolReturn]) -> list[ToolReturn]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from perdure.conversation.v1.message_pb2 import ROLE_APPROVAL, ROLE_ASSISTANT, ROLE_TOOL, Message, ToolCall, Usage
 from perdure.conversation.v1.model_pb2 import ToolDefinition
+from services.common.calls import tool_calls
 from services.runs.records import RunRequest, Step
 from services.runs.turns.history import Committed, Snapshot, TurnAgent, Window
-from services.runs.turns.plan import calls_of
 from services.runs.turns.rules import Rules
 from services.runs.turns.settled import Answers, SettledCall, find_answers, settled_steps
 
@@ -96,7 +96,7 @@ class Progress:
     def requested_calls(self, step_id: str) -> list[ToolCall]:
         """The calls of a step in the window, in the model's order."""
         asked = (each for each in self.window if each.step_id == step_id and each.role == ROLE_ASSISTANT)
-        return [call for message in asked for call in calls_of(message)]
+        return [call for message in asked for call in tool_calls(message)]
 
 
 def add_usage(total: Usage, more: Usage) -> Usage:

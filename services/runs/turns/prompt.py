@@ -7,11 +7,11 @@ import orjson
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER, Message, Part
 from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
+from services.common.calls import tool_calls
 from services.runs.records import Run, RunRequest, Skill
 from services.runs.turns.heartbeats import with_heartbeat
 from services.runs.turns.history import TurnAgent
 from services.runs.turns.model import Prompt, ToolChoice
-from services.runs.turns.plan import calls_of
 from services.runs.turns.progress import Progress
 from services.runs.turns.thoughts import with_thinking, with_thoughts_in_calls
 
@@ -82,7 +82,7 @@ def _narrow(tool: ToolDefinition, arguments: Mapping[str, Any]) -> ToolDefinitio
 def _reminder(progress: Progress) -> list[Message]:
     """For a model that has ended its answer although a tool has to be called; for this prompt only."""
     last = progress.window[-1] if progress.window else None
-    if last is None or last.role != ROLE_ASSISTANT or not last.model or calls_of(last) or not progress.must_call:
+    if last is None or last.role != ROLE_ASSISTANT or not last.model or tool_calls(last) or not progress.must_call:
         return []
     text = f"You are not done yet. Call one of these tools: {', '.join(sorted(progress.offered))}."
     return [Message(role=ROLE_USER, parts=[Part(text=text)])]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER, ToolCall, ToolReturn, Usage
 from services.common import telemetry
+from services.common.calls import tool_calls
 from services.common.ids import new_id
 from services.runs.events.recorder import Recorder
 from services.runs.records import Claimed, Draft, Step
@@ -13,7 +14,7 @@ from services.runs.turns.asking import Asker
 from services.runs.turns.calling import Caller
 from services.runs.turns.heartbeats import asks_to_go_on, heartbeat_after
 from services.runs.turns.history import Committed, Outcome, Snapshot, StepCommit, TurnEnd
-from services.runs.turns.plan import CallPlan, calls_of, error_return, in_order, plan_calls
+from services.runs.turns.plan import CallPlan, error_return, in_order, plan_calls
 from services.runs.turns.progress import Progress
 from services.runs.turns.services import Services
 from services.runs.turns.settled import SettledCall, settle
@@ -67,9 +68,9 @@ class Stepper:
         telemetry.step_id.set(progress.step_id)
         clock = time.monotonic_ns()
         draft = self.draft = await self._recall(progress) or await self._asker.ask(self._run, self._request, progress)
-        progress.rules.fill_in(calls_of(draft.assistant), progress.settled)
-        plan = _NOTHING if draft.finish == "length" else _plan(calls_of(draft.assistant), progress)
-        progress.note_tools(calls_of(draft.assistant))
+        progress.rules.fill_in(tool_calls(draft.assistant), progress.settled)
+        plan = _NOTHING if draft.finish == "length" else _plan(tool_calls(draft.assistant), progress)
+        progress.note_tools(tool_calls(draft.assistant))
         end = self._end_after(draft, plan, progress)
         called = time.monotonic_ns()
         returns = await self._returns(draft, plan, progress)
@@ -82,7 +83,7 @@ class Stepper:
             draft.step.usage,
             end,
             self._request.approval_expires_s,
-            heartbeat_after(calls_of(draft.assistant), returns)
+            heartbeat_after(tool_calls(draft.assistant), returns)
             if end is None and progress.agent.acts_by_calls
             else None,
         )
@@ -121,7 +122,7 @@ class Stepper:
             return TurnEnd("failed", "max_tokens_exceeded")
         if plan.waiting:
             return TurnEnd("completed", "requires_approval")
-        calls = calls_of(draft.assistant)
+        calls = tool_calls(draft.assistant)
         if not calls and not progress.must_call:
             return TurnEnd("completed", "end_turn")
         if (end := _end_by_calls(plan, calls, progress)) is not None:
@@ -132,7 +133,7 @@ class Stepper:
         return None
 
     async def _returns(self, draft: Draft, plan: CallPlan, progress: Progress) -> list[ToolReturn]:
-        calls = calls_of(draft.assistant)
+        calls = tool_calls(draft.assistant)
         if draft.finish == "length":
             return [error_return(call, CUT_OFF) for call in calls]
         if plan.waiting:

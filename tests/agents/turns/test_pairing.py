@@ -17,7 +17,8 @@ from perdure.conversation.v1.message_pb2 import (
     ToolReturn,
 )
 from services.agents.turns.errors import UnpairedReturns
-from services.agents.turns.pairing import in_call_order, repair, tool_calls, tool_returns
+from services.agents.turns.pairing import in_call_order, repair
+from services.common.calls import tool_calls, tool_returns
 
 SEEDS = range(300)
 

@@ -4,9 +4,9 @@ from sqlalchemy import select
 
 from services.agents.conversations.errors import ConversationNotFound
 from services.agents.conversations.tables import conversations
-from services.agents.turns.errors import ConversationBusy
 from services.agents.turns.tables import turns
 from services.agents.turns.turn import TurnState
+from services.common.conversation_busy import ConversationBusy
 from services.common.database import Transaction
 
 
