@@ -36,3 +36,20 @@ async def test_no_more_streams_are_open_than_may() -> None:
 
     assert refusal.value.http_status == 429
     assert refusal.value.retry_after_s
+
+
+@pytest.mark.parametrize("with_redis", [True, False])
+async def test_a_run_that_told_more_than_is_kept_is_replayed_whole(world: World, *, with_redis: bool) -> None:
+    longest = 1 if with_redis else 3  # Redis lets go of a hundred at once
+    replica = await world.replica(limits=Limits(longest_log=longest), with_redis=with_redis)
+    words = [f"word {number} " for number in range(500)]
+    world.router.script = [says(*words)]
+    started = await replica.runs.start(world.request())
+    told = await replica.watch(started.run.id)
+    await replica.wait_for(started.run.id, lambda run: replica.runs.turns.feed(ORGANIZATION, run.id) is None)
+
+    replayed = await replica.watch(started.run.id)
+
+    assert "".join(event.delta.text for event in told) == "".join(words)
+    assert [part.text for event in replayed for part in event.message.parts] == ["".join(words)]
+    assert replayed[-1].HasField("ended")

@@ -34,14 +34,17 @@ class EventLog(Protocol):
 
 
 class MemoryEventLog:
-    """A log in this process, for a single replica where no Redis is to be had."""
+    """A log in this process, for a single replica where no Redis is to be had. `longest`: events of a run it keeps."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
         self._events: OrderedDict[str, list[RunEvent]] = OrderedDict()
 
     def append(self, run_id: str, events: Sequence[RunEvent], show: Show) -> None:
         """Adds events at once; the run that is longest untouched makes room."""
-        self._events.setdefault(run_id, []).extend(events)
+        kept = self._events.setdefault(run_id, [])
+        kept.extend(events)
+        del kept[: max(0, len(kept) - self._longest)]
         self._events.move_to_end(run_id)
         if len(self._events) > KEPT_RUNS:
             self._events.popitem(last=False)

@@ -48,11 +48,13 @@ class _Batch:
 class RedisEventLog:
     """Writes in the background, in pipelines: what comes while one is under way goes with the next. `run` is its task.
 
-    While Redis is away, events are shown at once and wait here.
+    While Redis is away, events are shown at once and wait here. `longest`: batches of a run that are kept, about; what
+    a longer run told first is made again from the history.
     """
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: "Redis", longest: int) -> None:
         self._redis = redis
+        self._longest = longest
         self._waiting: dict[str, _Batch] = {}
         self._unsure: list[_Batch] = []  # batches whose write failed, perhaps after Redis had taken them
         self._given_up: set[str] = set()
@@ -145,7 +147,8 @@ class RedisEventLog:
             entry: Any = {
                 _BATCH: RunEvents(events=batch.events).SerializeToString()
             }  # Any: dict is invariant in its key
-            pipeline.xadd(_key(batch.run_id), entry, id=f"{batch.events[0].attempt}-{batch.events[0].seq}")
+            entry_id = f"{batch.events[0].attempt}-{batch.events[0].seq}"
+            pipeline.xadd(_key(batch.run_id), entry, id=entry_id, maxlen=self._longest, approximate=True)
         for batch in batches:
             if batch.events[0].seq == 1 or _have_ended(batch.events):
                 pipeline.expire(_key(batch.run_id), KEPT_S)
