@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from services.tools.sandbox.inside.isolation import Ends, Isolation
 
 STATUS_BYTES = 4
 OUT_OF_MEMORY = 256  # told instead of an exit code: these are smaller
-MEMORY_CHECK_MS = 250  # milliseconds; in that time two processors fill half a gibibyte
+MEMORY_CHECK_S = 0.25  # seconds; in that time two processors fill half a gibibyte
 FIRST_TO_GO = "1000"  # of oom_score_adj: when memory runs out, calls end before anything else does
 
 
@@ -85,10 +86,14 @@ def _watch(pid: int, lifeline: int, connections: Connections | None, *, is_too_m
     poll.register(process, select.POLLIN)
     if connections:
         connections.watch(poll)
-    while not is_too_much():
-        ready = dict(poll.poll(MEMORY_CHECK_MS))
+    checked_at = time.monotonic()
+    while True:
+        ready = dict(poll.poll(MEMORY_CHECK_S * 1000))
         if lifeline in ready or process in ready:
             return True
         if connections:
             connections.serve(ready)
-    return False
+        if time.monotonic() - checked_at >= MEMORY_CHECK_S:
+            if is_too_much():
+                return False
+            checked_at = time.monotonic()

@@ -2,8 +2,7 @@
 
 import os
 import resource
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 PAGE_BYTES = resource.getpagesize()
 RESIDENT = 1  # position in statm
@@ -15,11 +14,14 @@ def is_above(limit_bytes: int, session: int | None) -> bool:
 
     A quick look counts pages that are shared once for each process, so a second one, which divides them, decides.
     """
-    processes = list(_processes(session))
+    own = str(os.getpid())
+    processes = [one for one in os.listdir("/proc") if one.isdigit() and one != own]
+    if session is not None:
+        processes = [one for one in processes if _sum(_session, [one]) == session]
     return all(_sum(look, processes) > limit_bytes for look in (_resident, _proportional))
 
 
-def _sum(look: Callable[[Path], int], processes: list[Path]) -> int:
+def _sum(look: Callable[[str], int], processes: list[str]) -> int:
     total = 0
     for process in processes:
         try:
@@ -29,25 +31,19 @@ def _sum(look: Callable[[Path], int], processes: list[Path]) -> int:
     return total
 
 
-def _processes(session: int | None) -> Iterator[Path]:
-    own = str(os.getpid())
-    for process in Path("/proc").glob("[0-9]*"):
-        if process.name != own and (session is None or _session_of(process) == session):
-            yield process
+def _session(process: str) -> int:
+    return int(_read(process, "stat").rpartition(")")[2].split()[SESSION])
 
 
-def _session_of(process: Path) -> int:
-    try:
-        after_name = (process / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return -1  # it has ended
-    return int(after_name[SESSION])
+def _resident(process: str) -> int:
+    return int(_read(process, "statm").split()[RESIDENT]) * PAGE_BYTES
 
 
-def _resident(process: Path) -> int:
-    return int((process / "statm").read_text().split()[RESIDENT]) * PAGE_BYTES
-
-
-def _proportional(process: Path) -> int:
-    lines = (process / "smaps_rollup").read_text().splitlines()
+def _proportional(process: str) -> int:
+    lines = _read(process, "smaps_rollup").splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def _read(process: str, name: str) -> str:
+    with open(f"/proc/{process}/{name}") as file:
+        return file.read()
