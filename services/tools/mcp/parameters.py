@@ -11,6 +11,7 @@ from services.contract.json_object import JsonObject
 
 MAX_PARTS = 2000  # schemas within a schema up to which references are followed
 MAX_NAME = 64  # characters
+_FIT = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # names of arguments: https://docs.claude.com/en/api/messages
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _CHOICES = ("anyOf", "oneOf", "allOf")
 _LEFT_OUT = frozenset(("$schema", "$id", "$defs", "definitions", "$ref"))
@@ -24,11 +25,14 @@ def tool_name(name: str) -> str:
 
 
 def tool_parameters(schema: JsonObject) -> JsonObject:
-    """The schema with references put in place and the alternatives at its top made one object."""
+    """The schema with references put in place and the alternatives at its top made one object.
+
+    Arguments whose names a provider refuses are left out: one of them would end every turn of an agent that has it.
+    """
     whole: JsonObject = _Inliner(schema).inline(schema)
     for kind in _CHOICES:
         _merge(whole, whole.pop(kind, []), are_alternatives=kind != "allOf")
-    properties = whole.get("properties", {})
+    properties = {name: one for name, one in whole.get("properties", {}).items() if _FIT.fullmatch(name)}
     required = [name for name in whole.get("required", []) if name in properties]
     return {**whole, "type": "object", "properties": properties, "required": required}
 
@@ -66,11 +70,12 @@ class _Inliner:
 
     def _members(self, schema: JsonObject, within: frozenset[str]) -> JsonObject:
         self._left -= 1
-        return {key: self._value(key, value, within) for key, value in schema.items() if key not in _LEFT_OUT}
+        members = {key: self._value(key, value, within) for key, value in schema.items() if key not in _LEFT_OUT}
+        return {"items": {}, **members} if members.get("type") == "array" else members
 
     def _value(self, key: str, value: Any, within: frozenset[str]) -> Any:  # Any: any keyword's value
         if key in _NAMED_SCHEMAS and isinstance(value, dict):
-            return {name: self.inline(one, within) for name, one in value.items()}
+            return {name: self.inline(one, within) if isinstance(one, dict) else {} for name, one in value.items()}
         if key in _PLAIN:
             return value
         if isinstance(value, list):

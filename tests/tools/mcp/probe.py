@@ -1,6 +1,7 @@
 """The server of server.py, run."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,11 +20,12 @@ def stdio_config(**env: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def serving(kind: str, port: int = 0) -> AsyncIterator[dict[str, Any]]:
+async def serving(kind: str, port: int = 0, **env: str) -> AsyncIterator[dict[str, Any]]:
     """The config of a server over HTTP that runs meanwhile."""
     port = port or free_port()
     transport, path = TRANSPORTS[kind]
-    process = await asyncio.create_subprocess_exec(sys.executable, SCRIPT, transport, str(port))
+    environment = {**os.environ, **env}
+    process = await asyncio.create_subprocess_exec(sys.executable, SCRIPT, transport, str(port), env=environment)
     try:
         async with asyncio.timeout(START_S):
             await listening(port)

@@ -29,6 +29,10 @@ PERSON = {"type": "object", "properties": {"name": {"type": "string"}}}
             {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a"]},
         ),
         (
+            {"properties": {"a": {"type": "array"}, "b": True, "c[d]": {}, "e" * 65: {}}, "required": ["b", "c[d]"]},
+            {"type": "object", "properties": {"a": {"type": "array", "items": {}}, "b": {}}, "required": ["b"]},
+        ),
+        (
             {"properties": {"definitions": {"type": "string"}, "a": {"default": {"$ref": "kept"}}}},
             {
                 "type": "object",
