@@ -53,6 +53,13 @@ class Replica:
         async with asyncio.timeout(20):
             return [event async for batch in self.runs.watch(ORGANIZATION, run_id, after_seq) for event in batch]
 
+    async def hear(self, run_id: str, seq: int) -> None:
+        """Until the event of this number is shown."""
+        async with asyncio.timeout(20):
+            async for batch in self.runs.watch(ORGANIZATION, run_id, 0):
+                if batch[-1].seq >= seq:
+                    return
+
     async def wait_for(self, run_id: str, until: Callable[[Run], bool]) -> Run:
         async with asyncio.timeout(20):
             while True:

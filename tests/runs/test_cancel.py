@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from perdure.conversation.v1.message_pb2 import STOP_REASON_CANCELLED
+from perdure.conversation.v1.message_pb2 import STOP_REASON_CANCELLED, ApprovalAnswer
 from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
 from tests.runs.fake_services import call, says, tool
 
@@ -15,7 +15,7 @@ async def test_cancel_closes_the_call_to_the_model(world: World, replica: Replic
     world.router.script = [says("a", "b", gate=asyncio.Event())]
     started = await replica.runs.start(world.request())
     watching = asyncio.create_task(replica.watch(started.run.id))
-    await asyncio.sleep(0.2)
+    await replica.hear(started.run.id, 2)
 
     cancelled = await (other if elsewhere else replica).runs.cancel(ORGANIZATION, started.run.id)
     events = await watching
@@ -55,7 +55,7 @@ async def test_cancel_of_a_run_whose_owner_is_dead_ends_it(world: World, replica
     first = await world.replica()
     world.router.script = [says("a", "b", gate=asyncio.Event())]
     started = await first.runs.start(world.request())
-    await asyncio.sleep(0.2)
+    await first.hear(started.run.id, 2)
     await first.die()
 
     await replica.runs.cancel(ORGANIZATION, started.run.id)
@@ -79,6 +79,18 @@ async def test_cancel_without_an_active_run_denies_what_waits(world: World, repl
     await replica.watch(started.run.id)
 
     assert await replica.runs.cancel_conversation(ORGANIZATION, world.conversation) == [started.run.id]
+
+
+async def test_only_the_last_request_of_a_conversation_is_denied(world: World, replica: Replica) -> None:
+    world.agents.tools = [tool("careful", requires_approval=True)]
+    world.router.script = [says(calls=[call("careful", "c1")]), says(calls=[call("careful", "c2")])]
+    await replica.watch((await replica.runs.start(world.request())).run.id)
+    approvals = (ApprovalAnswer(call_id="c1", approve=True),)
+    asking = await replica.runs.start(world.request(input=(), approvals=approvals))
+    await replica.watch(asking.run.id)
+
+    assert await replica.runs.cancel_conversation(ORGANIZATION, world.conversation) == [asking.run.id]
+    assert world.agents.calls.count("EndTurn") == 1
 
 
 async def test_deleting_an_active_run_ends_its_turn(world: World, replica: Replica) -> None:

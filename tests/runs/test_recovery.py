@@ -4,7 +4,7 @@ import asyncio
 
 from sqlalchemy import text
 
-from perdure.conversation.v1.message_pb2 import ROLE_USER
+from perdure.conversation.v1.message_pb2 import ROLE_USER, ApprovalAnswer
 from services.common.redis import connect
 from services.runs.events.numbers import LOST_NUMBERS, unbroken
 from services.runs.limits import Limits
@@ -27,7 +27,6 @@ async def killed_while_streaming(world: World, first: Replica) -> tuple[str, int
         seen = batch[-1].seq
         if seen == 3:
             break
-    await asyncio.sleep(0.1)  # the log is written every 50 ms
     await first.die()
     await declare_dead(first)
     return started.run.id, seen
@@ -142,7 +141,7 @@ async def test_a_step_committed_in_the_moment_of_death_is_told_by_the_next_owner
     world.router.script = [says(calls=[call("quick", "c1")])]
     started = await first.runs.start(world.request())
     await eventually(lambda: "CommitStep" in world.agents.calls)
-    await asyncio.sleep(0.1)
+    await first.hear(started.run.id, 2)
     await first.die()
     await declare_dead(first)
 
@@ -152,6 +151,26 @@ async def test_a_step_committed_in_the_moment_of_death_is_told_by_the_next_owner
     assert (run.status, run.steps) == ("completed", 2)
     assert world.tools.executed == ["c1"]
     assert [event.WhichOneof("event") for event in events] == ["started", "delta", "message", "delta", "ended"]
+
+
+async def test_approved_calls_are_made_once_though_the_owner_died_before_them(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    world.agents.tools = [tool("careful", requires_approval=True)]
+    world.router.script = [says(calls=[call("careful", "c1")])]
+    await first.watch((await first.runs.start(world.request())).run.id)
+    world.agents.hold_begin.clear()
+    approvals = (ApprovalAnswer(call_id="c1", approve=True),)
+    starting = asyncio.create_task(first.runs.start(world.request(input=(), approvals=approvals)))
+    await eventually(lambda: len(world.agents.begins) == 2)
+    await first.die()
+    world.agents.hold_begin.set()
+    await declare_dead(first)
+
+    run = await replica.wait_for(world.agents.begins[1].run_id, lambda run: run.is_final)
+    starting.cancel()
+
+    assert (run.status, run.stop_reason, run.attempt) == ("completed", "end_turn", 2)
+    assert world.tools.executed == ["c1"]
 
 
 async def test_a_run_that_kills_its_owners_is_given_up(world: World, replica: Replica) -> None:
@@ -173,13 +192,13 @@ async def test_an_old_owner_cannot_write_after_a_takeover(world: World, replica:
     gate = asyncio.Event()
     world.router.script = [says("old", " words", gate=gate)]
     started = await first.runs.start(world.request())
-    await asyncio.sleep(0.2)
+    await first.hear(started.run.id, 2)
     async with first.engine.begin() as connection:
         await connection.execute(text("UPDATE runs.runs SET owner = 'nobody' WHERE id = :id"), {"id": started.run.id})
 
     run = await replica.wait_for(started.run.id, lambda run: run.is_final)
     gate.set()
-    await asyncio.sleep(0.2)
+    await eventually(lambda: started.run.id not in first.runs.turns.run_ids)
 
     assert run.attempt == 2
     assert world.agents.texts(world.conversation) == ["done"]
@@ -191,7 +210,7 @@ async def test_a_stopping_process_hands_its_runs_over_without_a_jump(world: Worl
     first = await world.replica()
     world.router.script = [says("a", "b", gate=asyncio.Event())]
     started = await first.runs.start(world.request())
-    await asyncio.sleep(0.2)
+    await first.hear(started.run.id, 2)
 
     await first.process.drain(0.1)
 

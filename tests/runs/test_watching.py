@@ -30,7 +30,8 @@ async def test_two_replicas_see_the_same_live(world: World, replica: Replica) ->
     world.router.script = [says("a", "b", "c", gate=gate)]
     started = await replica.runs.start(world.request())
     watching = [asyncio.create_task(each.watch(started.run.id)) for each in (replica, other)]
-    await asyncio.sleep(0.3)
+    for each in (replica, other):
+        await each.hear(started.run.id, 3)
 
     gate.set()
     here, there = await asyncio.gather(*watching)
@@ -70,7 +71,6 @@ async def test_a_log_that_redis_lost_is_made_again(world: World, replica: Replic
     started = await replica.runs.start(world.request())
     before = await replica.watch(started.run.id)
     redis = connect(world.redis_url)
-    await asyncio.sleep(0.1)
     await redis.delete(f"perdure:events:{started.run.id}")
     await redis.aclose()
 

@@ -27,8 +27,10 @@ class Denial:
 
     async def deny(self, organization_id: str, where: RunFilter, *, rolls_back: bool = False) -> Sequence[str]:
         """Denies what waits for approval; the ids of the runs that asked. `rolls_back`: these leave the context."""
-        asked = replace(where, stop_reason="requires_approval", limit=MAX_WAITING)
-        return [run.id for run in await self.runs.list(organization_id, asked) if await self._deny(run, rolls_back)]
+        wanted = replace(where, stop_reason="requires_approval", limit=MAX_WAITING)
+        asked = await self.runs.list(organization_id, wanted)
+        newest = {run.conversation_id: run for run in reversed(asked)}  # what others asked was answered
+        return [run.id for run in newest.values() if await self._deny(run, rolls_back)]
 
     async def _deny(self, run: Run, rolls_back: bool) -> bool:
         return bool((await self.history.end(run, CANCELLED, attempt=0, out_of_context=rolls_back)).closing)
