@@ -242,6 +242,23 @@ async def test_a_message_waits_for_a_receiver_that_is_busy(talkative: World, rep
     assert "'response': ['now']" in returns(talkative)[0].value
 
 
+async def test_a_message_that_waits_for_no_answer_stands_in_line(
+    talkative: World, replica: Replica, helper: str
+) -> None:
+    gate = asyncio.Event()
+    talkative.router.script = [says("busy", "free", gate=gate)]
+    await replica.runs.start(talkative.request(conversation_id=helper))
+    await eventually(lambda: len(talkative.router.requests) == 1)
+    talkative.router.script = [says(calls=[asks(helper, tool_name=TELL)]), says("sent"), says("read")]
+    run = await carried_out(replica, talkative)
+
+    gate.set()
+    told = next(one for one in await runs_of(replica, helper) if one.parent_run_id == run.id)
+    await replica.wait_for(told.id, lambda run: run.status == "completed")
+
+    assert talkative.agents.texts(helper) == ["busyfree", "read"]
+
+
 async def test_a_receiver_that_stays_busy_is_an_error_return(
     talkative: World, replica: Replica, helper: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

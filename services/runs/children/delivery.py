@@ -15,7 +15,7 @@ from services.runs.children.letter import Letter
 from services.runs.records import RunRequest, Started
 
 MAX_DEPTH = 8  # runs in a line, each started by the one before, so that agents cannot set each other off without end
-PATIENCE_S = 30.0  # seconds that a message waits for a receiver that is busy
+PATIENCE_S = 30.0  # seconds that a message whose answer is awaited waits for a receiver that is busy
 PAUSE_S = 0.5  # seconds before it is asked again
 _BUSY = "CONVERSATION_BUSY"  # the reasons of refusals
 _WAITS_FOR_APPROVAL = "PENDING_APPROVAL"

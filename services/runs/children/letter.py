@@ -32,6 +32,7 @@ class Letter:
             without_deltas=True,
             request_id=f"{self.sender.run_id}/{self.sender.step_id}/{self.call_id}/{self.receiver_id}",
             run_type="send_message_to_agent",
+            on_busy="reject" if self.awaits_reply else "enqueue",  # who waits for another must not wait in a line
             parent_run_id=self.sender.run_id,
         )
 
