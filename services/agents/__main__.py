@@ -24,7 +24,8 @@ from services.agents.archives.archives import Archives
 from services.agents.archives.clients import RouterEmbedder
 from services.agents.archives.embedding import Embedding
 from services.agents.archives.library import Library
-from services.agents.archives.rest import ArchiveOperations, PassageOperations
+from services.agents.archives.rest import ArchiveOperations, PassageOperations, StorageOperations
+from services.agents.archives.storage import Storage
 from services.agents.archives.store.archives import PostgresArchives
 from services.agents.archives.store.passages import PostgresPassages
 from services.agents.archives.tools import ArchivalTools
@@ -43,6 +44,7 @@ from services.agents.equipment.equipment import Equipment
 from services.agents.equipment.rest import DirectCallOperations
 from services.agents.equipment.store import PostgresAgentTools
 from services.agents.folders.ingestion import Ingestion, Pace
+from services.agents.folders.store.passages import PostgresFilePassages
 from services.agents.folders.wiring import FolderParts
 from services.agents.health.clients import SandboxClient
 from services.agents.health.rest import HealthOperations
@@ -124,6 +126,7 @@ class Subjects:
     tags: Tags
     archives: Archives
     library: Library
+    storage: Storage
     conversations: Conversations
     forks: Forks
     messages: Messages
@@ -195,6 +198,7 @@ def wire(
         blocks=own_blocks,
         tags=Tags(database, tags),
         archives=Archives(database, stored_archives, agents, creation),
+        storage=Storage(database, [stored_passages, PostgresFilePassages()]),
         library=Library(database, stored_archives, stored_passages, agents, archival, embedding),
         conversations=Conversations(database, PostgresConversations(), blocks, models),
         forks=Forks(database, PostgresForks(), blocks, prompts),
@@ -254,6 +258,7 @@ def _rest(subjects: Subjects, windows: WindowOperations) -> Combined:
         TagOperations(subjects.tags),
         ArchiveOperations(subjects.archives, subjects.agents),
         PassageOperations(subjects.library),
+        StorageOperations(subjects.storage),
         subjects.folders,
         ConversationOperations(subjects.conversations, subjects.forks, subjects.overview),
         MessageOperations(subjects.database, subjects.messages, subjects.conversations, subjects.agents),

@@ -11,6 +11,7 @@ from services.agents.agents.filter import AgentFilter
 from services.agents.agents.relations import wanted_relations
 from services.agents.archives.archives import ArchiveFilter, Archives
 from services.agents.archives.library import Library
+from services.agents.archives.storage import Storage
 from services.agents.paging import Page
 from services.common.bodies import problems_of
 from services.common.caller import Caller
@@ -128,6 +129,17 @@ class PassageOperations:
         """Deletes a passage of an agent."""
         await self._library.forget(caller, query.agent_id, query.memory_id)
         return DeletedPassage(message=f"Passage {query.memory_id} was deleted.")
+
+
+class StorageOperations:
+    """What `/v1/embeddings` does."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def get_storage_size(self, caller: Caller, _: rest.GetStorageSizeQuery, __: None) -> float:
+        """How much room all vectors take, in gigabytes."""
+        return await self._storage.measure(caller)
 
 
 def _read_search(query: rest.SearchArchivalMemoryQuery) -> ArchivalSearch:

@@ -140,3 +140,13 @@ async def test_a_file_is_found_in_its_own_folder_only(shelf: Shelf) -> None:
 
     for method in ("GetFolderFile", "DeleteFolderFile"):
         assert (await shelf.api.problem(method, folder_id=other["id"], file_id=file["id"]))[0] == 404
+
+
+async def test_the_room_that_vectors_take_is_measured(shelf: Shelf) -> None:
+    await shelf.process()  # what other tests left
+    before = await shelf.api.call("GetStorageSize")
+    await shelf.add("a.txt", "text")
+    after = await shelf.api.call("GetStorageSize")
+
+    assert isinstance(before, float)
+    assert after - before == pytest.approx(1536 * 4 / 2**30, rel=0.01)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, Text, cast, delete, select
+from sqlalchemy import ColumnElement, Row, Text, cast, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.agents.archives.embedding import Vector
@@ -75,6 +75,11 @@ class PostgresPassages:
             .limit(question.limit)
         )
         return [Hit(row.id, row.text, row.tags or [], row.created_at, row.score) for row in await tx.execute(query)]
+
+    async def count_vector_bytes(self, tx: Transaction, organization_id: str) -> int:
+        """One statement."""
+        query = select(func.sum(func.pg_column_size(passages.c.embedding)))
+        return int(await tx.scalar(query.where(passages.c.organization_id == organization_id)) or 0)
 
 
 async def read_passages(rows: Any) -> list[Passage]:  # Any: rows with the fields of passages, embeddings as texts

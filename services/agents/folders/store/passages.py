@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from services.agents.archives.search import Hit, Question, Ranking
 from services.agents.archives.store.ranking import score_by
@@ -33,3 +33,8 @@ class PostgresFilePassages:
             file_passages.c.id.in_(passage_ids), file_passages.c.organization_id == organization_id
         )
         return {row.id: row.file_id for row in await tx.execute(query)}
+
+    async def count_vector_bytes(self, tx: Transaction, organization_id: str) -> int:
+        """One statement."""
+        query = select(func.sum(func.pg_column_size(file_passages.c.embedding)))
+        return int(await tx.scalar(query.where(file_passages.c.organization_id == organization_id)) or 0)
