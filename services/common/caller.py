@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 DEFAULT_ORGANIZATION_ID = "org-00000000-0000-4000-8000-000000000000"
 DEFAULT_USER_ID = "user-00000000-0000-4000-8000-000000000000"
+MIN_READ_TIMEOUT_S = 1.0  # seconds; a client that waits less is not kept up with
 
 
 @dataclass(frozen=True)
@@ -57,4 +58,4 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         return 0
-    return seconds if 0 < seconds < math.inf else 0
+    return max(seconds, MIN_READ_TIMEOUT_S) if 0 < seconds < math.inf else 0

@@ -1,5 +1,6 @@
 """A run's end as one JSON answer, and its events as a stream."""
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -41,22 +42,24 @@ def print_error(error: RunError) -> dict[str, Json]:
     return {"type": kind, "message": error.message, "detail": error.detail or None}
 
 
-async def stream_events(events: Events, renderer: EventRenderer, *, after_seq: int = 0) -> AsyncIterator[bytes]:
-    """The lines of a stream, a chunk for each batch of events, and pings in silence."""
-    async for batch in mark_silence(events, PING_AFTER_S):
+async def stream_events(
+    events: Events, renderer: EventRenderer, *, after_seq: int = 0, read_timeout_s: float = math.inf
+) -> AsyncIterator[bytes]:
+    """The lines of a stream, a chunk for each batch of events, and pings in silence, before the client gives up."""
+    async for batch in mark_silence(events, min(PING_AFTER_S, read_timeout_s / 2)):
         chunk = renderer.ping() if batch is None else b"".join(renderer.render(event, after_seq) for event in batch)
         if chunk:
             yield chunk
 
 
-async def answer_at_end(events: Events, shown: Shown) -> AsyncIterator[bytes]:
-    """The JSON answer of a blocking call when the run has ended.
+async def answer_at_end(events: Events, shown: Shown, *, read_timeout_s: float = math.inf) -> AsyncIterator[bytes]:
+    """The JSON answer of a blocking call when the run has ended; until then white space, before the client gives up.
 
     Raises `TurnFailed` while the status can still be chosen; once white space was sent, the body tells.
     """
     committed: list[Message] = []
     waited = False
-    async for batch in mark_silence(events, BLANK_AFTER_S):
+    async for batch in mark_silence(events, min(BLANK_AFTER_S, read_timeout_s / 2)):
         if batch is None:
             waited = True
             yield b" "

@@ -1,5 +1,6 @@
 """The REST operations that send to an agent, follow the answer, and cancel it."""
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
@@ -66,7 +67,7 @@ class SendOperations:
         """The events of a run, from any one on."""
         self._runs.streams.check()
         run = await self._runs.get(caller.organization_id, check_run_id(query.run_id))
-        return self._follow(run, body)
+        return self._follow(caller, run, body)
 
     async def follow_conversation(
         self, caller: Caller, query: queries.FollowConversationQuery, body: bodies.FollowRequest
@@ -74,7 +75,8 @@ class SendOperations:
         """The events of a conversation's active run, or of the run that the body names."""
         self._runs.streams.check()
         if body.run_id:
-            return self._follow(await self._runs.get(caller.organization_id, check_run_id(body.run_id)), body)
+            named = await self._runs.get(caller.organization_id, check_run_id(body.run_id))
+            return self._follow(caller, named, body)
         conversation = conversation_key(query.conversation_id, body.agent_id)
         if body.otid:
             run = await self._runs.find_by_otid(caller.organization_id, conversation, body.otid)
@@ -82,7 +84,7 @@ class SendOperations:
             run = await self._runs.find_active(caller.organization_id, conversation)
         if run is None:
             raise NoActiveRun("INVALID_ARGUMENT: No active runs found for this conversation.")
-        return self._follow(run, body)
+        return self._follow(caller, run, body)
 
     async def cancel_agent_runs(
         self, caller: Caller, query: queries.CancelAgentRunsQuery, body: bodies.CancelRequest
@@ -119,7 +121,7 @@ class SendOperations:
             events = self._runs.watch_whole(run.organization_id, run.id)
         else:
             events = self._runs.watch(run.organization_id, run.id, 0)
-        chunks = answer_at_end(events, shown_for(run))
+        chunks = answer_at_end(events, shown_for(run), read_timeout_s=caller.read_timeout_s or math.inf)
         return Stream(JSON, self._delivering(run, chunks))
 
     async def _stream(
@@ -128,14 +130,15 @@ class SendOperations:
         self._runs.streams.check()
         request = _request(caller, conversation, body, run_type="send_message_streaming", agent_id=agent_id)
         started = await self._runs.start(request)
-        return self._follow(started.run, bodies.FollowRequest(include_pings=body.include_pings))
+        return self._follow(caller, started.run, bodies.FollowRequest(include_pings=body.include_pings))
 
-    def _follow(self, run: Run, body: bodies.FollowRequest) -> Stream:
+    def _follow(self, caller: Caller, run: Run, body: bodies.FollowRequest) -> Stream:
         renderer = EventRenderer(run.id, shown_for(run), pings=body.include_pings is not False)
         events = self._runs.watch(run.organization_id, run.id, body.starting_after)
-        return Stream(
-            EVENT_STREAM, self._delivering(run, stream_events(events, renderer, after_seq=body.starting_after))
+        lines = stream_events(
+            events, renderer, after_seq=body.starting_after, read_timeout_s=caller.read_timeout_s or math.inf
         )
+        return Stream(EVENT_STREAM, self._delivering(run, lines))
 
     async def _delivering(self, run: Run, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The chunks; a run whose end was sent is delivered, so that an equal request is a new one."""
