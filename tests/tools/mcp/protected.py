@@ -27,7 +27,7 @@ from mcp.server.auth.settings import AuthSettings, ClientRegistrationOptions
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
 from tests.gateway.conftest import free_port
-from tests.tools.mcp.probe import START_S, listening
+from tests.tools.mcp.probe import START_S, TRANSPORTS, listening
 
 SCOPE = "tools"
 LIFETIME_S = 3600
@@ -108,24 +108,25 @@ class Consents(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
 class Protected:
     """The server, run in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "streamable_http") -> None:
         self.consents = Consents()
+        self.kind = kind
         self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
-        return f"{self.origin}/mcp"
+        return f"{self.origin}/{TRANSPORTS[self.kind][1]}"
 
     @property
     def config(self) -> dict[str, Any]:
-        return {"mcp_server_type": "streamable_http", "server_url": self.url}
+        return {"mcp_server_type": self.kind, "server_url": self.url}
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         app = MCPServer("protected", auth_server_provider=self.consents, auth=self._settings(), log_level="ERROR")
         app.add_tool(_whoami, name="whoami", description="The client that calls.")
-        asgi = app.streamable_http_app()
+        asgi = app.sse_app() if self.kind == "sse" else app.streamable_http_app()
         server = uvicorn.Server(uvicorn.Config(asgi, port=self.port, log_level="error", timeout_graceful_shutdown=0))
         task = asyncio.create_task(server._serve())  # serve() would take over the signals of the tests
         async with asyncio.timeout(START_S):

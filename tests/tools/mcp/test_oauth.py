@@ -11,13 +11,16 @@ from sqlalchemy import func, select, text, update
 from services.common.caller import DEFAULT_ORGANIZATION_ID
 from services.common.database import Database
 from services.common.errors import Unavailable
+from services.contract.mcp import StreamableHTTPConfig
+from services.tools.mcp.clients.allowed import Allowed
 from services.tools.mcp.clients.authorization_servers import AuthorizationServers
-from services.tools.mcp.oauth.session import Grant
+from services.tools.mcp.oauth.session import AuthorizationFailed, Grant
 from services.tools.mcp.oauth.store import PostgresSessions
 from services.tools.mcp.oauth.tables import mcp_oauth_sessions
 from services.tools.mcp.oauth.tokens import Tokens
 from tests.tools.conftest import MCP_ALLOWED, PUBLIC_URL, Api
 from tests.tools.mcp.conftest import AddServer, Execute, Json
+from tests.tools.mcp.probe import serving
 from tests.tools.mcp.protected import Protected, consent
 
 Events = AsyncIterator[Any]
@@ -33,7 +36,7 @@ async def protected() -> AsyncIterator[Protected]:
 @asynccontextmanager
 async def connecting(api: Api, protected: Protected) -> AsyncIterator[tuple[Json, Events]]:
     """The event that holds the URL, and the events after it, of connecting to a server that is not stored."""
-    body = {"server_name": "far", "type": "streamable_http", "server_url": protected.url}
+    body = {"server_name": "far", "type": protected.kind, "server_url": protected.url}
     events = api.events("ConnectNamedServer", body)
     first = [await anext(events) for _ in range(4)]
     assert [event["event"] for event in first] == [
@@ -72,6 +75,28 @@ async def test_a_user_authorizes_while_the_client_waits(api: Api, protected: Pro
     assert "code_challenge_method=S256" in asked["url"]
     assert (answered["status"], answered["server_url"]) == ("success", protected.url)
     assert (success["event"], success["tools"][0]["name"]) == ("success", "whoami")
+
+
+async def test_the_older_transport_is_authorized_too(api: Api, add_server: AddServer, execute: Execute) -> None:
+    protected = Protected("sse")
+    async with protected.serving():
+        await authorize(api, protected)
+        server = await add_server(protected.config)
+
+        assert (await execute(server, "whoami")).value in protected.consents.clients
+        await api.call("DeleteMcpServer", mcp_server_id=server["id"])  # it keeps a stream open
+
+
+async def test_the_own_network_is_out_of_reach_for_authorizations_too(protected: Protected) -> None:
+    with pytest.raises(AuthorizationFailed, match="Non-public IP not allowed"):
+        await AuthorizationServers(Allowed()).begin(StreamableHTTPConfig(server_url=protected.url), PUBLIC_URL)
+
+
+async def test_a_server_that_asks_for_nothing_is_not_authorized() -> None:
+    async with serving("streamable_http") as config:
+        reached = StreamableHTTPConfig.model_validate(config)
+        with pytest.raises(AuthorizationFailed, match="asks for no authorization: it answered HTTP"):
+            await AuthorizationServers(MCP_ALLOWED).begin(reached, PUBLIC_URL)
 
 
 async def test_the_client_registers_itself(api: Api, protected: Protected) -> None:

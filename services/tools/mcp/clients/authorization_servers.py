@@ -22,6 +22,7 @@ from mcp.shared.auth import (
 )
 from pydantic import AnyUrl, ValidationError
 
+from services.common.addresses import ForbiddenAddress
 from services.contract.mcp import SSEConfig, StreamableHTTPConfig
 from services.tools.mcp.clients.allowed import Allowed
 from services.tools.mcp.clients.failures import describe_failure
@@ -29,6 +30,7 @@ from services.tools.mcp.clients.transport import make_http
 from services.tools.mcp.oauth.session import AuthorizationFailed, AuthorizationRefused, Begun, Endpoint, Grant
 
 STEP_S = 15.0  # seconds for one step, all its requests included
+MAX_REASON = 500  # characters of what an authorization server says
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}  # any request is refused
 _ACCEPT = {"accept": "application/json, text/event-stream"}
 
@@ -76,8 +78,8 @@ class AuthorizationServers:
         except TimeoutError as exc:
             raise AuthorizationFailed(f"The authorization server did not answer within {STEP_S:g} s.") from exc
         except OAuthFlowError as exc:
-            raise AuthorizationFailed(f"The authorization failed: {exc}") from exc
-        except (httpx2.HTTPError, ValidationError, OSError) as exc:
+            raise AuthorizationFailed(f"The authorization failed: {str(exc)[:MAX_REASON]}") from exc
+        except (httpx2.HTTPError, httpx2.InvalidURL, ForbiddenAddress, ValidationError, OSError) as exc:
             raise AuthorizationFailed(f"The authorization failed: {describe_failure(exc)}.") from exc
 
 

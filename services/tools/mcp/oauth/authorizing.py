@@ -30,7 +30,7 @@ class Redirect:
 
 
 @dataclass(frozen=True)
-class Begun:
+class Opened:
     """A session, and where its user has to go."""
 
     session: Session
@@ -45,14 +45,14 @@ class Authorizing:
         self._authorization = authorization
         self._redirect_uri = f"{public_url.rstrip('/')}{CALLBACK_PATH}"
 
-    async def begin(self, organization_id: str, config: McpConfig) -> Begun:
+    async def begin(self, organization_id: str, config: McpConfig) -> Opened:
         """Opens a session. Raises `AuthorizationFailed`."""
         if isinstance(config, StdioConfig):
             raise AuthorizationFailed("A program on this machine is not authorized like that.")
         begun = await self._authorization.begin(config, self._redirect_uri)
         session = Session(organization_id, new_id("mcp-oauth"), begun.state, begun.grant)
         await self._sessions.insert(session)
-        return Begun(session, begun.url)
+        return Opened(session, begun.url)
 
     async def finish(self, redirect: Redirect) -> Session:
         """Gets the tokens when the user returns; a repeated return finds what the first came to.

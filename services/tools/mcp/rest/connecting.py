@@ -38,14 +38,14 @@ class Connecting:
     async def _authorize(self, server: Server, why: str) -> AsyncGenerator[bytes]:
         """Ends when the user has authorized us. Raises `AuthorizationFailed`."""
         yield _print(ConnectEvent(event="oauth_required", server_name=server.name, message=why))
-        begun = await self._authorizing.begin(server.organization_id, fill_for_listing(server.name, server.config))
+        opened = await self._authorizing.begin(server.organization_id, fill_for_listing(server.name, server.config))
         told = ConnectEvent(
-            event="authorization_url", server_name=server.name, url=begun.url, session_id=begun.session.id
+            event="authorization_url", server_name=server.name, url=opened.url, session_id=opened.session.id
         )
         yield _print(told)
         waiting = "Open the URL to authorize; this stream goes on afterwards."
         yield _print(ConnectEvent(event="waiting_for_auth", server_name=server.name, message=waiting))
-        session: Session = begun.session
+        session: Session = opened.session
         while session.status == "pending":
             session = await self._authorizing.outcome(session, KEEPALIVE_S)
             if session.status == "pending":
