@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 
 import grpc
@@ -46,56 +47,81 @@ from services.tools.store.outbox import OutboxStore
 from services.tools.store.tools import ToolStore
 
 
+@dataclass(frozen=True)
+class Outside:
+    """What this service works with, open until it ends."""
+
+    database: Database
+    agents: AgentsClient
+    models: RouterModels
+    sandbox: Sandbox
+    authorizing: Authorizing
+    remote: RemoteServers
+    searches: HttpSearch
+    pages: HttpPages
+
+
 async def main() -> None:
     """Serves until told to stop."""
     config = Config.read(Environment.current())
+    async with AsyncExitStack() as stack:
+        outside = await _open(config, stack)
+        changes = Changes(outside.database, OutboxStore(), ToolStore(), outside.agents)
+        operations, servicer = _wire(config, outside, changes)
+        delivery = asyncio.create_task(changes.deliver_forever())
+        stack.push_async_callback(_stop, delivery)
+        await server.serve(config.addresses.listen, partial(_add_services, operations, servicer))
+
+
+async def _open(config: Config, stack: AsyncExitStack) -> Outside:
     engine = open_engine(config.database_url)
-    channel, router = open_channel(config.addresses.agents), open_channel(config.addresses.llm_router)
-    database, tools, outbox = Database(engine), ToolStore(), OutboxStore()
-    agents = AgentsClient(channel)
-    changes = Changes(database, outbox, tools, agents)
-    sandbox = Sandbox(config.limits, config.sandbox)
-    with suppress(CannotStart):  # the log says why; all but running tools works, and each call tries again
-        await sandbox.start()
-    servers, sessions = ServerStore(config.secrets), PostgresSessions(database, config.secrets)
-    authorization = AuthorizationServers(config.mcp_allowed)
-    authorizing = Authorizing(sessions, authorization, config.public_url)
-    remote = RemoteServers(config.mcp_allowed, Tokens(sessions, authorization), config.mcp_limits, BreakerLimits())
-    calls = McpCalls(database, servers, remote)
-    searches, pages = HttpSearch(), HttpPages(allow_private=config.allow_private_fetch)
-    builtins = BuiltinCalls(WebSearch(searches, config.search_accounts), pages, CodeRunner(sandbox, config.programs))
-    configs = SandboxConfigs(database, SandboxConfigStore(config.secrets))
-    registry, execution = (
-        Registry(database, tools, outbox, changes),
-        Execution(sandbox, calls, builtins, configs, agents),
+    agents, router = open_channel(config.addresses.agents), open_channel(config.addresses.llm_router)
+    database, authorization = Database(engine), AuthorizationServers(config.mcp_allowed)
+    sessions = PostgresSessions(database, config.secrets)
+    outside = Outside(
+        database=database,
+        agents=AgentsClient(agents),
+        models=RouterModels(router),
+        sandbox=Sandbox(config.limits, config.sandbox),
+        authorizing=Authorizing(sessions, authorization, config.public_url),
+        remote=RemoteServers(config.mcp_allowed, Tokens(sessions, authorization), config.mcp_limits, BreakerLimits()),
+        searches=HttpSearch(),
+        pages=HttpPages(allow_private=config.allow_private_fetch),
     )
+    stack.push_async_callback(engine.dispose)
+    for opened in (router, agents, outside.sandbox, outside.pages, outside.searches, outside.remote):
+        stack.push_async_callback(opened.close)
+    with suppress(CannotStart):  # the log says why; all but running tools works, and each call tries again
+        await outside.sandbox.start()
+    return outside
+
+
+def _wire(config: Config, outside: Outside, changes: Changes) -> tuple[ToolOperations, ToolServicer]:
+    database, tools, outbox = outside.database, ToolStore(), OutboxStore()
+    servers, configs = ServerStore(config.secrets), SandboxConfigs(database, SandboxConfigStore(config.secrets))
+    calls = McpCalls(database, servers, outside.remote)
+    web = WebSearch(outside.searches, config.search_accounts)
+    builtins = BuiltinCalls(web, outside.pages, CodeRunner(outside.sandbox, config.programs))
+    registry = Registry(database, tools, outbox, changes)
+    execution = Execution(outside.sandbox, calls, builtins, configs, outside.agents)
     registration = Registration(database, servers, tools, outbox, changes)
-    mcp_servers = McpServers(database, servers, registration, remote=remote, authorizing=authorizing)
     operations = ToolOperations(
         registry,
         execution,
-        servers=mcp_servers,
+        servers=McpServers(database, servers, registration, remote=outside.remote, authorizing=outside.authorizing),
         registration=registration,
         calls=calls,
         configs=configs,
-        authorizing=authorizing,
-        generation=Generation(RouterModels(router)),
+        authorizing=outside.authorizing,
+        generation=Generation(outside.models),
     )
-    add_services = partial(_add_services, operations, ToolServicer(registry, execution, sandbox))
-    delivery = asyncio.create_task(changes.deliver_forever())
-    try:
-        await server.serve(config.addresses.listen, add_services)
-    finally:
-        delivery.cancel()
-        with suppress(asyncio.CancelledError):
-            await delivery
-        await remote.close()
-        await searches.close()
-        await pages.close()
-        await sandbox.close()
-        await channel.close()
-        await router.close()
-        await engine.dispose()
+    return operations, ToolServicer(registry, execution, outside.sandbox)
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def _add_services(operations: ToolOperations, servicer: ToolServicer, grpc_server: grpc.aio.Server) -> Iterable[str]:
