@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -268,6 +269,54 @@ async def test_calls_wait_for_a_free_place() -> None:
 
     times = sorted([first.split(), second.split()])
     assert float(times[0][1]) <= float(times[1][0])
+
+
+async def test_a_call_does_not_wait_for_ever_for_a_place() -> None:
+    sandbox = Sandbox(replace(LIMITS, waiting_s=0.01), SandboxOptions(concurrency=1))
+    first = sandbox.run(Job(source=tool_source("print(1, flush=True)\nimport time\ntime.sleep(60)"), arguments={}))
+    await anext(first)
+
+    assert await error_of(sandbox, tool_source()) == "SandboxBusy: no place was free for the call within 0.01 s"
+
+    await first.aclose()
+    await result_of(sandbox, tool_source())
+    await sandbox.close()
+
+
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A" * 400_000}}
+LINK = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+TEXT = {"type": "text", "text": "seen"}
+
+
+@pytest.mark.parametrize(
+    ("returned", "value", "parts"),
+    [
+        (IMAGE, "", (IMAGE,)),
+        ([TEXT, LINK, IMAGE], "seen", (TEXT, LINK, IMAGE)),
+        ([TEXT], "[{'type': 'text', 'text': 'seen'}]", ()),
+        ([TEXT, LINK, {"type": "other"}], None, ()),
+    ],
+)
+async def test_images_come_back_whole(sandbox: Sandbox, returned: Any, value: str | None, parts: tuple[Any]) -> None:
+    events = await events_of(sandbox, tool_source("return x", parameters="x"), arguments={"x": returned})
+
+    ended = events[-1]
+    assert isinstance(ended, Returned), ended
+    assert value is None or ended.value == value
+    assert ended.parts == parts
+
+
+async def test_an_image_without_a_source_is_refused(sandbox: Sandbox) -> None:
+    error = await error_of(sandbox, tool_source("return {'type': 'image', 'data': 'AAAA'}"))
+
+    assert error == "BadResult: a part of it is neither text nor an image with a source"
+
+
+async def test_the_layers_are_named(sandbox: Sandbox) -> None:
+    layers = await sandbox.start()
+
+    assert sandbox.layers == layers
+    assert "seccomp" in layers.names
 
 
 async def test_what_calls_are_forked_from_is_replaced_when_it_dies(sandbox: Sandbox) -> None:

@@ -150,7 +150,7 @@ async def test_images_come_back(sandbox: Sandbox) -> None:
 
     ended = (await events_of(sandbox, source, arguments={"image": image}))[-1]
 
-    assert (ended.value.strip(), ended.parts) == ("seen", ({"type": "text", "text": "seen"}, image))
+    assert (ended.value, ended.parts) == ("seen", ({"type": "text", "text": "seen"}, image))
 
 
 @with_registry

@@ -114,7 +114,7 @@ async function run(job) {
     const tool = await load(code, name);
     const value = await tool(...argumentsFor(functions.get(name), job));
     const parts = contentParts(value);
-    const text = parts.length ? parts.map((part) => part.text ?? "").join("\n") : asText(value);
+    const text = parts.length ? parts.map((part) => part.text).filter(Boolean).join("\n") : asText(value);
     return { value: text.slice(0, limit), length: text.length, parts, json: asJson(value, limit) };
   } catch (error) {
     console.error(error?.stack ?? error);
