@@ -43,7 +43,7 @@ def _in_conversation(request: RunRequest) -> Any:  # Any: a SQL condition
 
 
 def _may_be_lost(request: RunRequest) -> Any:  # Any: a SQL condition
-    now = func.clock_timestamp()
+    now = func.now()  # not clock_timestamp(), which no index is searched by
     missed_after = text("interval '1 second'") * literal(request.read_timeout_s + NOTICE_S)
     ended_lately = and_(
         runs.c.completed_at > now - RETRY_WINDOW,
