@@ -75,6 +75,7 @@ class Registry:
         self._tools = tools
         self._outbox = outbox
         self._changes = changes
+        self._renewed: set[str] = set()  # organisations whose base tools are as this server knows them
 
     async def upsert(self, owner: Owner, body: CreateTool) -> StoredTool:
         """Creates a tool, or changes the one of the same name; then, what the body leaves out stays."""
@@ -162,11 +163,25 @@ class Registry:
         return list({by_key[key].tool.id: by_key[key] for key in wanted}.values())
 
     async def _restore(self, transaction: Transaction, owner: Owner) -> None:
-        """Puts back base tools that are missing: one statement where none is."""
+        """Puts back base tools that are missing: one statement where none is, one more for the first time."""
+        if owner.organization_id not in self._renewed:
+            await self._renew(transaction, owner)
         found = await self._tools.find_names(transaction, owner.organization_id, list(BASE_TOOLS))
         missing = [tool.record(owner.user_id) for name, tool in BASE_TOOLS.items() if name not in found]
         if missing:
             await self._tools.insert(transaction, [StoredTool(owner.organization_id, 1, tool) for tool in missing])
+
+    async def _renew(self, transaction: Transaction, owner: Owner) -> None:
+        """Brings base tools that an older server stored to what this one knows; what users changed in them stays."""
+        for current in await self._tools.find(transaction, owner.organization_id, names=list(BASE_TOOLS)):
+            schema = BASE_TOOLS[current.name].schema()
+            if not current.is_base or current.tool.json_schema == schema:
+                continue
+            old = current.tool.json_schema or {}
+            is_untouched = current.tool.description == old.get("description")
+            text = schema["description"] if is_untouched else current.tool.description
+            await self._change(transaction, owner, current, {"json_schema": schema, "description": text})
+        self._renewed.add(owner.organization_id)
 
     async def _change(self, transaction: Transaction, owner: Owner, current: StoredTool, fields: Fields) -> StoredTool:
         if current.tool.model_copy(update=fields) == current.tool:

@@ -4,13 +4,19 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from perdure.tools.v1.tool_service_pb2 import GetToolRequest
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
-from services.common.caller import DEFAULT_ORGANIZATION_ID
+from services.common.caller import DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID
+from services.common.database import Database
 from services.common.errors import PerdureError
 from services.tools.base_tools import BASE_TOOLS
-from tests.tools.conftest import Api
+from services.tools.changes import Changes
+from services.tools.registry import Owner, Registry
+from services.tools.store.outbox import OutboxStore
+from services.tools.store.tools import ToolStore
+from tests.tools.conftest import Api, RecordingAgents
 from tests.tools.sources import roll_dice, tool_source
 
 ABSENT = "tool-00000000-0000-4000-8000-00000000dead"
@@ -171,6 +177,30 @@ async def test_listing_brings_deleted_base_tools_back(api: Api) -> None:
 
     assert after == {**before, "id": after["id"]}
     assert len(await api.call("AddBaseTools")) == len(BASE_TOOLS)
+
+
+async def test_base_tools_of_an_older_server_are_renewed(
+    api: Api, database: Database, agents: RecordingAgents, changes: Changes
+) -> None:
+    (before,) = await api.call("ListTools", name="memory_insert")
+    (touched,) = await api.call("ListTools", name="memory_rethink")
+    await api.call("UpdateTool", {"description": "Mine."}, tool_id=touched["id"])
+    async with database.begin() as transaction:
+        old = """UPDATE tools.tools SET json_schema = '{"name": "x", "description": "Old."}',
+            description = CASE name WHEN 'memory_insert' THEN 'Old.' ELSE description END
+            WHERE name LIKE 'memory_%'"""
+        await transaction.execute(text(old))
+    restarted = Registry(database, ToolStore(), OutboxStore(), changes)
+    owner = Owner(DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID)
+
+    after = {tool.tool.id: tool for tool in await restarted.base_tools(owner)}
+    await changes.deliver(DEFAULT_ORGANIZATION_ID)
+
+    assert after[before["id"]].tool.json_schema == before["json_schema"]
+    assert after[before["id"]].description == before["description"]
+    assert after[touched["id"]].description == "Mine."
+    assert after[touched["id"]].tool.json_schema == touched["json_schema"]
+    assert "memory_insert" in [tool.name for tool in agents.told[-1].changed]
 
 
 async def test_a_rename_must_be_one_that_providers_take(api: Api) -> None:
