@@ -36,7 +36,7 @@ async def plan_of(replica: Replica, statement: Any) -> str:
     compiled = statement.compile(dialect=replica.engine.dialect, compile_kwargs={"render_postcompile": True})
     values = [compiled.params[name] for name in compiled.positiontup]
     async with replica.engine.connect() as connection:
-        driver = (await connection.get_raw_connection()).driver_connection
+        driver: Any = (await connection.get_raw_connection()).driver_connection  # Any: asyncpg's own, untyped
         lines = await driver.fetch(f"EXPLAIN (ANALYZE, COSTS OFF) {compiled}", *values)
     return "\n".join(line[0] for line in lines)
 
