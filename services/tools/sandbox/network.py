@@ -5,7 +5,7 @@ import errno
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
@@ -82,19 +82,18 @@ async def _serve(connections: socket.socket, reachable: Reachable) -> None:
 
 async def _answer(connections: socket.socket, message: bytes, reachable: Reachable) -> None:
     id_, does_not_wait = WISH.unpack_from(message)
-    connection: socket.socket | None = None
-    try:
-        address = _read_address(message[WISH.size :])
-        if not reachable.has(*address):
-            raise OSError(errno.EACCES, "calls may not connect there")
-        connection = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
-        error = await _connect(connection, address, does_not_wait=does_not_wait)
-    except OSError as exc:
-        error = exc.errno or errno.ETIMEDOUT  # a TimeoutError has no number
-    with suppress(OSError):  # the call has ended
-        socket.send_fds(connections, [ANSWER.pack(id_, error)], [connection.fileno()] if connection else [])
-    if connection:
-        connection.close()
+    with ExitStack() as made:
+        try:
+            host, port = _read_address(message[WISH.size :])
+            if not reachable.has(host, port):
+                raise OSError(errno.EACCES, "calls may not connect there")
+            connection = made.enter_context(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET))
+            error = await _connect(connection, (host, port), does_not_wait=does_not_wait)
+            answer = (ANSWER.pack(id_, error), [connection.fileno()])
+        except OSError as exc:
+            answer = (ANSWER.pack(id_, exc.errno or errno.ETIMEDOUT), [])  # a TimeoutError has no number
+        with suppress(OSError):  # the call has ended
+            socket.send_fds(connections, [answer[0]], answer[1])
 
 
 async def _connect(connection: socket.socket, address: tuple[str, int], *, does_not_wait: bool) -> int:

@@ -12,6 +12,7 @@ from services.tools.sandbox.process import ToolProcess
 from services.tools.sandbox.zygote import CannotStart, Settings, Zygote
 
 SPARES = 2  # calls forked ahead of need, each for one use: a call that comes alone takes half the time
+SPARE_PROGRAMS = 1  # the same, where each is a program of its own: Node with its compiler takes 100 MiB
 log = logging.getLogger(__name__)
 
 
@@ -28,7 +29,7 @@ class Stock:
         self._starting = asyncio.Lock()
         self._zygote: Zygote | None = None
         self._spares: deque[ToolProcess] = deque()
-        self._spares_wanted = SPARES
+        self._spares_wanted = SPARE_PROGRAMS if settings.program else SPARES
         self._forks: set[asyncio.Task[None]] = set()
 
     @property

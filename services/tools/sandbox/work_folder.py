@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 PREFIX = "perdure-tools-"
+NEW = "perdure-new-"
 
 
 class WorkFolder:
@@ -15,8 +16,9 @@ class WorkFolder:
     def __init__(self, parent: Path | None = None) -> None:
         for left in (parent or Path(tempfile.gettempdir())).glob(f"{PREFIX}*"):
             _remove_if_left(left)
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        self._lock = _lock(self.path)
+        new = Path(tempfile.mkdtemp(prefix=NEW, dir=parent))
+        self._lock = _lock(new)
+        self.path = new.rename(new.with_name(f"{PREFIX}{new.name.removeprefix(NEW)}"))  # now others may look at it
         for name in ("root", "calls"):
             (self.path / name).mkdir()
         os.chmod(self.path, 0o711)  # noqa: S103  # calls of root run as another user

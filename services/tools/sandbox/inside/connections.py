@@ -73,6 +73,8 @@ class Connections:
 
     def _put_in(self) -> None:
         message, sockets, _, _ = socket.recv_fds(self._service, ANSWER.size, 1)
+        if not message:  # the service has gone, and ends us next
+            return
         id_, error = ANSWER.unpack(message)
         descriptor = self._descriptors.pop(id_)
         try:
