@@ -24,8 +24,8 @@ class Breaker:
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether the last attempt succeeded, or there was none."""
-        return not self._failures
+        """Whether nothing went wrong lately."""
+        return not self._failures or self._clock() >= self._closed_until
 
     def wait_s(self) -> float:
         """How long to leave it alone, in seconds. 0 lets the caller, and only this one, try."""

@@ -48,3 +48,13 @@ def test_a_success_closes_it() -> None:
     breaker.succeeded()
 
     assert [breaker.wait_s(), breaker.wait_s()] == [0, 0]
+
+
+def test_it_is_at_rest_when_nothing_went_wrong_lately() -> None:
+    clock = Clock()
+    breaker = open_breaker(clock)
+
+    before = breaker.is_at_rest
+    clock.now = 10
+
+    assert [before, breaker.is_at_rest] == [False, True]

@@ -113,17 +113,21 @@ class Connection:
         try:
             await asyncio.wait({call, self._task}, timeout=self._limits.call_s, return_when="FIRST_COMPLETED")
             if call.done():
-                return call.result()
+                return await self._answer(call)
             if self._task.done():
                 raise self._went_away(self._failure())
             raise ServerFailed(f"The MCP server {self._name!r} did not answer within {self._limits.call_s:g} s.")
+        finally:
+            call.cancel()
+            await asyncio.wait({call}, timeout=CANCEL_S)
+
+    async def _answer(self, call: asyncio.Future[Answer]) -> Answer:
+        try:
+            return call.result()
         except FAILURES as exc:
             if isinstance(exc, MCPError) and exc.code == INVALID_REQUEST:
                 raise SessionLost(f"The MCP server {self._name!r} ended the session: {exc.message}.") from exc
             raise self._went_away(await self._cause(exc)) from exc
-        finally:
-            call.cancel()
-            await asyncio.wait({call}, timeout=CANCEL_S)
 
     async def _cause(self, failure: Exception) -> BaseException:
         """What ended the connection, where the request only hears that something did."""

@@ -7,11 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from mcp import Client, MCPError
-from mcp.types import (
-    CONNECTION_CLOSED,
-    INVALID_REQUEST,
-    REQUEST_TIMEOUT,
-)
+from mcp.types import CONNECTION_CLOSED, INVALID_REQUEST, REQUEST_TIMEOUT
 
 from services.contract.json_object import JsonObject
 from services.contract.mcp import McpConfig, McpTool
@@ -26,7 +22,6 @@ from services.tools.mcp.server import AuthorizationRequired, Result, Server, Ser
 Answer = TypeVar("Answer")
 MAX_TOOLS = 1000  # of a server; a listing that goes on and on must end
 _FATAL = (CONNECTION_CLOSED, REQUEST_TIMEOUT, INVALID_REQUEST)  # of connections; other errors are a tool's answers
-
 
 _Key = tuple[str, str]  # the id of a server, and how it is reached
 
