@@ -239,6 +239,29 @@ async def test_a_repeated_send_finds_its_place_in_the_line(world: World) -> None
     assert sum(not one.attached for one in started) == 1
 
 
+async def test_a_send_that_comes_again_while_the_first_is_stored_joins_it(world: World) -> None:
+    replicas = [await world.replica(), await world.replica()]
+    request = world.request("first")
+
+    started = await asyncio.gather(
+        *(replicas[count % 2].runs.start(replace(request, retry_count=count)) for count in (1, 2))
+    )
+
+    assert len({one.run.id for one in started}) == 1
+    await replicas[0].wait_for(started[0].run.id, lambda run: run.status == "completed")
+    assert heard(world) == ["first"]
+
+
+async def test_a_send_that_comes_again_after_its_run_was_cancelled_gets_that(world: World, replica: Replica) -> None:
+    first = await busy(world, replica)
+    await replica.runs.cancel(ORGANIZATION, first)
+
+    again = await replica.runs.start(world.request("first", retry_count=1))
+
+    assert (again.attached, again.run.id, again.run.status) == (True, first, "cancelled")
+    assert heard(world) == ["first"]
+
+
 async def test_two_equal_sends_are_two(world: World, replica: Replica) -> None:
     await busy(world, replica)
 
