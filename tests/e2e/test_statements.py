@@ -18,6 +18,7 @@ COMMITS = 4
 HISTORY = 200  # messages
 _LINE = re.compile(r"^(\d+)\|LOG:  (?:execute [^:]*|statement): (.+)$")
 _BOUNDS = ("BEGIN", "COMMIT", "ROLLBACK")
+_BACKGROUND = ("runs.replicas", "expires_at <=", "agents.files")  # heartbeats, sweeps, files that wait
 
 
 class StatementLog:
@@ -32,11 +33,16 @@ class StatementLog:
         return await self._find("mark", 0)
 
     async def since(self, place: int) -> list[str]:
-        """The statements of turns since a place: those of sessions that stamp heartbeats are left out."""
+        """The statements of turns since a place: transactions in the background are left out."""
         end = await self._find("end", place)
-        found = [match.groups() for line in self._lines(place, end) if (match := _LINE.match(line))]
-        beating = {session for session, statement in found if "runs.replicas" in statement}
-        return [statement for session, statement in found if session not in beating]
+        transactions: list[list[str]] = []
+        current: dict[str, list[str]] = {}  # by session
+        for session, statement in (match.groups() for line in self._lines(place, end) if (match := _LINE.match(line))):
+            if statement.startswith("BEGIN") or session not in current:
+                current[session] = []
+                transactions.append(current[session])
+            current[session].append(statement)
+        return [one for transaction in transactions if not _is_background(transaction) for one in transaction]
 
     async def _find(self, word: str, place: int) -> int:
         """Writes a word into the log, and answers where it stands."""
@@ -51,6 +57,10 @@ class StatementLog:
 
     def _lines(self, start: int, end: int) -> Sequence[str]:
         return re.sub(r"\n(?!\d+\|)", " ", self._file.read_text()[start:end]).splitlines()
+
+
+def _is_background(transaction: Sequence[str]) -> bool:
+    return any(word in statement for statement in transaction for word in _BACKGROUND)
 
 
 @pytest.fixture

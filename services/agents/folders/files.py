@@ -20,6 +20,7 @@ from services.contract.folders import Folder
 from services.contract.passages import Passage
 
 MAX_FILE_BYTES = 30 * 1024 * 1024  # bytes; the gateway takes requests of 32 MiB
+MAX_PAGE_BYTES = 8 * 1024 * 1024  # bytes of all texts of a page; the gateway passes answers of 32 MiB
 MAX_NAME_CHARS = 255
 UNKNOWN_TYPE = "application/octet-stream"  # what senders say who do not know
 
@@ -66,10 +67,13 @@ class Store(Protocol):
     ) -> File | None:
         """A file of a folder."""
 
-    async def list_page(
-        self, tx: Transaction, organization_id: str, folder_id: str, page: Page, *, with_text: bool
-    ) -> list[File]:
+    async def list_page(self, tx: Transaction, organization_id: str, folder_id: str, page: Page) -> list[File]:
         """A page of a folder's files, by when they were uploaded."""
+
+    async def read_texts(
+        self, tx: Transaction, organization_id: str, file_ids: Sequence[str], most_bytes: int
+    ) -> dict[str, str | None]:
+        """The texts of the first of these files, as many as have so many bytes together, but at least one; by id."""
 
     async def list_passages(self, tx: Transaction, organization_id: str, folder_id: str, page: Page) -> list[Passage]:
         """A page of the pieces in which a folder's files are searched."""
@@ -126,10 +130,18 @@ class Files:
             return await self._find(tx, caller, folder_id, file_id, with_text=with_text)
 
     async def list_page(self, caller: Caller, folder_id: str, page: Page, *, with_text: bool) -> list[File]:
-        """A page of a folder's files, by when they were uploaded. Raises `FolderNotFound`, `CursorNotFound`."""
+        """A page of a folder's files, by when they were uploaded; with texts, a shorter one where these are long.
+
+        Raises `FolderNotFound`, `CursorNotFound`.
+        """
         async with self._database.begin() as tx:
             await find_folder(self._folders, tx, caller.organization_id, folder_id)
-            return await self._store.list_page(tx, caller.organization_id, folder_id, page, with_text=with_text)
+            files = await self._store.list_page(tx, caller.organization_id, folder_id, page)
+            if not with_text or not files:
+                return files
+            ids = [file.id for file in files]
+            texts = await self._store.read_texts(tx, caller.organization_id, ids, MAX_PAGE_BYTES)
+        return [file.model_copy(update={"content": texts[file.id]}) for file in files if file.id in texts]
 
     async def list_passages(self, caller: Caller, folder_id: str, page: Page) -> Sequence[Passage]:
         """A page of the pieces in which a folder's files are searched. Raises `FolderNotFound`, `CursorNotFound`."""

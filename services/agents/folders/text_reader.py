@@ -43,7 +43,7 @@ class TextReader:
                 child.kill()
                 await child.wait()
         if child.returncode == 0:
-            return text.decode()
+            return await asyncio.to_thread(text.decode)
         if child.returncode == read_text.REFUSED:
             raise Unreadable(problem.decode())
         raise Unreadable("Reading the file took more time or memory than a file may take.")

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.agents.folders.conftest import Shelf
-from tests.agents.service import ABSENT
+from tests.agents.folders.conftest import Shelf, make_shelf
+from tests.agents.service import ABSENT, Service
 
 KEYS = ["source_id", "file_name", "original_file_name", "file_path", "file_type", "file_size", "file_creation_date"]
 KEYS += ["file_last_modified_date", "processing_status", "error_message", "total_chunks", "chunks_embedded", "content"]
@@ -150,3 +150,17 @@ async def test_the_room_that_vectors_take_is_measured(shelf: Shelf) -> None:
 
     assert isinstance(before, float)
     assert after - before == pytest.approx(1536 * 4 / 2**30, rel=0.01)
+
+
+async def test_a_page_with_long_texts_is_shorter(service: Service) -> None:
+    shelf = await make_shelf(service, "long texts")
+    for number in range(4):
+        await shelf.add(f"{number}.txt", "x" * 3_000_000)
+    path = {"folder_id": shelf.id, "include_content": True, "order": "asc"}
+
+    first = await shelf.api.call("ListFolderFiles", **path)
+    rest = await shelf.api.call("ListFolderFiles", **path, after=first[-1]["id"])
+
+    assert [file["file_name"] for file in first] == ["0.txt", "1.txt"]
+    assert [file["file_name"] for file in rest] == ["2.txt", "3.txt"]
+    assert {len(file["content"]) for file in first + rest} == {3_000_000}

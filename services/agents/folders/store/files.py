@@ -1,8 +1,10 @@
 """Files, their texts and their passages, in Postgres."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Text, cast, delete, insert, null, select
+from sqlalchemy import Row, Text, cast, delete, func, insert, null, select
+from sqlalchemy.dialects.postgresql import array
 
 from services.agents.archives.store.passages import read_passages
 from services.agents.folders.tables import file_contents, file_passages, files, folders
@@ -59,13 +61,25 @@ class PostgresFiles:
         row = (await tx.execute(query.where(files.c.id == file_id))).one_or_none()
         return _file(row) if row else None
 
-    async def list_page(
-        self, tx: Transaction, organization_id: str, folder_id: str, page: Page, *, with_text: bool
-    ) -> list[File]:
+    async def list_page(self, tx: Transaction, organization_id: str, folder_id: str, page: Page) -> list[File]:
         """One statement, and one for each cursor."""
-        query = _of_folder(_with_text if with_text else _plain, organization_id, folder_id)
+        query = _of_folder(_plain, organization_id, folder_id)
         query = await cut(tx, query, page, table=files, sort=files.c.created_at, organization_id=organization_id)
         return [_file(row) for row in await tx.execute(query)]
+
+    async def read_texts(
+        self, tx: Transaction, organization_id: str, file_ids: Sequence[str], most_bytes: int
+    ) -> dict[str, str | None]:
+        """One statement."""
+        place = func.array_position(array(file_ids), file_contents.c.file_id)
+        size = func.coalesce(func.octet_length(file_contents.c.text), 0)
+        sized = (
+            select(file_contents, func.sum(size).over(order_by=place).label("bytes"))
+            .where(file_contents.c.file_id.in_(file_ids), file_contents.c.organization_id == organization_id)
+            .subquery()
+        )
+        fits = (sized.c.bytes <= most_bytes) | (sized.c.file_id == file_ids[0])
+        return {row.file_id: row.text for row in await tx.execute(select(sized.c.file_id, sized.c.text).where(fits))}
 
     async def list_passages(self, tx: Transaction, organization_id: str, folder_id: str, page: Page) -> list[Passage]:
         """One statement, and one for each cursor."""

@@ -65,14 +65,12 @@ class PostgresFileQueue:
 
     async def read_raw(self, tx: Transaction, job: Job) -> bytes:
         """What was uploaded."""
-        query = select(file_contents.c.raw).where(file_contents.c.file_id == job.file_id)
+        query = select(file_contents.c.raw).where(*_content_of(job))
         return await tx.scalar(query) or b""
 
     async def store_text(self, tx: Transaction, job: Job, text: str, pieces: Sequence[str]) -> None:
         """Keeps the text in place of what was uploaded, and its pieces. Three statements, two for an empty file."""
-        await tx.execute(
-            update(file_contents).where(file_contents.c.file_id == job.file_id).values(raw=None, text=text)
-        )
+        await tx.execute(update(file_contents).where(*_content_of(job)).values(raw=None, text=text))
         now = datetime.now(UTC)
         rows = [
             {
@@ -95,7 +93,11 @@ class PostgresFileQueue:
         """The first pieces without a vector."""
         query = (
             select(file_passages.c.id, file_passages.c.text)
-            .where(file_passages.c.file_id == job.file_id, file_passages.c.embedding.is_(None))
+            .where(
+                file_passages.c.file_id == job.file_id,
+                file_passages.c.organization_id == job.organization_id,
+                file_passages.c.embedding.is_(None),
+            )
             .order_by(file_passages.c.position)
             .limit(limit)
         )
@@ -125,3 +127,7 @@ def _claimed(job: Job) -> tuple[ColumnElement[bool], ...]:
         files.c.claim == job.claim,
         files.c.organization_id == job.organization_id,
     )
+
+
+def _content_of(job: Job) -> tuple[ColumnElement[bool], ...]:
+    return file_contents.c.file_id == job.file_id, file_contents.c.organization_id == job.organization_id

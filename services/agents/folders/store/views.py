@@ -86,7 +86,7 @@ class PostgresFileViews:
 
     async def remove_folder(self, tx: Transaction, organization_id: str, agent_id: str, folder_id: str) -> None:
         """One statement."""
-        within = select(files.c.id).where(files.c.folder_id == folder_id)
+        within = select(files.c.id).where(files.c.folder_id == folder_id, files.c.organization_id == organization_id)
         await tx.execute(
             delete(file_agents).where(
                 file_agents.c.agent_id == agent_id,
@@ -137,7 +137,11 @@ class PostgresFileViews:
         """One statement."""
         beyond = (
             select(file_agents.c.id)
-            .where(file_agents.c.agent_id == agent_id, file_agents.c.is_open)
+            .where(
+                file_agents.c.agent_id == agent_id,
+                file_agents.c.organization_id == organization_id,
+                file_agents.c.is_open,
+            )
             .order_by(file_agents.c.last_accessed_at.desc(), file_agents.c.id)
             .offset(kept)
         )
