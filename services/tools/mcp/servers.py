@@ -1,6 +1,7 @@
 """The MCP servers of organisations: adding, changing, asking them what they offer."""
 
 import logging
+from collections.abc import Container
 from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
@@ -149,7 +150,17 @@ def _changed(config: McpConfig, change: McpConfigChange) -> McpConfig:
         sent["auth_token"] = sent.pop("token")
     fields = {name: value for name, value in sent.items() if value is not None or name in _CAN_BE_CLEARED}
     try:
-        return _CONFIG.validate_python({**config.model_dump(), **fields})
+        return _CONFIG.validate_python({**config.model_dump(), **_implied_type(config, fields), **fields})
     except ValidationError as exc:
         missing = ", ".join(".".join(map(str, problem["loc"][1:])) for problem in exc.errors())
         raise UnusableConfig(f"The server cannot be kept like that; check {missing}.") from exc
+
+
+def _implied_type(config: McpConfig, fields: Container[str]) -> dict[str, str]:
+    """The type that a new command or address makes of a server, unless the change names one."""
+    is_stdio = isinstance(config, StdioConfig)
+    if "command" in fields and not is_stdio:
+        return {"mcp_server_type": "stdio"}
+    if "server_url" in fields and is_stdio:
+        return {"mcp_server_type": "streamable_http"}
+    return {}

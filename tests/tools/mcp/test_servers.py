@@ -89,6 +89,20 @@ async def test_a_server_can_become_one_of_another_type(api: Api, add_server: Add
     assert [tool["name"] for tool in await tools_of(api, server)] == TOOLS
 
 
+async def test_a_command_or_an_address_tells_the_type(api: Api, add_server: AddServer) -> None:
+    server = await add_server({**unreachable(), "mcp_server_type": "sse"})
+
+    async def change(**config: Any) -> str:
+        changed = await api.call("UpdateMcpServer", {"config": config}, mcp_server_id=server["id"])
+        return str(changed["mcp_server_type"])
+
+    moved = await change(server_url=unreachable()["server_url"])
+    program = await change(command="false", args=[])
+    back = await change(server_url=unreachable()["server_url"])
+
+    assert [moved, program, back] == ["sse", "stdio", "streamable_http"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
