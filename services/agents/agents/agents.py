@@ -69,6 +69,11 @@ class AgentTools(relations.AgentTools, Protocol):
     async def waive_approval(self, tx: Transaction, agent_id: str, tool_id: str, *, waived: bool) -> None:
         """Says whether an agent calls a tool without the approval that the tool asks for by default."""
 
+    async def find_renamed(
+        self, tx: Transaction, organization_id: str, changed: Sequence[ToolDefinition]
+    ) -> list[tuple[str, str, str]]:
+        """Agents with a tool that has another name now: its old and its new name."""
+
     async def apply_changes(
         self, tx: Transaction, organization_id: str, changed: Sequence[ToolDefinition], deleted: Sequence[str]
     ) -> None:

@@ -7,6 +7,7 @@ from services.agents.agents import relations
 from services.agents.agents.agents import Agents, Stores
 from services.agents.agents.approval_rules import demand_approval, follow_defaults, spare_approval
 from services.agents.agents.catalogs import Tools
+from services.agents.agents.renaming import rename_tool
 from services.agents.memory.system_prompts import SystemPrompts
 from services.agents.paging import Page, cut_list
 from services.common.caller import Caller
@@ -55,8 +56,15 @@ class Equipment:
     async def apply_changes(
         self, organization_id: str, changed: Sequence[ToolDefinition], deleted: Sequence[str]
     ) -> None:
-        """Takes newer definitions over into every agent that has the tools, and deleted tools away."""
+        """Takes newer definitions over into every agent that has the tools, and deleted tools away.
+
+        Rules follow a tool that is renamed.
+        """
         async with self._database.begin() as tx:
+            for agent_id, old, new in await self._stores.tools.find_renamed(tx, organization_id, changed):
+                agent = await self._agents.find(tx, organization_id, agent_id, lock=True)
+                rules = rename_tool(agent.tool_rules or [], old, new)
+                await self._change_rules(tx, Caller(organization_id), agent, rules)
             await self._stores.tools.apply_changes(tx, organization_id, changed, deleted)
 
     async def attach(self, caller: Caller, agent_id: str, tool_id: str) -> AgentState:

@@ -63,6 +63,16 @@ class PostgresAgentTools:
         """Says whether an agent calls a tool without the approval that the tool asks for by default. One statement."""
         await tx.execute(update(agent_tools).where(_is_given(agent_id, tool_id)).values(approval_waived=waived))
 
+    async def find_renamed(
+        self, tx: Transaction, organization_id: str, changed: Sequence[ToolDefinition]
+    ) -> list[tuple[str, str, str]]:
+        """Agents with a tool that has another name now: its old and its new name. One statement."""
+        names = {tool.id: tool.name for tool in changed}
+        query = select(agent_tools.c.agent_id, agent_tools.c.tool_id, agent_tools.c.name)
+        ours = agent_tools.c.organization_id == organization_id, agent_tools.c.tool_id.in_(names)
+        rows = await tx.execute(query.where(*ours).order_by(agent_tools.c.agent_id))
+        return [(row.agent_id, row.name, names[row.tool_id]) for row in rows if row.name != names[row.tool_id]]
+
     async def apply_changes(
         self, tx: Transaction, organization_id: str, changed: Sequence[ToolDefinition], deleted: Sequence[str]
     ) -> None:

@@ -152,6 +152,31 @@ async def test_a_tool_that_begins_to_ask_asks_at_every_agent_but_where_it_is_spa
     assert await waiting(service, spared) == set()
 
 
+async def test_rules_follow_a_tool_that_is_renamed(service: Service, api: Api) -> None:
+    rules = [
+        {"type": "requires_approval", "tool_name": "old_name"},
+        {"type": "run_first", "tool_name": "other"},
+        {"type": "constrain_child_tools", "tool_name": "other", "children": ["old_name", "other"]}
+        | {"child_arg_nodes": [{"name": "old_name", "args": {"x": 1}}]},
+        {"type": "conditional", "tool_name": "other", "child_output_mapping": {"yes": "old_name"}}
+        | {"default_child": "old_name"},
+    ]
+    agent = await api.create(include_base_tools=False, tools=["old_name", "other"], tool_rules=rules)
+    renamed = ToolDefinition(id=tool_id("old_name"), version=2, name="new_name", parameters="{}")
+
+    for _ in range(2):
+        await service.agents.ApplyToolChanges(
+            agent_service_pb2.ApplyToolChangesRequest(organization_id=DEFAULT_ORGANIZATION_ID, changed=[renamed])
+        )
+
+    approval, first, child, conditional = (await api.call("GetAgent", agent_id=agent["id"]))["tool_rules"]
+    assert (approval["tool_name"], first["tool_name"]) == ("new_name", "other")
+    assert (child["children"], child["child_arg_nodes"][0]["name"]) == (["new_name", "other"], "new_name")
+    assert (conditional["child_output_mapping"], conditional["default_child"]) == ({"yes": "new_name"}, "new_name")
+    assert "new_name" in await api.system_message(agent["id"])
+    assert await waiting(service, agent["id"]) == {"new_name"}
+
+
 @pytest.mark.parametrize(
     ("agent", "name", "body", "status", "told"),
     [
