@@ -19,7 +19,7 @@ def read_answer(frame: bytes, char_limit: int) -> Returned | Failed:
     return Returned(
         value[:char_limit],
         max(len(value), length if isinstance(length, int) else 0),
-        parts=tuple(_part(one) for one in answer.get("parts") or ()),
+        parts=_read_parts(answer.get("parts")),
         json=str(answer.get("json") or ""),
         memory=_read_memory(answer.get("memory")),
     )
@@ -36,7 +36,13 @@ def _read_memory(said: object) -> dict[str, str]:
     return {str(label): storable(str(text)) for label, text in said.items()}
 
 
-def _part(said: Any) -> dict[str, Any]:  # Any: JSON
+def _read_parts(said: object) -> tuple[dict[str, Any], ...]:  # Any, here and below: JSON
+    if not isinstance(said, list):
+        return ()
+    return tuple(_read_part(one) for one in said)
+
+
+def _read_part(said: Any) -> dict[str, Any]:
     match said:
         case {"type": "text", "text": str(text)}:
             return {"type": "text", "text": storable(text)}

@@ -23,20 +23,10 @@ CERTIFICATES = frozenset(
     ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 )
 PIP = (
-    *(
-        sys.executable,
-        "-I",
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--quiet",
-        "--no-user",
-    ),
-    *("--root-user-action", "ignore", "--progress-bar", "off", "--only-binary", ":all:"),
+    "-I -m pip install --only-binary :all: --no-user --no-input --quiet --progress-bar off --root-user-action ignore "
+    "--disable-pip-version-check"
 )
-NPM = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--no-progress", "--no-save")
+NPM = "install --ignore-scripts --no-audit --no-fund --no-package-lock --no-progress --no-save"
 
 
 class CannotInstall(Exception):
@@ -57,7 +47,7 @@ class Installer:
     async def install(self, language: Language, packages: Sequence[str], folder: Path) -> None:
         """Installs into a folder. Raises `CannotInstall`."""
         if language == "python":
-            command = [*PIP, "--target", str(folder), *packages]
+            command = [sys.executable, *PIP.split(), "--target", str(folder), *packages]
         else:
             command = [*self._npm(), "--prefix", str(folder), *packages]
         process = await asyncio.create_subprocess_exec(
@@ -86,7 +76,7 @@ class Installer:
         npm = shutil.which("npm", path=self.environment.get("PATH"))
         if not npm:
             raise CannotInstall("this server has no npm, which installs what tools in TypeScript need")
-        return [npm, *NPM]
+        return [npm, *NPM.split()]
 
     def _environment(self) -> dict[str, str]:
         passed = {name: value for name, value in self.environment.items() if _is_passed_on(name.upper())}

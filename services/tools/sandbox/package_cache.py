@@ -85,8 +85,10 @@ class PackageCache:
 
     def _end(self, wanted: PackageSet, task: asyncio.Task[None]) -> None:
         del self._installing[wanted]
+        now = time.monotonic()
+        self._failures = {one: failed for one, failed in self._failures.items() if failed[0] > now}
         if not task.cancelled() and isinstance(failure := task.exception(), CannotInstall):
-            self._failures[wanted] = (time.monotonic() + FAILURE_S, failure)
+            self._failures[wanted] = (now + FAILURE_S, failure)
 
     async def _install(self, wanted: PackageSet) -> None:
         async with self._places:

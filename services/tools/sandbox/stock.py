@@ -73,7 +73,7 @@ class Stock:
     async def _take(self) -> ToolProcess:
         while self._spares:
             spare = self._spares.popleft()
-            if spare.is_alive:
+            if spare.is_alive and self._zygote and self._zygote.is_alive:
                 return spare
             await spare.close()
         return await self._fork(network=False)

@@ -1,5 +1,6 @@
 """Tools that need packages."""
 
+import asyncio
 import errno
 import os
 import tarfile
@@ -137,6 +138,7 @@ async def test_what_forks_one_set_dies_without_hurting_another(sandbox: Sandbox)
     zygote = sandbox._stocks._kept[PackageSet("python", ("greeting",))].stock._zygote
     assert zygote is not None
     zygote._process.kill()
+    await asyncio.to_thread(zygote._process.wait)
 
     assert await result_of(sandbox, "import farewell\nreturn farewell.TEXT", "farewell") == "goodbye"
     assert [event async for event in events] == [
