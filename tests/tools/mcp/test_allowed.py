@@ -6,7 +6,7 @@ import pytest
 
 from services.common.addresses import ForbiddenAddress
 from services.contract.mcp import McpConfig, SSEConfig, StdioConfig, StreamableHTTPConfig
-from services.tools.mcp.clients.allowed import Allowed, ServerNotAllowed
+from services.tools.mcp.clients.allowed import AddressNotAllowed, Allowed, ServerNotAllowed
 from services.tools.mcp.clients.transport import open_client
 from services.tools.mcp.server import Server
 from tests.tools.mcp.probe import serving
@@ -27,9 +27,19 @@ from tests.tools.mcp.probe import serving
     ],
 )
 async def test_addresses_that_are_not_public_are_refused(url: str) -> None:
-    with pytest.raises(ServerNotAllowed, match="Non-public IP not allowed"):
+    with pytest.raises(AddressNotAllowed, match="Non-public IP not allowed"):
         await Allowed().check(StreamableHTTPConfig(server_url=url))
     await Allowed(private_addresses=True).check(StreamableHTTPConfig(server_url=url))
+
+
+async def test_a_refused_address_is_named_with_its_field() -> None:
+    with pytest.raises(AddressNotAllowed) as caught:
+        await Allowed().check(SSEConfig(server_url="http://10.1.2.3/sse"))
+
+    message = "Non-public IP not allowed: 10.1.2.3 is 10.1.2.3; PERDURE_ALLOW_PRIVATE_MCP=1 allows it."
+    assert caught.value.http_status == 422
+    assert caught.value.detail == [{"type": "server_url", "loc": ["body", "config", "server_url"], "msg": message}]
+    assert str(caught.value) == message
 
 
 async def test_commands_are_refused_unless_allowed() -> None:

@@ -53,7 +53,7 @@ class RemoteServers:
         self._connections: list[Connection] = []  # the retired ones, too: a process takes seconds to end
 
     async def check(self, config: McpConfig) -> None:
-        """Raises `ServerNotAllowed` for a server that the settings forbid."""
+        """Raises `ServerNotAllowed`, `AddressNotAllowed` for a server that the settings forbid."""
         await self._allowed.check(config)
 
     async def list_tools(self, server: Server) -> list[McpTool]:
