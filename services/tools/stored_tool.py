@@ -7,6 +7,7 @@ from services.contract.tools import Tool, ToolType
 from services.tools.base_tools import AGENT_TOOL_NAMES, MEMORY_TOOL_NAMES, REPEATABLE_TOOL_NAMES
 
 BASE_PREFIX = "letta_"  # of the types of tools that come with the server
+SAFE_TAG = "safe-to-repeat"  # of tools whose calls may be made again where nobody knows what came of them
 MCP_TYPE: ToolType = "external_mcp"  # of tools that an MCP server runs
 
 
@@ -46,7 +47,7 @@ class StoredTool:
     @property
     def is_repeatable(self) -> bool:
         """A call that may have been made can be made again without harm."""
-        return self.is_base and self.name in REPEATABLE_TOOL_NAMES
+        return SAFE_TAG in (self.tool.tags or ()) or (self.is_base and self.name in REPEATABLE_TOOL_NAMES)
 
     @property
     def description(self) -> str:

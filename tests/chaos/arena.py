@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import asyncpg
 import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -23,6 +24,7 @@ from tests.e2e.waiting import eventually
 from tests.fakes.process import fake_provider
 from tests.gateway.conftest import free_port
 
+_ADDRESS_OF_OWNER = "SELECT address FROM runs.replicas JOIN runs.runs USING (owner) WHERE runs.id = $1"
 REPLICAS = 2  # of each service
 KEPT_REQUESTS = 20_000  # that the fake of the vendors remembers
 TIMEOUT_S = 60.0  # seconds; what the SDK waits by itself
@@ -58,9 +60,20 @@ class Arena:
         """Ends a process as a crash does."""
         self.send(name, signal.SIGKILL)
 
-    async def make_agent(self) -> str:
+    async def owner_of(self, run_id: str) -> str:
+        """The process that carries a run out."""
+        connection = await asyncpg.connect(self.stack.environment["DATABASE_URL"])
+        try:
+            address = await connection.fetchval(_ADDRESS_OF_OWNER, run_id)
+        finally:
+            await connection.close()
+        number = self.stack.targets["runs"].index(address)
+        return "runs" if number == 0 else f"runs-{number + 1}"
+
+    async def make_agent(self, tool_id: str = "") -> str:
         """An agent with one tool. Asked for until it is there: attacks may be under way."""
-        options = {"model": "openai/gpt-4o-mini", "include_base_tools": False, "tool_ids": [self.tool_id]}
+        tools = [tool_id or self.tool_id]
+        options = {"model": "openai/gpt-4o-mini", "include_base_tools": False, "tool_ids": tools}
         while True:
             answer = await self.http.post("/v1/agents/", json=options)
             if answer.is_success:

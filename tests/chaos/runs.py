@@ -1,7 +1,6 @@
 """Runs under attack: started so that nothing is sent twice, waited for, and held against their histories."""
 
 import asyncio
-import json
 import time
 import uuid
 from collections import Counter
@@ -9,31 +8,35 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from letta_client import APIConnectionError, APIStatusError, NotFoundError
 
 from tests.chaos.arena import Arena
 
 FINAL = ("completed", "failed", "cancelled")
 PAUSE_S = 0.3  # seconds before a request is made again that the attack hit
-END_S = 120.0  # seconds within which every run has ended once the attack is over
+END_S = 300.0  # seconds that a run under attack may take: processes start slowly on a busy machine
 
 
 @dataclass
 class Job:
-    """One message to an agent of its own, and the run that answers it. `calls` are the steps with a tool call."""
+    """One message to an agent of its own, and the run that answers it.
+
+    `calls` are the steps with a tool call, `call` is what they call; WORD in it stands for the job's own word.
+    """
 
     agent_id: str
     word: str
     calls: int
     words: int
+    call: str = 'roll_dice with {"num_sides": 6}'
     run_id: str = ""
     status: str = ""
-    attempts: int = 0
 
     @property
     def text(self) -> str:
         """The message: it tells the fake model what to do."""
-        asked = " then ".join(f"call tool roll_dice with {json.dumps({'num_sides': 6 + n})}" for n in range(self.calls))
+        asked = " then ".join([f"call tool {self.call.replace('WORD', self.word)}"] * self.calls)
         said = f"{asked} " if asked else f"Reply with {self.words} words "
         return f"{said}{self.word} [[fake: ttft_ms=150 inter_token_ms=20]]"
 
@@ -42,6 +45,14 @@ class Job:
         """The types of all messages of the agent's history."""
         steps = ["tool_call_message", "tool_return_message"] * self.calls
         return ["system_message", "user_message", *steps, "assistant_message"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The tool that leaves marks, and how long its calls take."""
+
+    tool_id: str
+    seconds: float
 
 
 @dataclass
@@ -54,15 +65,20 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
 
 
-async def start(arena: Arena, *, calls: int | None = None, words: int = 25) -> Job:
+async def start(
+    arena: Arena, *, calls: int | None = None, words: int = 25, mark: Mark | None = None, in_tokens: bool = False
+) -> Job:
     """Starts a run of one to four steps; sends again what got no answer, under the same otid."""
     chosen = arena.random.randint(0, 3) if calls is None else calls
-    job = Job(await arena.make_agent(), f"word{uuid.UUID(int=arena.random.getrandbits(128)).hex[:12]}", chosen, words)
+    agent_id = await arena.make_agent(mark.tool_id if mark else "")
+    job = Job(agent_id, f"word{arena.random.getrandbits(48):012x}", chosen, words)
+    if mark is not None:
+        job.call = f'mark with {{"word": "WORD", "seconds": {mark.seconds}}}'
     message: Any = {"role": "user", "content": job.text, "otid": str(uuid.uuid4())}
     while True:
         try:
-            job.run_id = (await arena.sdk.agents.messages.create_async(job.agent_id, messages=[message])).id
-        except (APIConnectionError, APIStatusError) as exc:
+            job.run_id = await (_send_streaming if in_tokens else _send_async)(arena, job, message)
+        except (APIConnectionError, APIStatusError, httpx.TransportError, StopAsyncIteration) as exc:
             if isinstance(exc, APIStatusError) and exc.status_code < 500:
                 raise
             await asyncio.sleep(PAUSE_S)
@@ -70,17 +86,31 @@ async def start(arena: Arena, *, calls: int | None = None, words: int = 25) -> J
             return job
 
 
+async def _send_async(arena: Arena, job: Job, message: Any) -> str:
+    return (await arena.sdk.agents.messages.create_async(job.agent_id, messages=[message])).id
+
+
+async def _send_streaming(arena: Arena, job: Job, message: Any) -> str:
+    """Hangs up after the first event: others follow the run."""
+    async with await arena.sdk.agents.messages.create(
+        job.agent_id, messages=[message], streaming=True, stream_tokens=True, background=True, include_pings=True
+    ) as stream:
+        first: Any = await anext(aiter(stream))  # Any: the SDK's union of events
+        return str(first.run_id)
+
+
 async def until_ended(arena: Arena, job: Job, timeout_s: float = END_S) -> None:
     """Until a run has its final status."""
-    async with asyncio.timeout(timeout_s):
-        while job.status not in FINAL:
-            await asyncio.sleep(PAUSE_S)
-            try:
-                job.status = (await arena.sdk.runs.retrieve(job.run_id)).status or ""
-            except NotFoundError:
-                raise
-            except (APIConnectionError, APIStatusError):
-                continue
+    give_up = now() + timeout_s
+    while job.status not in FINAL:
+        assert now() < give_up, f"{job.run_id} has not ended: {job.status or 'it cannot be read'}"
+        await asyncio.sleep(PAUSE_S)
+        try:
+            job.status = (await arena.sdk.runs.retrieve(job.run_id)).status or ""
+        except NotFoundError:
+            raise
+        except (APIConnectionError, APIStatusError):
+            continue
 
 
 async def judge(arena: Arena, jobs: Iterable[Job]) -> Verdict:

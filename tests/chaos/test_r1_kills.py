@@ -20,7 +20,7 @@ async def test_r1_every_accepted_message_is_answered_once(arena: Arena, figures:
 
     with timed(figures, "seconds"):
         load = asyncio.gather(*(carry_out() for _ in range(arena.scale.pick(full=500, short=16))))
-        figures["kills"] = await attack_until(load, arena, arena.service_processes, every_s=(1.5, 3.5))
+        figures["kills"] = await attack_until(load, arena, arena.service_processes, every_s=(2.0, 5.0))
         await load
     await arena.until_whole()
     verdict = await judge(arena, jobs)
