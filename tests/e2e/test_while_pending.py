@@ -1,5 +1,6 @@
 """What may happen while a call waits for the client, and that the agent works afterwards."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ from letta_client.types import AgentState
 
 from tests.e2e.conftest import MakeAgent
 from tests.e2e.human_in_the_loop import ASK, ASK_CLIENT, CAREFUL, CLIENT_TOOL, answers, approve, pending, result
-from tests.e2e.tool_sources import ROLL_DICE
-from tests.e2e.ways import Answer, join, messages_of, send
+from tests.e2e.tool_sources import ROLL_DICE, WAIT
+from tests.e2e.waiting import eventually
+from tests.e2e.ways import WAYS, Answer, Way, join, last_run, messages_of, send
 
 
 @dataclass(frozen=True)
@@ -167,3 +169,33 @@ async def test_a_deleted_conversation_takes_its_request_with_it(client: AsyncLet
         await client.conversations.messages.create(conversation.id, messages=answers(result(call_id, "here")))
 
     assert (await waiting.answer()).stop_reason == "end_turn"
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_answer_that_was_cancelled_may_be_given_again(
+    client: AsyncLetta, make_agent: MakeAgent, way: Way
+) -> None:
+    tool = await client.tools.upsert(source_code=WAIT.replace("def wait", "def wait_if_allowed"))
+    agent = await make_agent(tool_ids=[tool.id], tool_rules=[{"type": "requires_approval", "tool_name": tool.name}])
+    [call_id] = (await send(client, agent.id, 'call tool wait_if_allowed with {"seconds": 60}')).waiting
+    answering = asyncio.create_task(send(client, agent.id, answers(approve(call_id)), way))
+
+    await eventually(lambda: is_busy(client, agent.id))
+    cancelled = await client.agents.messages.cancel(agent.id)
+    first = await answering
+    stored = (await messages_of(client, agent.id))[-1]
+    again = await send(client, agent.id, answers(approve(call_id)), way)
+
+    assert first.stop_reason == "cancelled"
+    assert list(cancelled.values()) == ["cancelled"]
+    assert (stored.message_type, stored.status) == ("tool_return_message", "error")
+    assert again.stop_reason == "end_turn"
+    assert "tool_return_message" not in again.kinds
+    said = [one.content for one in await messages_of(client, agent.id) if one.message_type == "user_message"]
+    assert "keep-alive" in said[-1]
+
+
+async def is_busy(client: AsyncLetta, agent_id: str) -> bool:
+    """Whether the agent's newest run is one that answers."""
+    run = await last_run(client, agent_id)
+    return run.status in ("created", "running")
