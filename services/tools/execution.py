@@ -40,7 +40,7 @@ class Remote(Protocol):
     """Where calls of tools run that belong to MCP servers."""
 
     async def call(self, stored: StoredTool, arguments: JsonObject, variables: Mapping[str, str]) -> Result:
-        """How the call of an agent with these variables ended; that its server failed, too, is a result."""
+        """How a call with these variables ended; that its server failed, too, is a result."""
 
 
 class Builtins(Protocol):
@@ -49,12 +49,12 @@ class Builtins(Protocol):
     def call(
         self, stored: StoredTool, arguments: str, variables: Mapping[str, str]
     ) -> AsyncGenerator[Printed | Outcome, None]:
-        """What the tool prints, and last its outcome, for an agent with these variables."""
+        """What the tool prints, and last its outcome, with these variables. Raises `RunsElsewhere`."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call by a model: `arguments` are as it wrote them, possibly broken.
+    """A call by a model: `arguments` are as it wrote them, possibly broken; `environment` holds the agent's variables.
 
     `agent_id`: who calls, may be empty. `agent_state`: what a tool is to see of the agent, if not what is stored.
     """
@@ -76,27 +76,20 @@ class Execution:
         self._agents = agents
 
     async def call(self, stored: StoredTool, call: Call) -> AsyncGenerator[Printed | Outcome, None]:
-        """What the tool prints while it runs, and last its outcome. Leaving the loop ends the tool."""
-        if stored.is_base:
-            async with aclosing(self._builtins.call(stored, call.arguments, call.environment)) as events:
-                async for event in events:
-                    yield event
-            return
+        """What the tool prints while it runs, and last its outcome. Leaving the loop ends the tool.
+
+        Raises `RunsElsewhere`.
+        """
         try:
-            if stored.is_mcp:
-                yield await self._call_remote(stored, call)
-                return
-            job = await self._prepare(stored, call)
+            begun = await self._begin(stored, call)
         except ValueError as exc:
             yield Outcome(failure(stored.name, f"{type(exc).__name__}: {exc}"), is_error=True)
             return
         except PerdureError as exc:
             yield Outcome(failure(stored.name, f"NotStarted: {exc}"), is_error=True)
             return
-        async with aclosing(self._run(stored.name, job)) as events:
+        async with aclosing(begun) as events:
             async for event in events:
-                if isinstance(event, Outcome) and event.memory and call.agent_id:
-                    event = await self._remember(stored, call, job, event)
                 yield event
 
     async def run_source(self, organization_id: str, body: RunTool) -> Outcome:
@@ -110,18 +103,33 @@ class Execution:
         async with aclosing(self._run(name, job)) as events:
             return [event async for event in events if isinstance(event, Outcome)][-1]
 
-    async def _call_remote(self, stored: StoredTool, call: Call) -> Outcome:
-        result = await self._remote.call(stored, read_arguments(call.arguments), call.environment)
+    async def _begin(self, stored: StoredTool, call: Call) -> AsyncGenerator[Printed | Outcome, None]:
+        """Raises ValueError, which says what the caller can do, and `PerdureError`."""
+        setup = await self._setups.setup(stored.organization_id)
+        variables = {**setup.environment, **call.environment}
+        if stored.is_base:
+            return self._builtins.call(stored, call.arguments, variables)
+        arguments = read_arguments(call.arguments)
+        if stored.is_mcp:
+            return self._call_remote(stored, arguments, variables)
+        state = call.agent_state or await self._read_state(stored, call.agent_id)
+        job = replace(job_of(stored.tool, setup, arguments), environment=variables, agent_state=state)
+        return self._call_custom(stored, call, job)
+
+    async def _call_remote(
+        self, stored: StoredTool, arguments: JsonObject, variables: Mapping[str, str]
+    ) -> AsyncGenerator[Printed | Outcome, None]:
+        result = await self._remote.call(stored, arguments, variables)
         value = cut(result.text[: stored.tool.return_char_limit], len(result.text))
         value = failure(stored.name, value) if result.is_error else value
-        return Outcome(value, result.is_error, images=result.images)
+        yield Outcome(value, result.is_error, images=result.images)
 
-    async def _prepare(self, stored: StoredTool, call: Call) -> Job:
-        """Raises ValueError, which says what the caller can do, and `PerdureError`."""
-        arguments = read_arguments(call.arguments)
-        job = job_of(stored.tool, await self._setups.setup(stored.organization_id), arguments)
-        state = call.agent_state or await self._read_state(stored, call.agent_id)
-        return replace(job, environment={**job.environment, **call.environment}, agent_state=state)
+    async def _call_custom(self, stored: StoredTool, call: Call, job: Job) -> AsyncGenerator[Printed | Outcome, None]:
+        async with aclosing(self._run(stored.name, job)) as events:
+            async for event in events:
+                if isinstance(event, Outcome) and event.memory and call.agent_id:
+                    event = await self._remember(stored, call, job, event)
+                yield event
 
     async def _read_state(self, stored: StoredTool, agent_id: str) -> str:
         if not agent_id or not takes_agent_state(stored.tool.source_code or ""):
