@@ -10,11 +10,12 @@ from grpc.aio import AioRpcError
 
 from perdure.conversation.v1.message_pb2 import ToolReturn, ToolStatus
 from perdure.conversation.v1.model_pb2 import ToolKind
-from perdure.tools.v1.tool_pb2 import Tool
+from perdure.tools.v1.tool_pb2 import Requirement, Tool
 from perdure.tools.v1.tool_service_pb2 import (
     DeleteToolRequest,
     DescribeToolsRequest,
     ExecuteRequest,
+    GetSandboxRequest,
     GetToolRequest,
     ListToolsRequest,
     UpsertToolRequest,
@@ -22,6 +23,7 @@ from perdure.tools.v1.tool_service_pb2 import (
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.ids import new_id
 from services.tools.base_tools import BASE_TOOLS
+from services.tools.sandbox.sandbox import Sandbox
 from tests.tools.processes import has_ended, is_running
 from tests.tools.sources import roll_dice, sleeping_source, tool_source
 
@@ -58,6 +60,44 @@ async def test_upsert_refuses_what_it_cannot_read(stub: ToolServiceStub, wrong: 
         await stub.UpsertTool(UpsertToolRequest(source_code=roll_dice(), **wrong), timeout=TIMEOUT_S)
 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_what_a_tool_needs_is_typed_too(stub: ToolServiceStub, organization_id: str) -> None:
+    request = UpsertToolRequest(
+        organization_id=organization_id,
+        source_code=roll_dice(),
+        network=True,
+        pip_requirements=[Requirement(name="six", version=">=1.16")],
+        npm_requirements=[Requirement(name="is-number")],
+        enable_parallel_execution=False,
+    )
+
+    tool = (await stub.UpsertTool(request, timeout=TIMEOUT_S)).tool
+
+    assert tool.network
+    assert list(tool.pip_requirements) == [Requirement(name="six", version=">=1.16")]
+    assert list(tool.npm_requirements) == [Requirement(name="is-number")]
+    assert not tool.definition.parallel
+
+
+async def test_typescript_needs_its_schema(stub: ToolServiceStub, organization_id: str) -> None:
+    request = UpsertToolRequest(organization_id=organization_id, source_code="export {}", source_type="typescript")
+
+    with pytest.raises(AioRpcError) as caught:
+        await stub.UpsertTool(request, timeout=TIMEOUT_S)
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "needs a json_schema" in (caught.value.details() or "")
+
+
+async def test_the_sandbox_tells_its_layers_once_it_runs(stub: ToolServiceStub, sandbox: Sandbox) -> None:
+    before = await stub.GetSandbox(GetSandboxRequest(), timeout=TIMEOUT_S)
+    await sandbox.start()
+    after = await stub.GetSandbox(GetSandboxRequest(), timeout=TIMEOUT_S)
+
+    assert (list(before.layers), before.are_enough) == ([], False)
+    assert after.are_enough
+    assert "seccomp" in after.layers
 
 
 async def test_tools_are_their_organisations_own(stub: ToolServiceStub, organization_id: str) -> None:
