@@ -22,11 +22,8 @@ from services.tools.stored_tool import StoredTool
 
 PYTHON: Language = "python"
 TYPESCRIPT: Language = "typescript"
-_LANGUAGES: dict[str, Language] = {
-    PYTHON: PYTHON,
-    TYPESCRIPT: TYPESCRIPT,
-    "json": PYTHON,
-}  # exports of older servers say "json" of Python
+# Exports of older servers say "json" of tools in Python.
+_LANGUAGES: dict[str, Language] = {PYTHON: PYTHON, TYPESCRIPT: TYPESCRIPT, "json": PYTHON}
 _OWN = frozenset(("source_code", "source_type", "json_schema", "args_json_schema"))  # what makes a tool what it is
 _SETTINGS = (
     "tags",
