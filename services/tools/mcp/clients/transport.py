@@ -10,18 +10,17 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 from services.common.public_http import PublicTransport
-from services.contract.mcp import SSEConfig, StdioConfig, StreamableHTTPConfig
+from services.contract.mcp import SSEConfig, StdioConfig
 from services.tools.mcp.clients.allowed import Allowed
 from services.tools.mcp.clients.bounded_answers import MAX_ANSWER_BYTES, BoundedAnswers
 from services.tools.mcp.clients.credentials import GrantedCredentials, OwnCredentials, Tokens
 from services.tools.mcp.clients.stderr import logged_stderr
 from services.tools.mcp.clients.watched_stream import WatchedStream
+from services.tools.mcp.oauth.session import Endpoint
 from services.tools.mcp.server import Server
 
 AUTHORIZATION = "Authorization"
 SILENCE_S = 3600.0  # seconds without a byte on a stream that stays open; deadlines of calls are finer
-
-Endpoint = SSEConfig | StreamableHTTPConfig
 
 
 @asynccontextmanager
