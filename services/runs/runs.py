@@ -84,21 +84,7 @@ class Runs:
             await self.model.check(request.organization_id, request.override_model)
         is_known = earlier is not None and _took_input(earlier)
         brought = replace(request, input=(), approvals=()) if is_known else request
-        for _ in range(TRIES):
-            claimed = await self._insert(brought, sent=request)
-            if claimed is not None:
-                return await self._begin_or_wait(claimed, sent=request, earlier=earlier)
-            again = await self._find_repeated(request)
-            if again is not None and not _is_tried_again(again, request):
-                return Started(again, attached=True)
-            active = await self.find_active(request.organization_id, request.conversation_id)
-            if active is None:
-                continue
-            if request.approvals and active.on_busy is not None:
-                await asyncio.sleep(PAUSE_S)  # it may only be looking whether the approval was answered
-            else:
-                return await self.line.join(brought, ConversationBusy(active.id), sent=request, but=_id_of(earlier))
-        raise ConversationBusy(active.id if active else "")
+        return await self._accept(brought, sent=request, earlier=earlier)
 
     def watch(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
         """Batches of events above a number, as they come, on any replica. The last event always comes.
@@ -200,6 +186,21 @@ class Runs:
     async def _find_repeated(self, request: RunRequest) -> Run | None:
         return await self.store.find_repeated(request)
 
+    async def _accept(self, brought: RunRequest, *, sent: RunRequest, earlier: Run | None) -> Started:
+        """Begins what was brought, or lets it wait; `sent` is the request as its client sent it."""
+        for _ in range(TRIES):
+            claimed = await self._insert(brought, sent=sent)
+            if claimed is not None:
+                return await self._begin_or_wait(claimed, sent=sent, earlier=earlier)
+            again = await self._find_repeated(sent)
+            if again is not None and not _is_tried_again(again, sent):
+                return Started(again, attached=True)
+            active = await self.find_active(sent.organization_id, sent.conversation_id)
+            if active is not None and not _gives_way(active, sent):
+                return await self.line.join(brought, ConversationBusy(active.id), sent=sent, but=_id_of(earlier))
+            await asyncio.sleep(PAUSE_S)
+        raise Conflict("CONFLICT: The conversation is too busy.", should_retry=False)
+
     async def _check_room(self) -> None:
         """Raises `Overloaded` where this replica is full and enough runs wait for a free one."""
         if (
@@ -262,6 +263,11 @@ def _is_tried_again(earlier: Run, request: RunRequest) -> bool:
     An answer that was cut off at its length limit is none of these: it is an answer.
     """
     return earlier.failure is not None and not request.request_id and not (request.background and request.otid)
+
+
+def _gives_way(active: Run, request: RunRequest) -> bool:
+    """Whether a run may only be looking if the approval was answered that it waits for, and this request answers it."""
+    return bool(request.approvals) and active.on_busy is not None
 
 
 def _took_input(failed: Run) -> bool:

@@ -219,7 +219,7 @@ async def test_a_run_that_waits_too_long_fails(world: World, replica: Replica) -
 async def test_a_deadline_reaches_the_call_of_the_model(world: World, replica: Replica) -> None:
     world.router.script = [says("a", "b", gate=asyncio.Event())]
 
-    started = await replica.runs.start(world.request("first", timeout_s=0.5))
+    started = await replica.runs.start(world.request("first", timeout_s=2.0))
 
     run = await replica.wait_for(started.run.id, lambda run: run.is_final)
     assert (run.status, run.failure and run.failure.type) == ("failed", "deadline_exceeded")

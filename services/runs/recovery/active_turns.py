@@ -181,7 +181,7 @@ class ActiveTurns:
         elif not active.is_accepted:
             await self.services.runs.delete(run.organization_id, run.id)
             active.accepted.set_exception(refusal)
-        elif refusal.reason == PENDING_APPROVAL and run.on_busy is not None:
+        elif refusal.reason == PENDING_APPROVAL and run.on_busy not in (None, "reject"):
             await self.line.wait_for_approval(active.turn.claimed)
         else:
             await active.turn.fail(refusal)
