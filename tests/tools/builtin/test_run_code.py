@@ -1,12 +1,18 @@
 """run_code."""
 
-import shutil
+import os
+from dataclasses import replace
 
 import orjson
 import pytest
 
 from services.tools.builtin.calls import BuiltinCalls
+from services.tools.builtin.code import Allowance, CodeRunner
+from services.tools.sandbox.job import Limits
+from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 from tests.tools.builtin.calling import call
+from tests.tools.conftest import LIMITS
+from tests.tools.sandbox.test_typescript import with_registry
 
 
 async def test_python_gives_the_value_of_the_last_line_and_what_was_printed(builtins: BuiltinCalls) -> None:
@@ -99,13 +105,32 @@ async def test_languages_that_do_not_run_here_say_so(builtins: BuiltinCalls, lan
     assert "python, js or ts" in outcome.value
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
-@pytest.mark.parametrize(("language", "code"), [("js", "const n = 3"), ("ts", "const n: number = 3")])
-async def test_node_runs_what_it_can(builtins: BuiltinCalls, language: str, code: str) -> None:
-    outcome = await call(builtins, "run_code", code=f"{code}\nconsole.log(n * 2)", language=language)
+@pytest.mark.parametrize("language", ["js", "ts"])
+async def test_without_node_the_error_says_so(builtins: BuiltinCalls, language: str) -> None:
+    sandbox = Sandbox(LIMITS, SandboxOptions(environment={"PATH": "/nowhere"}))
 
-    assert not outcome.is_error, outcome.value
-    assert orjson.loads(outcome.value)["stdout"] == "6\n"
+    outcome = await call(
+        replace(builtins, code=CodeRunner(sandbox, Allowance())), "run_code", code="1", language=language
+    )
+
+    assert outcome.is_error
+    assert orjson.loads(outcome.value)["error"].startswith("NoNode: this server has no Node.js")
+    await sandbox.close()
+
+
+@with_registry
+async def test_node_runs_javascript_and_typescript(builtins: BuiltinCalls) -> None:
+    sandbox = Sandbox(Limits(timeout_s=20.0), SandboxOptions(environment=dict(os.environ)))
+    with_node = replace(builtins, code=CodeRunner(sandbox, Allowance()))
+
+    plain = await call(with_node, "run_code", code="const n = 3\nconsole.log(n * 2)", language="js")
+    typed = await call(with_node, "run_code", code="const n: number = 3\nconsole.log(n * 2)", language="ts")
+    broken = await call(with_node, "run_code", code="throw new Error('no')", language="js")
+
+    assert [orjson.loads(one.value).get("stdout") for one in (plain, typed)] == ["6\n", "6\n"]
+    assert broken.is_error
+    assert "no" in orjson.loads(broken.value)["error"]
+    await sandbox.close()
 
 
 async def test_a_language_that_is_none_is_named(builtins: BuiltinCalls) -> None:
