@@ -101,6 +101,17 @@ async def test_rules_that_leave_no_tool_let_the_model_answer_in_words(world: Wor
     assert (run.stop_reason, run.steps) == ("end_turn", 2)
 
 
+async def test_an_approved_call_is_made_though_new_rules_forbid_it(world: World, replica: Replica) -> None:
+    world.agents.tools = [tool("a", requires_approval=True), tool("b")]
+    world.router.script = [says(calls=[call("a", "c1")])]
+    await finished(replica, world)
+    world.agents.tool_rules = orjson.dumps([rule("run_first", "b")]).decode()
+
+    await finished(replica, world, input=(), approvals=(ApprovalAnswer(call_id="c1", approve=True),))
+
+    assert world.tools.executed == ["c1"]
+
+
 async def test_input_beside_an_answer_begins_anew_with_the_rules(world: World, replica: Replica) -> None:
     world.agents.tools = [tool("a", requires_approval=True), tool("b")]
     world.agents.tool_rules = orjson.dumps([FIRST]).decode()

@@ -45,6 +45,9 @@ class Stepper:
         # New input hides the calls that came before the request, on which the rules look back.
         known = () if self._request.input else asked
         refusals = progress.rules.refusals(known, progress.settled, progress.tools)
+        for call in snapshot.pending:
+            if call.needs_approval:  # kept the rules when it was asked for
+                refusals.pop(call.id, None)
         plan = plan_calls(snapshot.pending, progress.tools, refusals=refusals, approved=True)
         progress.note_tools(plan.executed)
         made = await self._caller.call(self._run, progress, plan.executed, snapshot.pending_step_id, None)
@@ -75,18 +78,7 @@ class Stepper:
         called = time.monotonic_ns()
         returns = await self._returns(draft, plan, progress)
         took_ns = time.monotonic_ns() - called if plan.executed and not plan.waiting else None
-        commit = StepCommit(
-            progress.step,
-            draft.assistant,
-            returns,
-            draft.tool_message_id,
-            draft.step.usage,
-            end,
-            self._request.approval_expires_s,
-            heartbeat_after(tool_calls(draft.assistant), returns)
-            if end is None and progress.agent.acts_by_calls
-            else None,
-        )
+        commit = self._commit_of(draft, returns, end, progress)
         committed = await self._services.history.commit(self._run, commit)
         self._show(committed, progress)
         if committed.messages:
@@ -100,6 +92,21 @@ class Stepper:
             await self._count(step, plan, progress, committed)
         self.draft = None
         return committed.outcome
+
+    def _commit_of(
+        self, draft: Draft, returns: Sequence[ToolReturn], end: TurnEnd | None, progress: Progress
+    ) -> StepCommit:
+        has_heartbeat = end is None and progress.agent.acts_by_calls
+        return StepCommit(
+            progress.step,
+            draft.assistant,
+            returns,
+            draft.tool_message_id,
+            draft.step.usage,
+            end,
+            self._request.approval_expires_s,
+            heartbeat_after(tool_calls(draft.assistant), returns) if has_heartbeat else None,
+        )
 
     async def _recall(self, progress: Progress) -> Draft | None:
         """The model call of this step that an earlier attempt finished. It is told again, under a new message id."""
