@@ -220,7 +220,7 @@ def wire(
         database,
         PostgresTurns(),
         subjects.messages,
-        MemoryCalls(tools_of_memory, prompts, history),
+        MemoryCalls(tools_of_memory, prompts, history, stored_agents),
         embedding,
         approval_expires_s=approval_expires_s,
         now=_now,

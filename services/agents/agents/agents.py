@@ -95,15 +95,18 @@ class Variables(relations.Variables, Protocol):
 
 
 class Folders(relations.Folders, Protocol):
-    """What agents have of folders. Whoever changes it has locked the agent."""
+    """What agents have of folders. Whoever changes it has locked the folders, and then the agent."""
+
+    async def lock(self, tx: Transaction, organization_id: str, folder_ids: Sequence[str]) -> None:
+        """Keeps others from changing folders until the transaction ends. Raises NotFound for one that is missing."""
 
     async def give(self, tx: Transaction, organization_id: str, agent: AgentState, folder_ids: Sequence[str]) -> None:
-        """Gives an agent folders, and opens their files. Raises NotFound for a folder that does not exist."""
+        """Gives an agent folders, and opens their files."""
 
     async def replace(
         self, tx: Transaction, organization_id: str, agent: AgentState, folder_ids: Sequence[str]
     ) -> None:
-        """Gives an agent exactly these folders. Raises NotFound for one that does not exist."""
+        """Gives an agent exactly these folders."""
 
     async def fit(self, tx: Transaction, organization_id: str, agent: AgentState) -> None:
         """Brings open files into line with the agent's limits, after they have changed."""
@@ -150,6 +153,7 @@ class Agents:
         """
         new = await self._creation.prepare(caller, request)
         async with self._database.begin() as tx:
+            await self._stores.folders.lock(tx, caller.organization_id, chosen_folders(request) or [])
             await self._stores.agents.insert(tx, caller.organization_id, new.state)
             await self._add_relations(tx, caller, new, request)
             await self._open_history(tx, caller.organization_id, new.state, request)

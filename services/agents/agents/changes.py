@@ -84,6 +84,7 @@ class AgentChanges:
         async with self._database.begin() as tx:
             if request.message_ids is not None:  # locks the conversation, which comes before the agent everywhere
                 await self._stores.history.set_own_window(tx, agent_id, request.message_ids)
+            await self._stores.folders.lock(tx, caller.organization_id, chosen_folders(request) or [])
             agent = await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
             values["last_updated_by_id"] = caller.user_id
             if request.tool_ids is not None:

@@ -23,10 +23,11 @@ class Store(Protocol):
     async def shelves(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, Shelf]:
         """What each agent sees of its folders; agents without folders are left out."""
 
-    async def attach(
-        self, tx: Transaction, organization_id: str, agent_id: str, folder_ids: Sequence[str]
-    ) -> list[str]:
-        """Gives an agent those of the folders that exist; their ids. One that it has stays."""
+    async def lock(self, tx: Transaction, organization_id: str, folder_ids: Sequence[str]) -> set[str]:
+        """Keeps others from changing those of the folders that exist until the transaction ends; their ids."""
+
+    async def attach(self, tx: Transaction, organization_id: str, agent_id: str, folder_ids: Sequence[str]) -> None:
+        """Gives an agent folders; one that it has stays."""
 
     async def detach(self, tx: Transaction, organization_id: str, agent_id: str, folder_id: str) -> bool:
         """Takes a folder from an agent, and says whether it had it."""
@@ -43,7 +44,7 @@ class AgentTools(Protocol):
 
 
 class AgentFolders:
-    """Gives folders to agents and takes them away. Whoever changes an agent's folders has locked the agent."""
+    """Gives folders to agents and takes them away. Whoever does has locked the folders, and then the agent."""
 
     def __init__(self, store: Store, open_files: OpenFiles, tools: AgentTools) -> None:
         self._store = store
@@ -64,15 +65,17 @@ class AgentFolders:
         shelves = await self._store.shelves(tx, agent_ids)
         return {agent_id: print_shelf(shelf) for agent_id, shelf in shelves.items()}
 
-    async def give(self, tx: Transaction, organization_id: str, agent: AgentState, folder_ids: Sequence[str]) -> None:
-        """Gives an agent folders, and opens their files. The file tools are the caller's to give.
-
-        Raises `FolderNotFound`.
-        """
-        found = await self._store.attach(tx, organization_id, agent.id, folder_ids)
-        for folder_id in dict.fromkeys(folder_ids):
+    async def lock(self, tx: Transaction, organization_id: str, folder_ids: Sequence[str]) -> None:
+        """Keeps others from changing folders until the transaction ends. Raises `FolderNotFound`."""
+        found = await self._store.lock(tx, organization_id, folder_ids)
+        for folder_id in folder_ids:
             if folder_id not in found:
                 raise FolderNotFound(folder_id)
+
+    async def give(self, tx: Transaction, organization_id: str, agent: AgentState, folder_ids: Sequence[str]) -> None:
+        """Gives an agent locked folders, and opens their files. The file tools are the caller's to give."""
+        await self._store.attach(tx, organization_id, agent.id, folder_ids)
+        for folder_id in folder_ids:
             await self._open_files.add_folder(tx, organization_id, agent, folder_id)
 
     async def take(self, tx: Transaction, organization_id: str, agent: AgentState, folder_id: str) -> bool:
@@ -95,7 +98,7 @@ class AgentFolders:
     async def replace(
         self, tx: Transaction, organization_id: str, agent: AgentState, folder_ids: Sequence[str]
     ) -> None:
-        """Gives an agent exactly these folders. Raises `FolderNotFound`."""
+        """Gives an agent exactly these folders, which are locked."""
         present = (await self._store.of_agents(tx, [agent.id]))[agent.id]
         for folder in present:
             if folder.id not in folder_ids:

@@ -6,7 +6,6 @@ from services.agents.agents.agents import Agents
 from services.agents.agents.catalogs import Tools
 from services.agents.folders import folders
 from services.agents.folders.agent_folders import AgentFolders
-from services.agents.folders.folders import find_folder
 from services.agents.paging import Page, cut_list
 from services.common.caller import Caller
 from services.common.database import Database
@@ -20,7 +19,6 @@ class Attachments:
     def __init__(
         self,
         database: Database,
-        store: folders.Store,
         agent_folders: AgentFolders,
         prompts: folders.Prompts,
         agents: Agents,
@@ -29,7 +27,6 @@ class Attachments:
         agent_tools: agents.AgentTools,
     ) -> None:
         self._database = database
-        self._store = store
         self._agent_folders = agent_folders
         self._prompts = prompts
         self._agents = agents
@@ -52,7 +49,7 @@ class Attachments:
         organization_id = caller.organization_id
         file_tools = await self._tools.describe(organization_id, [], FILE_TOOLS)
         async with self._database.begin() as tx:
-            await find_folder(self._store, tx, organization_id, folder_id, lock=True)
+            await self._agent_folders.lock(tx, organization_id, [folder_id])
             agent = await self._agents.find(tx, organization_id, agent_id, lock=True)
             await self._agent_folders.give(tx, organization_id, agent, [folder_id])
             await self._agent_tools.attach(tx, organization_id, agent_id, file_tools)
@@ -63,7 +60,7 @@ class Attachments:
         """Takes a folder from an agent, and the file tools with the last. Raises `AgentNotFound`, `FolderNotFound`."""
         organization_id = caller.organization_id
         async with self._database.begin() as tx:
-            await find_folder(self._store, tx, organization_id, folder_id, lock=True)
+            await self._agent_folders.lock(tx, organization_id, [folder_id])
             agent = await self._agents.find(tx, organization_id, agent_id, lock=True)
             if await self._agent_folders.take(tx, organization_id, agent, folder_id):
                 await self._prompts.refresh_own(tx, [agent_id])

@@ -1,5 +1,6 @@
 """The agents that have a folder, when it gets a new file."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from services.agents.folders import folders
@@ -12,10 +13,8 @@ from services.contract.agents import AgentState
 class Agents(Protocol):
     """Where agents are kept."""
 
-    async def find(
-        self, tx: Transaction, organization_id: str, agent_ids: list[str], *, lock: bool = False
-    ) -> dict[str, AgentState]:
-        """The agents that exist, by id; `lock` keeps others from changing them until the transaction ends."""
+    async def find(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> dict[str, AgentState]:
+        """The agents that exist, by id."""
 
 
 class FolderAudience:
@@ -32,10 +31,9 @@ class FolderAudience:
         await find_folder(self._store, tx, organization_id, folder_id, lock=True)
 
     async def show_new(self, tx: Transaction, organization_id: str, folder_id: str) -> None:
-        """Opens the files that the folder's agents do not know. Agents are locked in order."""
-        agent_ids = await self._store.agents_of(tx, organization_id, folder_id)
+        """Opens the files that the folder's agents do not know."""
+        agent_ids = await self._store.lock_agents(tx, organization_id, folder_id)
+        agents = await self._agents.find(tx, organization_id, agent_ids)
         for agent_id in agent_ids:
-            found = await self._agents.find(tx, organization_id, [agent_id], lock=True)
-            for agent in found.values():  # none if it was deleted just now
-                await self._open_files.add_folder(tx, organization_id, agent, folder_id)
+            await self._open_files.add_folder(tx, organization_id, agents[agent_id], folder_id)
         await self._prompts.refresh_own(tx, agent_ids)

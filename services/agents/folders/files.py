@@ -156,9 +156,9 @@ class Files:
             await self._delete(tx, caller, folder_id, file_id)
 
     async def _delete(self, tx: Transaction, caller: Caller, folder_id: str, file_id: str) -> None:
+        agent_ids = await self._folders.lock_agents(tx, caller.organization_id, folder_id)
         if not await self._store.delete(tx, caller.organization_id, folder_id, file_id):
             raise FileNotFound(folder_id, file_id)
-        agent_ids = await self._folders.agents_of(tx, caller.organization_id, folder_id)
         await self._prompts.refresh_own(tx, agent_ids)
 
     async def _find(

@@ -1,4 +1,7 @@
-"""Folders: made, read, listed, changed, deleted."""
+"""Folders: made, read, listed, changed, deleted.
+
+Whoever changes a folder or what it holds locks the folder first, then the agents that have it, in order.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -67,8 +70,8 @@ class Store(Protocol):
     async def delete(self, tx: Transaction, organization_id: str, folder_id: str) -> None:
         """Deletes a folder with its files, also from its agents."""
 
-    async def agents_of(self, tx: Transaction, organization_id: str, folder_id: str) -> list[str]:
-        """The ids of the agents that have a folder, in order."""
+    async def lock_agents(self, tx: Transaction, organization_id: str, folder_id: str) -> list[str]:
+        """The ids of the agents that have a folder, which nobody else changes until the transaction ends."""
 
 
 class AgentFolders(Protocol):
@@ -161,8 +164,9 @@ class Folders:
             if request.embedding_config not in (None, folder.embedding_config):
                 raise BoundEmbedding("The embedding model of a folder cannot change. Make a new folder for another.")
             values |= {"last_updated_by_id": caller.user_id, "updated_at": datetime.now(UTC)}
+            agent_ids = await self._store.lock_agents(tx, organization_id, folder_id)
             changed = await self._store.change(tx, organization_id, folder_id, values)
-            await self._prompts.refresh_own(tx, await self._store.agents_of(tx, organization_id, folder_id))
+            await self._prompts.refresh_own(tx, agent_ids)
         return changed
 
     async def delete(self, caller: Caller, folder_id: str) -> None:
@@ -170,7 +174,7 @@ class Folders:
         organization_id = caller.organization_id
         async with self._database.begin() as tx:
             await find_folder(self._store, tx, organization_id, folder_id, lock=True)
-            agent_ids = await self._store.agents_of(tx, organization_id, folder_id)
+            agent_ids = await self._store.lock_agents(tx, organization_id, folder_id)
             await self._store.delete(tx, organization_id, folder_id)
             await self._agent_folders.drop_tools(tx, agent_ids)
             await self._prompts.refresh_own(tx, agent_ids)

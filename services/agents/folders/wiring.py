@@ -49,7 +49,7 @@ class FolderParts:
         """All REST operations."""
         database, store = self._database, self._store
         attachments = Attachments(
-            database, store, self.agent_folders, prompts, agents, tools=tools, agent_tools=self._agent_tools
+            database, self.agent_folders, prompts, agents, tools=tools, agent_tools=self._agent_tools
         )
         return Combined(
             FolderOperations(Folders(database, store, creation, self.agent_folders, prompts), agents),

@@ -9,6 +9,7 @@ from services.agents.turns.pairing import failed_return
 from services.agents.turns.turn import Turn
 from services.common.database import Transaction
 from services.common.errors import PerdureError
+from services.contract.agents import AgentState
 
 
 class MemoryTools(Protocol):
@@ -40,6 +41,15 @@ class SystemPrompts(Protocol):
         """The system message of a conversation, which need not have one yet."""
 
 
+class Agents(Protocol):
+    """Where agents are kept."""
+
+    async def find(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str], *, lock: bool = False
+    ) -> Mapping[str, AgentState]:
+        """The agents that exist, by id; `lock` keeps others from changing them until the transaction ends."""
+
+
 class SystemMessages(Protocol):
     """Where the system messages of conversations are kept."""
 
@@ -50,18 +60,25 @@ class SystemMessages(Protocol):
 class MemoryCalls:
     """Runs memory tools for a turn."""
 
-    def __init__(self, tools: MemoryTools, prompts: SystemPrompts, system_messages: SystemMessages) -> None:
+    def __init__(
+        self, tools: MemoryTools, prompts: SystemPrompts, system_messages: SystemMessages, agents: Agents
+    ) -> None:
         self._tools = tools
         self._prompts = prompts
         self._system_messages = system_messages
+        self._agents = agents
 
     async def run(
         self, tx: Transaction, organization_id: str, turn: Turn, calls: Sequence[ToolCall], vectors: Vectors
     ) -> list[ToolReturn]:
         """The returns of the calls, in order. Each runs in a savepoint: one that fails leaves nothing behind.
 
+        Locks the agent first: who changes what an agent has locks it before system messages, or waits in a circle.
+
         Raises `VectorsMissing` with all that the calls need.
         """
+        if calls:
+            await self._agents.find(tx, organization_id, [turn.agent_id or ""], lock=True)
         returns, wanted = [], set[Wanted]()
         for call in calls:
             try:

@@ -34,6 +34,7 @@ from perdure.llm_router.v1.llm_router_service_pb2_grpc import (
     LlmRouterServiceServicer,
     add_LlmRouterServiceServicer_to_server,
 )
+from services.agents.agents.store import PostgresAgents
 from services.agents.agents.tables import agents
 from services.agents.archives.clients import RouterEmbedder
 from services.agents.archives.embedding import Embedding, Vectors
@@ -319,7 +320,7 @@ async def open_world(postgres_url: str, sockets: Path) -> AsyncIterator[World]:
             database,
             store,
             messages,
-            MemoryCalls(Memory(), Prompts(), history),
+            MemoryCalls(Memory(), Prompts(), history, PostgresAgents()),
             Embedding(RouterEmbedder(channel)),
             approval_expires_s=0,
             now=clock.now,

@@ -112,12 +112,16 @@ class PostgresFolders:
         """One statement."""
         await tx.execute(delete(folders).where(folders.c.id == folder_id, folders.c.organization_id == organization_id))
 
-    async def agents_of(self, tx: Transaction, organization_id: str, folder_id: str) -> list[str]:
-        """One statement."""
-        query = select(folder_agents.c.agent_id).where(
-            folder_agents.c.folder_id == folder_id, folder_agents.c.organization_id == organization_id
+    async def lock_agents(self, tx: Transaction, organization_id: str, folder_id: str) -> list[str]:
+        """One statement. Locked in order, so that who locks many never waits in a circle."""
+        query = (
+            select(agents.c.id)
+            .join(folder_agents, folder_agents.c.agent_id == agents.c.id)
+            .where(folder_agents.c.folder_id == folder_id, agents.c.organization_id == organization_id)
+            .order_by(agents.c.id)
+            .with_for_update(key_share=True, of=agents)
         )
-        return list((await tx.execute(query.order_by(folder_agents.c.agent_id))).scalars())
+        return list((await tx.execute(query)).scalars())
 
     async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[Source]]:
         """One statement."""
@@ -131,15 +135,14 @@ class PostgresFolders:
         rows: Sequence[Row[Any]] = (await tx.execute(_shelves.where(folder_agents.c.agent_id.in_(agent_ids)))).all()
         return {owner: _shelf(list(group)) for owner, group in groupby(rows, lambda row: row.owner_id)}
 
-    async def attach(
-        self, tx: Transaction, organization_id: str, agent_id: str, folder_ids: Sequence[str]
-    ) -> list[str]:
-        """Two statements, none for none."""
-        if not folder_ids:
-            return []
+    async def lock(self, tx: Transaction, organization_id: str, folder_ids: Sequence[str]) -> set[str]:
+        """One statement, none for none."""
         query = select(folders.c.id).where(folders.c.id.in_(folder_ids), folders.c.organization_id == organization_id)
         locked = query.order_by(folders.c.id).with_for_update(key_share=True)
-        found = set((await tx.execute(locked)).scalars())
+        return set((await tx.execute(locked)).scalars()) if folder_ids else set()
+
+    async def attach(self, tx: Transaction, organization_id: str, agent_id: str, folder_ids: Sequence[str]) -> None:
+        """One statement, none for none."""
         rows = [
             {
                 "organization_id": organization_id,
@@ -147,12 +150,10 @@ class PostgresFolders:
                 "folder_id": folder_id,
                 "attached_at": func.clock_timestamp(),
             }
-            for folder_id in dict.fromkeys(folder_ids)
-            if folder_id in found
+            for folder_id in folder_ids
         ]
         if rows:
             await tx.execute(insert(folder_agents).values(rows).on_conflict_do_nothing())
-        return list(found)
 
     async def detach(self, tx: Transaction, organization_id: str, agent_id: str, folder_id: str) -> bool:
         """One statement."""
