@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from letta_client import AsyncLetta
+from letta_client import AsyncLetta, UnprocessableEntityError
 from letta_client.types import AgentState
 
 from tests.e2e.tool_sources import ROLL_DICE
@@ -99,3 +99,62 @@ async def test_it_speaks_without_any_provider(client: AsyncLetta) -> None:
 
     assert answer.kinds == ["reasoning_message", "assistant_message"]
     assert answer.text == "You said: Hello"
+
+
+FINISH = '''
+def finish(result: str) -> str:
+    """Ends the work.
+
+    Args:
+        result: What came of it.
+    """
+    return result
+'''
+
+
+async def test_a_react_agent_calls_tools_until_it_asks_no_more(client: AsyncLetta) -> None:
+    tool = await client.tools.upsert(source_code=ROLL_DICE)
+    agent = await client.agents.create(model="openai/gpt-4o-mini", agent_type="react_agent", tool_ids=[tool.id])
+
+    asked = 'call tool roll_dice with {"thinking": "One", "num_sides": 6, "request_heartbeat": false}'
+    answer = await send(client, agent.id, asked)
+
+    assert answer.kinds == ["reasoning_message", "tool_call_message", "tool_return_message"]
+    assert answer.returns[0][2] == "3"
+    assert answer.stop_reason == "end_turn"
+
+
+async def test_a_react_agent_without_tools_answers_in_words(client: AsyncLetta) -> None:
+    agent = await client.agents.create(model="openai/gpt-4o-mini", agent_type="react_agent")
+
+    answer = await send(client, agent.id, "Hello")
+
+    assert answer.kinds == ["assistant_message"]
+    assert [tool.name for tool in agent.tools or []] == []
+
+
+async def test_a_workflow_agent_goes_from_its_first_tool_to_its_last(client: AsyncLetta) -> None:
+    roll, finish = [await client.tools.upsert(source_code=source) for source in (ROLL_DICE, FINISH)]
+    rules = [
+        {"type": "run_first", "tool_name": "roll_dice"},
+        {"type": "constrain_child_tools", "tool_name": "roll_dice", "children": ["finish"]},
+        {"type": "exit_loop", "tool_name": "finish"},
+    ]
+    agent = await client.agents.create(
+        model="openai/gpt-4o-mini",
+        agent_type="workflow_agent",
+        tool_ids=[roll.id, finish.id],
+        tool_rules=rules,
+        include_base_tool_rules=False,
+    )
+
+    answer = await send(client, agent.id, "Do your work")
+
+    names = [one.tool_calls[0].name for one in answer.messages if one.message_type == "tool_call_message"]
+    assert names == ["roll_dice", "finish"]
+    assert [status for _, status, _ in answer.returns] == ["success", "success"]
+
+
+async def test_a_voice_agent_needs_a_second_one(client: AsyncLetta) -> None:
+    with pytest.raises(UnprocessableEntityError, match="enable_sleeptime"):
+        await client.agents.create(model="openai/gpt-4o-mini", agent_type="voice_convo_agent")
