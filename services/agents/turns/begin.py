@@ -120,7 +120,11 @@ class TurnStarter:
         mended = repair(stored, turn.request_id)
         for problem in mended.problems:
             log.error("mended the window of %s: %s", conversation.id, problem)
-        request = find_message(stored, turn.request_id) if turn.request_id else None
+        request = None
+        if turn.request_id is not None:  # it may have left the window
+            request = find_message(stored, turn.request_id) or await self._messages.get(
+                tx, organization_id, turn.request_id
+            )
         return Snapshot(
             agent=read_agent(conversation),
             window=mended.window,

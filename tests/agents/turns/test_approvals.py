@@ -1,6 +1,7 @@
 """Approval requests: waiting, answering, answering again, cancelling."""
 
 import pytest
+from sqlalchemy import update
 
 from perdure.agents.v1 import turn_service_pb2 as pb
 from perdure.conversation.v1.message_pb2 import (
@@ -16,6 +17,7 @@ from perdure.conversation.v1.message_pb2 import (
     ToolCall,
     ToolReturn,
 )
+from services.agents.conversations.tables import conversation_messages
 from services.common.errors import Conflict, InvalidArgument
 from services.common.ids import new_id
 from tests.agents.turns.world import (
@@ -93,6 +95,23 @@ async def test_an_approved_call_is_left_to_execute_and_its_return_belongs_to_the
         ROLE_TOOL,
         ROLE_ASSISTANT,
     ]
+
+
+async def test_a_request_outside_the_window_is_carried_out_all_the_same(world: World) -> None:
+    agent_id, run_id = await world.create_agent(), new_id("run")
+    _, request = await world.request_approval(agent_id)
+    outside = (
+        update(conversation_messages).where(conversation_messages.c.message_id == request.id).values(window_rank=None)
+    )
+    async with world.database.begin() as tx:
+        await tx.execute(outside)
+
+    begun = (await world.begin(agent_id, run_id, approvals=[approved()])).snapshot
+    await world.commit(run_id, returns=[returned()], tool_message_id=new_id("message"))
+    await world.commit(run_id, 2, assistant=answered("a six"), end=END_TURN)
+
+    assert [call.id for call in begun.pending_calls] == [CALL.id]
+    await world.talk(agent_id)
 
 
 async def test_answers_of_all_kinds_may_be_mixed(world: World) -> None:
