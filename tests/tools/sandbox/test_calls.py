@@ -96,6 +96,31 @@ async def test_asynchronous_functions_are_awaited(sandbox: Sandbox) -> None:
     assert await result_of(sandbox, source) == "awaited"
 
 
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("def f():\n    yield 'one'\n    yield 2\n", "one\n2"),
+        ("def f():\n    yield 'one'\n    yield 2\n    return 'all'\n", "all"),
+        ("async def f():\n    yield 'one'\n    yield 2\n", "one\n2"),
+    ],
+)
+async def test_what_a_generator_yields_is_printed_at_once(sandbox: Sandbox, source: str, value: str) -> None:
+    *printed, ended = [event async for event in sandbox.run(Job(source=source, arguments={}))]
+
+    assert "".join(event.text for event in printed if isinstance(event, Printed)) == "one\n2\n"
+    assert isinstance(ended, Returned)
+    assert ended.value == value
+
+
+async def test_a_generator_that_fails_keeps_what_it_printed(sandbox: Sandbox) -> None:
+    source = "def f():\n    yield 'one'\n    raise ValueError('no more')\n"
+
+    first, *_, ended = [event async for event in sandbox.run(Job(source=source, arguments={}))]
+
+    assert first == Printed("stdout", "one\n")
+    assert ended == Failed("ValueError: no more")
+
+
 async def test_agent_state_has_attributes(sandbox: Sandbox) -> None:
     source = "def f(agent_state):\n    return agent_state.tools[0].name\n"
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.tools.sandbox.inside.agent_state import changed_blocks, read_state
+from services.tools.sandbox.inside.pieces import collect, collect_async
 from services.tools.sandbox.inside.record import Record
 
 MODULE = "tool"  # what the tool's code is called in sys.modules
@@ -70,8 +71,12 @@ def load(job: dict[str, Any], tree: ast.Module) -> dict[str, Any]:
 
 
 def call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Calls the function, and waits for it when it is asynchronous."""
+    """Calls the function, and waits for it when it is asynchronous or gives its result in pieces."""
     result = function(**arguments)
+    if inspect.isgenerator(result):
+        return collect(result)
+    if inspect.isasyncgen(result):
+        return asyncio.run(collect_async(result))
     if not inspect.isawaitable(result):
         return result
 
