@@ -29,6 +29,7 @@ FORMS: dict[str, JsonObject] = {
     "object": {"type": "object"},
     "list": {"type": "array", "items": {}},
 }
+TEXT = "text"  # an answer that is no JSON
 UPLOAD: JsonObject = {
     "type": "object",
     "properties": {"file": {"type": "string", "format": "binary"}},
@@ -91,7 +92,7 @@ def _describe(operation: Operation, schemas: Schemas) -> JsonObject:
     summary, _, description = operation.comment.partition("\n")
     described: JsonObject = {
         "operationId": operation.name,
-        "tags": [operation.path.split("/")[2]],
+        "tags": [operation.path.removeprefix("/v1").split("/")[1]],
         "summary": summary,
         "description": description,
         "parameters": [_describe_parameter(parameter, operation.path) for parameter in operation.parameters],
@@ -110,6 +111,8 @@ def _describe(operation: Operation, schemas: Schemas) -> JsonObject:
 
 def _content(operation: Operation, schemas: Schemas) -> JsonObject:
     rest = operation.rest
+    if rest.answer == TEXT:
+        return {"text/plain": {"schema": {"type": "string"}}}
     content = _json(schemas.of(rest.answer, "serialization")) if rest.answer else {}
     if rest.event:
         content["text/event-stream"] = {"schema": schemas.of(rest.event, "serialization")}

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,7 @@ from perdure.runs.v1.run_service_pb2_grpc import add_RunServiceServicer_to_serve
 from services.common.channels import open_channel
 from services.common.config import Environment
 from services.common.database import Database, open_engine
+from services.common.errors import PerdureError
 from services.common.redis import connect
 from services.common.rest import rest_handlers
 from services.common.server import run, serve
@@ -24,7 +25,7 @@ from services.runs.callbacks.clients import CallbackClient
 from services.runs.children.delivery import Delivery
 from services.runs.children.tools import AgentTools
 from services.runs.clients import AgentsClient, RouterClient, ToolsClient
-from services.runs.config import Config
+from services.runs.config import TRACE_DAYS, Config
 from services.runs.events.log import EventLog, MemoryEventLog
 from services.runs.limits import Limits
 from services.runs.line import Line
@@ -46,6 +47,10 @@ from services.runs.store.redis_log import RedisEventLog
 from services.runs.store.replicas import ReplicaStore
 from services.runs.store.runs import RunStore
 from services.runs.store.steps import StepStore
+from services.runs.store.traces import TraceStore
+from services.runs.trace.journal import Journal
+from services.runs.trace.spans import RunSpans
+from services.runs.trace.traced import traced
 from services.runs.turns.denial import Denial
 from services.runs.turns.services import Services
 from services.runs.watching import Watching
@@ -78,6 +83,8 @@ class Process:
         limits: Limits,
         allow_private_callbacks: bool,
         agent_reply_timeout_s: float,
+        trace_days: float = TRACE_DAYS,
+        sends_spans: bool = False,
     ) -> None:
         database, owner = Database(engine), str(uuid.uuid4())
         store, steps = RunStore(database), StepStore(database)
@@ -89,7 +96,10 @@ class Process:
         family = FamilyStore(database)
         delivery = Delivery(lambda: self.runs, family, agent_reply_timeout_s)
         tools = AgentTools(ToolsClient(channels.tools), delivery, self.agents)
-        services = Services(self.agents, model, tools, steps, store)
+        self.traces = TraceStore(database, trace_days)
+        self._spans = RunSpans(owner) if sends_spans else None
+        self._journal = Journal(self.traces, owner, *([self._spans.tell] if self._spans else []))
+        services = traced(Services(self.agents, model, tools, steps, store), self._journal)
         denial = Denial(store, self.agents)
         line = Line(LineStore(database), self.agents, denial, bell, limits.on_busy, limits.longest_line)
         self._turns = ActiveTurns(services, event_log, bell, line, limits.slots)
@@ -104,7 +114,7 @@ class Process:
             store,
             steps,
             family,
-            self.agents,
+            services.history,
             model,
             self._turns,
             self._heartbeat,
@@ -123,6 +133,7 @@ class Process:
         await self._heartbeat.first()
         self._tasks.append(asyncio.create_task(self._heartbeat.run(), name="heartbeat"))
         self._tasks.append(asyncio.create_task(self._heartbeat.listen(), name="bell"))
+        self._tasks.append(asyncio.create_task(self._journal.run(), name="journal"))
         if self._redis_log is not None:
             self._tasks.append(asyncio.create_task(self._redis_log.run(), name="event log"))
 
@@ -132,6 +143,7 @@ class Process:
         await self._stop_tasks()
         await self._stop_callbacks()
         await self._heartbeat.leave()
+        await self._close_trace()
         await self._neighbours.close()
 
     async def abandon(self) -> None:
@@ -141,6 +153,12 @@ class Process:
         await self._turns.abandon()
         await self._heartbeat.stop()
         await self._neighbours.close()
+
+    async def _close_trace(self) -> None:
+        with suppress(PerdureError):  # without the database the last second is forgotten
+            await self._journal.write()
+        if self._spans is not None:
+            await asyncio.to_thread(self._spans.close)
 
     async def _stop_callbacks(self) -> None:
         await self._callbacks.stop()
@@ -174,6 +192,8 @@ async def main() -> None:
             limits=config.limits,
             allow_private_callbacks=config.allow_private_callbacks,
             agent_reply_timeout_s=config.agent_reply_timeout_s,
+            trace_days=config.trace_days,
+            sends_spans=config.sends_spans,
         )
         await process.start()
         await serve(addresses.listen, partial(_add_services, process), drain=partial(process.drain, config.drain_s))
@@ -183,7 +203,7 @@ def _add_services(process: Process, server: grpc.aio.Server) -> Iterator[str]:
     add_RunServiceServicer_to_server(RunServicer(process.runs), server)
     yield run_service_pb2.DESCRIPTOR.services_by_name["RunService"].full_name
     rest = rest_pb2.DESCRIPTOR.services_by_name["RunRest"]
-    server.add_generic_rpc_handlers([rest_handlers(rest, RunRest(process.runs, process.agents))])
+    server.add_generic_rpc_handlers([rest_handlers(rest, RunRest(process.runs, process.agents, process.traces))])
     yield rest.full_name
 
 

@@ -5,6 +5,8 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Double,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -163,4 +165,31 @@ replicas = Table(
     Column("owner", Text, primary_key=True),
     Column("address", Text, nullable=False),
     Column("heartbeat_at", DateTime(timezone=True), nullable=False),
+)
+
+# What happened to runs, for as long as traces are kept. `detail` is JSON, by the kind of event.
+trace_events = Table(
+    "trace_events",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("began_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True), nullable=False),
+    Column("step_id", Text, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    Index("trace_events_of_run", "organization_id", "run_id", "ended_at"),
+    Index("trace_events_by_age", "began_at"),
+)
+
+# Figures of all processes together, for Prometheus. `labels` is a JSON list of pairs. They belong to no organisation.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("labels", Text, primary_key=True),
+    Column("value", Double, nullable=False),
 )

@@ -135,4 +135,5 @@ class TurnStarter:
             request=open_request(request, find_answers(stored, turn.run_id)) if request else None,
             environment=read_environment(conversation, self._decrypt),
             window_version=conversation.window_version,
+            mended=mended.problems,
         )

@@ -67,6 +67,7 @@ def from_snapshot(snapshot: Snapshot) -> service.TurnSnapshot:
         pending_step_id=request.step_id if request else "",
         environment=snapshot.environment,
         window_version=snapshot.window_version,
+        mended=snapshot.mended,
     )
 
 

@@ -133,6 +133,7 @@ class Snapshot:
     request: OpenRequest | None
     environment: Mapping[str, str]
     window_version: int
+    mended: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ class Snapshot:
     """All that the turn loop needs to know.
 
     `pending` are calls of an approval request to be executed first; `known` returns of it that are known already, and
-    `pending_step_id` the step that asked. The first commit then has no assistant message.
+    `pending_step_id` the step that asked. The first commit then has no assistant message. `mended` says what had to be
+    mended in the window.
     """
 
     agent: TurnAgent
@@ -73,6 +74,7 @@ class Snapshot:
     known: Sequence[ToolReturn] = ()
     pending_step_id: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    mended: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

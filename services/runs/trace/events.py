@@ -1,0 +1,62 @@
+"""What happens to a run, as its trace tells it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from services.runs.records import Run
+
+# `attempt`: a process took the run on. `model_call`, `tool_call`, `commit`, `compaction`: what it asked of others, each
+# time. `repair`: the history was mended. `cancel`: a client wants it stopped. `release`: the process gave it back.
+# `superseded`: a newer attempt has it. `end`: its final status is stored.
+Kind = Literal[
+    "attempt",
+    "model_call",
+    "tool_call",
+    "commit",
+    "compaction",
+    "repair",
+    "cancel",
+    "release",
+    "superseded",
+    "end",
+]
+
+
+@dataclass(frozen=True)
+class TraceEvent:
+    """One thing that happened, from `began_at` to `ended_at`, by this process's clock.
+
+    `owner` is the process. `detail` is JSON, its texts short.
+    """
+
+    organization_id: str
+    run_id: str
+    attempt: int
+    owner: str
+    kind: Kind
+    began_at: datetime
+    ended_at: datetime
+    step_id: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON
+
+    @property
+    def took_s(self) -> float:
+        """How long it took, in seconds."""
+        return (self.ended_at - self.began_at).total_seconds()
+
+
+class Trace(Protocol):
+    """Takes notes; never fails, never waits."""
+
+    def note(
+        self,
+        run: Run,
+        kind: Kind,
+        *,
+        began_at: datetime | None = None,
+        step_id: str = "",
+        **detail: Any,  # Any: JSON
+    ) -> None:
+        """Something happened to a run, just now or since `began_at`. What of `detail` is None is left out."""

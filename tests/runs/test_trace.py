@@ -1,0 +1,111 @@
+"""Traces of runs and the figures that they add up to, with the real database."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client.parser import text_string_to_metric_families
+
+from services.common.database import Database
+from services.runs.store.traces import TraceStore
+from services.runs.trace.events import TraceEvent
+from services.runs.trace.metrics import Sample, count, print_metrics
+from services.runs.trace.spans import RunSpans
+from tests.runs.conftest import ORGANIZATION, Replica, World
+
+
+async def trace_of(replica: Replica, run_id: str) -> Sequence[TraceEvent]:
+    """The trace, once it tells of the end."""
+    async with asyncio.timeout(20):
+        while True:
+            events = await replica.process.traces.of_run(ORGANIZATION, run_id, 1_000)
+            if any(event.kind == "end" for event in events):
+                return events
+            await asyncio.sleep(0.05)
+
+
+async def test_a_trace_tells_what_was_asked_of_whom(world: World, replica: Replica) -> None:
+    started = await replica.runs.start(world.request())
+    await replica.watch(started.run.id)
+
+    events = await trace_of(replica, started.run.id)
+
+    assert [event.kind for event in events] == ["attempt", "model_call", "commit", "end"]
+    assert {event.attempt for event in events} == {1}
+    assert {event.owner for event in events} == {replica.runs.owner}
+    assert events[1].detail["outcome"] == "ok"
+    assert events[1].step_id == events[2].step_id
+    assert events[3].detail["status"] == "completed"
+
+
+async def test_counters_add_up_over_processes(world: World, replica: Replica) -> None:
+    other = await world.replica()
+    before = await replica.process.traces.samples()
+    for each in (replica, other):
+        started = await each.runs.start(world.request())
+        await each.watch(started.run.id)
+        await trace_of(each, started.run.id)
+
+    samples = await replica.process.traces.samples()
+
+    ended = Sample("perdure_runs_ended", (("status", "completed"), ("stop_reason", "end_turn")))
+    assert samples[ended] - before.get(ended, 0) == 2
+
+
+async def test_the_figures_can_be_read_by_prometheus(world: World, replica: Replica) -> None:
+    started = await replica.runs.start(world.request())
+    await replica.watch(started.run.id)
+    events = await trace_of(replica, started.run.id)
+
+    printed = print_metrics(count(events), await replica.process.traces.gauges())
+
+    families = {family.name: family for family in text_string_to_metric_families(printed.decode())}
+    assert families["perdure_runs_ended"].samples[0].value == 1
+    calls = {sample.name: sample.value for sample in families["perdure_model_call_seconds"].samples}
+    assert calls["perdure_model_call_seconds_count"] == 1
+    assert families["perdure_replicas"].samples[0].value >= 1
+
+
+async def test_old_traces_are_swept(world: World, replica: Replica) -> None:
+    started = await replica.runs.start(world.request())
+    await replica.watch(started.run.id)
+    await trace_of(replica, started.run.id)
+
+    await TraceStore(Database(replica.engine), kept_days=0).sweep()
+
+    assert not await replica.process.traces.of_run(ORGANIZATION, started.run.id, 10)
+
+
+async def test_a_run_is_one_trace_of_spans(world: World, replica: Replica) -> None:
+    started = await replica.runs.start(world.request())
+    await replica.watch(started.run.id)
+    exporter = InMemorySpanExporter()
+    spans = RunSpans("owner", exporter)
+
+    for event in await trace_of(replica, started.run.id):
+        spans.tell(event)
+    spans.close()
+
+    finished = {span.name: span for span in exporter.get_finished_spans()}
+    assert set(finished) == {"attempt", "model_call", "commit", "run"}
+    root = finished["run"].get_span_context()
+    assert root is not None
+    children = [span.parent for name, span in finished.items() if name != "run"]
+    assert [(parent.trace_id, parent.span_id) for parent in children if parent] == [(root.trace_id, root.span_id)] * 3
+    assert finished["run"].parent is None
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.3, 1e6])
+def test_a_time_falls_into_every_bucket_that_is_long_enough(seconds: float) -> None:
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    event = TraceEvent("org", "run-1", 1, "me", "tool_call", began, began + timedelta(seconds=seconds))
+
+    samples = count([event])
+
+    buckets = {
+        dict(sample.labels).get("le"): value for sample, value in samples.items() if sample.name.endswith("seconds")
+    }
+    assert buckets["+Inf"] == 1
+    assert ("0.25" in buckets) is (seconds <= 0.25)
