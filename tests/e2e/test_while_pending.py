@@ -37,6 +37,7 @@ async def waiting(client: AsyncLetta, http: httpx.AsyncClient, make_agent: MakeA
     source = ROLL_DICE.replace("roll_dice", f"roll_{word}")
     tool = await client.tools.upsert(source_code=source, default_requires_approval=True)
     agent = await make_agent(tool_ids=[tool.id])
+    await send(client, agent.id, "Hello")
     asked = await send(client, agent.id, ASK.replace(CAREFUL, tool.name or ""))
     [call_id] = asked.waiting
     return Waiting(client, http, agent, tool.id, call_id)
@@ -74,8 +75,10 @@ async def look_at_context(waiting: Waiting) -> None:
 
 
 async def compact(waiting: Waiting) -> None:
-    response = await waiting.http.post(f"/v1/agents/{waiting.agent.id}/summarize", json={})
-    assert response.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+    body = {"compaction_settings": {"mode": "all"}}
+    response = await waiting.http.post(f"/v1/agents/{waiting.agent.id}/summarize", json=body)
+    compacted = response.raise_for_status().json()
+    assert compacted["num_messages_after"] < compacted["num_messages_before"]
 
 
 @pytest.mark.parametrize("change", [spare, edit_agent, look_at_context, compact])

@@ -55,25 +55,24 @@ class UnansweredRequests:
     async def sweep(self) -> None:
         """Denies requests as their time is over, until cancelled. Several replicas may do so at once."""
         while True:
+            count = 0
             try:
-                await self.expire_due()
+                count = await self.expire_due()
             except Exception as exc:  # noqa: BLE001  # the top of the loop: whatever the database does, it goes on
                 log.warning("cannot deny expired approval requests: %r", exc)
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(0 if count == BATCH else SWEEP_S)
 
     async def expire_due(self) -> int:
-        """Denies the requests whose time is over, each in a transaction of its own. How many."""
+        """Denies requests whose time is over, each in a transaction of its own. How many; at most `BATCH`."""
         count = 0
-        while True:
+        async with self._database.begin() as tx:
+            due = await self._approvals.due_requests(tx, self._now(), BATCH)
+        for organization_id, conversation_id in due:
             async with self._database.begin() as tx:
-                due = await self._approvals.due_requests(tx, self._now(), BATCH)
-            for organization_id, conversation_id in due:
-                async with self._database.begin() as tx:
-                    conversation = await self._turns.lock_conversation(tx, organization_id, conversation_id)
-                    if conversation is not None:
-                        count += await self.expire(tx, organization_id, conversation)
-            if len(due) < BATCH:
-                return count
+                conversation = await self._turns.lock_conversation(tx, organization_id, conversation_id)
+                if conversation is not None:
+                    count += await self.expire(tx, organization_id, conversation)
+        return count
 
     async def expire(self, tx: Transaction, organization_id: str, conversation: LockedConversation) -> bool:
         """Denies the request of a locked conversation if its time is over."""
