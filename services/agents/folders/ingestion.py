@@ -166,6 +166,9 @@ class Ingestion:
         try:
             async with self._renewing(job):
                 await self._process(job)
+        except asyncio.CancelledError:  # the service stops; others need not wait for the claim to end
+            await self._release(job, timedelta(0))
+            raise
         except ClaimLost:
             log.info("file %s was deleted or taken over", job.file_id)
         except PerdureError as exc:
@@ -219,13 +222,15 @@ class Ingestion:
 
     async def _give_up(self, job: Job, failure: PerdureError) -> None:
         """Puts the file back where it may go better later, else says what is wrong with it."""
-        again = isinstance(failure, TRANSIENT) and job.attempts < MAX_ATTEMPTS
         log.warning("file %s: %s", job.file_id, failure)
+        if isinstance(failure, TRANSIENT) and job.attempts < MAX_ATTEMPTS:
+            return await self._release(job, self._pace.retry * job.attempts)
         async with self._database.begin() as tx:
-            if again:
-                await self._queue.release(tx, job, self._pace.retry * job.attempts)
-            else:
-                await self._queue.finish(tx, job, error=str(failure))
+            await self._queue.finish(tx, job, error=str(failure))
+
+    async def _release(self, job: Job, delay: timedelta) -> None:
+        async with self._database.begin() as tx:
+            await self._queue.release(tx, job, delay)
 
     @asynccontextmanager
     async def _renewing(self, job: Job) -> AsyncIterator[None]:

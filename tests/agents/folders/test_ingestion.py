@@ -96,6 +96,17 @@ async def test_what_a_dead_process_left_is_done_by_another(shelf: Shelf) -> None
     assert await state(shelf, file) == ("completed", None)
 
 
+async def test_a_process_that_stops_leaves_its_file_to_others_at_once(shelf: Shelf) -> None:
+    file = await shelf.upload("a.txt", "text")
+    stopping = ingestion(shelf.service, Stopping(), None, lease=timedelta(minutes=1))
+
+    with pytest.raises(asyncio.CancelledError):
+        await stopping.process_next()
+    await shelf.process()
+
+    assert await state(shelf, file) == ("completed", None)
+
+
 async def test_a_claimed_file_is_left_to_its_owner(shelf: Shelf) -> None:
     file = await shelf.upload("a.txt", "text")
     job = await claim(shelf.service, timedelta(minutes=1))
@@ -179,7 +190,14 @@ class Decoding:
         return data.decode()
 
 
-def ingestion(service: Service, reader: Any, embedder: Any) -> Ingestion:
+class Stopping:
+    """Is told to stop while it reads."""
+
+    async def read(self, data: bytes) -> str:
+        raise asyncio.CancelledError
+
+
+def ingestion(service: Service, reader: Any, embedder: Any, lease: timedelta = DEAD) -> Ingestion:
     return Ingestion(
         service.database,
         PostgresFileQueue(),
@@ -187,7 +205,7 @@ def ingestion(service: Service, reader: Any, embedder: Any) -> Ingestion:
         NoAudience(),
         Embedding(embedder),
         uploaded=asyncio.Event(),
-        pace=Pace(lease=DEAD),
+        pace=Pace(lease=lease),
     )
 
 
