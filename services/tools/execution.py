@@ -21,6 +21,8 @@ from services.tools.schemas.function import takes_agent_state
 from services.tools.schemas.source import BadSource, read_source
 from services.tools.stored_tool import StoredTool
 
+UNNAMED = "tool"  # what a function is called that nobody named, in the text of its failures
+
 
 class Sandbox(Protocol):
     """Where calls run."""
@@ -99,8 +101,8 @@ class Execution:
         try:
             job = job_of_source(body, name, setup)
         except ValueError as exc:
-            return Outcome(failure(name, f"{type(exc).__name__}: {exc}"), is_error=True)
-        async with aclosing(self._run(name, job)) as events:
+            return Outcome(failure(name or UNNAMED, f"{type(exc).__name__}: {exc}"), is_error=True)
+        async with aclosing(self._run(name or UNNAMED, job)) as events:
             return [event async for event in events if isinstance(event, Outcome)][-1]
 
     async def _begin(self, stored: StoredTool, call: Call) -> AsyncGenerator[Printed | Outcome, None]:
@@ -168,12 +170,9 @@ def _outcome(name: str, ended: Returned | Failed) -> Outcome:
 
 
 def _function(body: RunTool) -> str:
-    """The name of the function to call; of source that is not Python, the name that was sent with it."""
+    """The name of the function to call; empty for the last one of source that is not Python, which is not read."""
     if read_language(body.source_type) != PYTHON:
-        name = body.name or (body.json_schema or {}).get("name")
-        if not name:
-            raise BadSource("Source in TypeScript needs the name of its exported function: send it as name.")
-        return str(name)
+        return body.name or ""
     source = read_source(body.source_code)
     if body.name and body.name not in source.functions:
         raise BadSource(f"The source code defines no function {body.name!r}.")

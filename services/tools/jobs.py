@@ -18,7 +18,6 @@ def job_of(tool: Tool, setup: Setup, arguments: JsonObject) -> Job:
     return Job(
         source=tool.source_code or "",
         arguments=arguments,
-        function="" if language == PYTHON else tool.name or "",
         environment=setup.environment,
         has_foreign_types=bool(tool.args_json_schema),
         return_char_limit=tool.return_char_limit,

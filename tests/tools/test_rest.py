@@ -264,14 +264,6 @@ async def test_run_shows_images_as_parts(api: Api) -> None:
     assert answer["tool_returns"][0]["tool_return"] == [text, shown]
 
 
-async def test_run_of_typescript_needs_the_name_of_its_function(api: Api) -> None:
-    body = {"source_code": "export function f() {}", "source_type": "typescript", "args": {}}
-
-    status, said = await problem(api, "RunTool", body)
-
-    assert (status, "send it as name" in said) == (400, True)
-
-
 async def test_what_a_tool_needs_is_kept(api: Api) -> None:
     needs: dict[str, Any] = {
         "network": True,
