@@ -5,9 +5,12 @@ for all that a name stands for. https://github.com/grpc/grpc/blob/master/doc/nam
 """
 
 import json
+from collections.abc import Iterable
+from typing import Any, Self, cast
 
 import grpc
 
+from services.common import telemetry
 from services.common.server import KEEPALIVE_MS, MAX_HEADERS_BYTES, MAX_MESSAGE_BYTES
 
 UNARY_TIMEOUT_S = 30.0  # seconds; the deadline of calls that only touch our own databases
@@ -53,5 +56,37 @@ _OPTIONS = (
 
 
 def open_channel(target: str) -> grpc.aio.Channel:
-    """A channel to all replicas that the target names."""
-    return grpc.aio.insecure_channel(target, options=_OPTIONS)
+    """A channel to all replicas that the target names. Each call says what it belongs to."""
+    return cast(grpc.aio.Channel, _Telling(grpc.aio.insecure_channel(target, options=_OPTIONS)))
+
+
+class _Telling:
+    """A channel whose calls carry the ids of what is going on. Interceptors would cost 0.1 ms a call."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    async def __aenter__(self) -> Self:
+        await self._channel.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._channel.close()
+
+    def unary_unary(self, *method: Any, **options: Any) -> Any:  # Any: calls of every type
+        """As the channel's."""
+        return _telling(self._channel.unary_unary(*method, **options))
+
+    def unary_stream(self, *method: Any, **options: Any) -> Any:  # Any: calls of every type
+        """As the channel's."""
+        return _telling(self._channel.unary_stream(*method, **options))
+
+    def __getattr__(self, name: str) -> Any:  # Any: whatever else a channel has
+        return getattr(self._channel, name)
+
+
+def _telling(call: Any) -> Any:  # Any: a call of any type
+    def tell(request: Any, *, metadata: Iterable[tuple[str, str]] = (), **options: Any) -> Any:
+        return call(request, metadata=(*telemetry.send_ids(), *metadata), **options)
+
+    return tell

@@ -22,7 +22,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.common import ids, telemetry
-from services.common.caller import read_caller
 from services.common.errors import Internal, PerdureError
 from services.common.status import abort
 
@@ -101,7 +100,9 @@ def _stream(handler: Handler, method: str) -> Handler:
 
 
 def _enter(context: ServicerContext[Any, Any]) -> str:
-    request_id = read_caller(context.invocation_metadata()).request_id or ids.new_id("req")
+    metadata = context.invocation_metadata() or ()
+    telemetry.receive_ids({name: value for name, value in metadata if isinstance(value, str)})
+    request_id = telemetry.request_id.get() or ids.new_id("req")
     telemetry.request_id.set(request_id)
     return request_id
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -18,6 +19,23 @@ _IDS: tuple[ContextVar[str] | ContextVar[int], ...] = (
     attempt,
     step_id,
 )
+# The headers in which the ids travel between services; the gateway lets no outsider set those of a run.
+REQUEST_ID, RUN_ID, ATTEMPT, STEP_ID = "x-request-id", "x-perdure-run-id", "x-perdure-attempt", "x-perdure-step-id"
+
+
+def send_ids() -> tuple[tuple[str, str], ...]:
+    """The ids of what is going on, as headers of a call to another service."""
+    ids = ((REQUEST_ID, request_id), (RUN_ID, run_id), (ATTEMPT, attempt), (STEP_ID, step_id))
+    return tuple((name, str(value)) for name, variable in ids if (value := variable.get()))
+
+
+def receive_ids(headers: Mapping[str, str]) -> None:
+    """Takes the ids of a call that came in: log lines carry them from here on."""
+    request_id.set(headers.get(REQUEST_ID, ""))
+    run_id.set(headers.get(RUN_ID, ""))
+    step_id.set(headers.get(STEP_ID, ""))
+    number = headers.get(ATTEMPT, "")
+    attempt.set(int(number) if number.isdigit() else 0)
 
 
 class JsonFormatter(logging.Formatter):

@@ -8,6 +8,7 @@ from typing import Literal
 
 from services.common import telemetry
 from services.common.errors import Internal, PerdureError, Superseded
+from services.common.ids import new_id
 from services.runs.events.feed import Feed
 from services.runs.events.log import EventLog
 from services.runs.events.recorder import Recorder
@@ -129,6 +130,7 @@ class ActiveTurns:
 
     async def _drive(self, active: ActiveTurn, *, has_slot: bool) -> None:
         run = active.turn.run
+        telemetry.request_id.set(telemetry.request_id.get() or new_id("req"))  # none comes with a takeover
         telemetry.run_id.set(run.id)
         telemetry.attempt.set(run.attempt)
         try:
