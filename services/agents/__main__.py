@@ -105,7 +105,6 @@ async def main() -> None:
     finally:
         sweeping.cancel()
         ingesting.cancel()
-        await asyncio.wait([ingesting])
         await asyncio.gather(sweeping, ingesting, return_exceptions=True)
         await router.close()
         await tools.close()

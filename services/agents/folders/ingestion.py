@@ -224,9 +224,10 @@ class Ingestion:
         """Puts the file back where it may go better later, else says what is wrong with it."""
         log.warning("file %s: %s", job.file_id, failure)
         if isinstance(failure, TRANSIENT) and job.attempts < MAX_ATTEMPTS:
-            return await self._release(job, self._pace.retry * job.attempts)
-        async with self._database.begin() as tx:
-            await self._queue.finish(tx, job, error=str(failure))
+            await self._release(job, self._pace.retry * job.attempts)
+        else:
+            async with self._database.begin() as tx:
+                await self._queue.finish(tx, job, error=str(failure))
 
     async def _release(self, job: Job, delay: timedelta) -> None:
         async with self._database.begin() as tx:
