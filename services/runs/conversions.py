@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,9 +12,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from perdure.conversation.v1.message_pb2 import StopReason as StopReasonProto
 from perdure.conversation.v1.message_pb2 import Usage
 from perdure.runs.v1 import run_pb2, run_service_pb2
+from services.contract.on_busy import OnBusy
 from services.contract.runs import RunStatus
 from services.contract.stop_reasons import StopReason
-from services.runs.names import on_busy_name, on_busy_value, status_name, status_value, stop_reason_value
+from services.runs.names import status_name, status_value, stop_reason_value
 from services.runs.records import DEFAULT_MAX_STEPS, Run, RunRequest, Skill
 from services.runs.turns.turn import describe_error
 
@@ -45,8 +46,9 @@ def read_request(proto: run_service_pb2.StartRunRequest) -> RunRequest:
         callback_url=proto.callback_url,
         retry_count=proto.retry_count,
         parent_run_id=proto.parent_run_id,
-        on_busy=on_busy_name(proto.on_busy),
+        on_busy=_on_busy_name(proto.on_busy),
         timeout_s=proto.timeout_ms / 1000,
+        answer_otid=proto.answer_otid,
         approval_expires_s=proto.approval_expires_s,
     )
 
@@ -74,8 +76,9 @@ def write_request(request: RunRequest) -> run_service_pb2.StartRunRequest:
         callback_url=request.callback_url,
         retry_count=request.retry_count,
         parent_run_id=request.parent_run_id,
-        on_busy=on_busy_value(request.on_busy),
+        on_busy=_on_busy_value(request.on_busy),
         timeout_ms=math.ceil(request.timeout_s * 1000),
+        answer_otid=request.answer_otid,
         approval_expires_s=request.approval_expires_s,
     )
 
@@ -147,3 +150,13 @@ def _timestamp(time: datetime | None) -> Timestamp | None:
     stamp = Timestamp()
     stamp.FromDatetime(time)
     return stamp
+
+
+def _on_busy_value(policy: OnBusy | None) -> run_service_pb2.OnBusy.ValueType:
+    """`enqueue` as ON_BUSY_ENQUEUE."""
+    return run_service_pb2.OnBusy.Value(f"ON_BUSY_{policy.upper() if policy else 'UNSPECIFIED'}")
+
+
+def _on_busy_name(policy: run_service_pb2.OnBusy.ValueType) -> OnBusy | None:
+    """ON_BUSY_ENQUEUE as `enqueue`."""
+    return cast(OnBusy, run_service_pb2.OnBusy.Name(policy).removeprefix("ON_BUSY_").lower()) if policy else None

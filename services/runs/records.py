@@ -74,6 +74,7 @@ class RunRequest:
     timeout_s: float = 0
     approval_expires_s: int = 0
     read_timeout_s: float = READ_TIMEOUT_S
+    answer_otid: str = ""
 
     @property
     def has_input(self) -> bool:
@@ -82,8 +83,8 @@ class RunRequest:
 
     @property
     def otid(self) -> str:
-        """The client's id of the input: that of its first message that has one."""
-        return next((message.otid for message in self.input if message.otid), "")
+        """The client's id of the input: that of its first message that has one, else of its answers."""
+        return next((message.otid for message in self.input if message.otid), self.answer_otid)
 
 
 @dataclass(frozen=True)

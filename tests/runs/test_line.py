@@ -182,6 +182,17 @@ async def test_who_waits_lets_the_answer_to_an_approval_pass(world: World, repli
     assert heard(world) == ["first", "second"]
 
 
+async def test_answers_that_are_sent_again_in_the_background_get_the_first_run(world: World, replica: Replica) -> None:
+    await ask_for_leave(world, replica)
+    world.router.script = [says("a", "b", gate=asyncio.Event())]
+    answer = ApprovalAnswer(call_id="call-1", approve=False)
+    request = world.request(input=(), approvals=(answer,), answer_otid="otid", background=True)
+
+    first, again = [await replica.runs.start(request) for _ in range(2)]
+
+    assert (again.attached, again.run.id) == (True, first.run.id)
+
+
 @pytest.mark.parametrize("on_busy", STOPPING)
 async def test_an_approval_is_denied_for_one_that_interrupts(world: World, replica: Replica, on_busy: OnBusy) -> None:
     asking = await ask_for_leave(world, replica)

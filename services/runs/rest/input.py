@@ -32,17 +32,13 @@ class TurnInput:
     """The input of one turn.
 
     `approval_request_id` names the request message that an old-form answer is for; `approvals` then has one entry
-    without a call id.
+    without a call id. `answer_otid` is the client's id of the answers.
     """
 
     messages: list[Message] = field(default_factory=list)
     approvals: list[ApprovalAnswer] = field(default_factory=list)
     approval_request_id: str = ""
-
-    @property
-    def otid(self) -> str:
-        """The client's id of the input: that of its first message."""
-        return next((message.otid for message in self.messages if message.otid), "")
+    answer_otid: str = ""
 
 
 def read_input(sent: Iterable[new_messages.AnyNewMessage]) -> TurnInput:
@@ -51,7 +47,9 @@ def read_input(sent: Iterable[new_messages.AnyNewMessage]) -> TurnInput:
     for index, one in enumerate(sent):
         if isinstance(one, new_messages.NewMessage):
             turn.messages.append(_message(one, f"messages[{index}].content"))
-        elif isinstance(one, new_messages.NewToolReturn):
+            continue
+        turn.answer_otid = turn.answer_otid or one.otid or ""
+        if isinstance(one, new_messages.NewToolReturn):
             turn.approvals += [_result(returned) for returned in one.tool_returns]
         elif one.approvals is not None:
             turn.approvals += [_answer(answer) for answer in one.approvals]

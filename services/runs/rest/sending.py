@@ -190,6 +190,7 @@ def _request(
         input=tuple(turn.messages),
         approvals=tuple(turn.approvals),
         approval_request_id=turn.approval_request_id,
+        answer_otid=turn.answer_otid,
         client_tools=tuple(_client_tool(tool) for tool in body.client_tools or ()),
         client_skills=tuple(Skill(s.name, s.description, s.location) for s in body.client_skills or ()),
         max_steps=body.max_steps,

@@ -17,7 +17,7 @@ def test_messages_keep_role_otid_and_name() -> None:
     )
 
     assert [message.role for message in turn.messages] == [m.ROLE_SYSTEM, m.ROLE_USER]
-    assert (turn.otid, turn.messages[1].name) == ("o", "bob")
+    assert (turn.messages[1].otid, turn.messages[1].name) == ("o", "bob")
 
 
 def test_images_are_decoded() -> None:
@@ -65,3 +65,11 @@ def test_tool_returns_are_results() -> None:
     )
 
     assert turn.approvals[0].result.value == "x"
+
+
+def test_answers_keep_their_otid() -> None:
+    answer = {"tool_call_id": "a", "tool_return": "x", "status": "success"}
+
+    turn = sent({"type": "tool_return", "tool_returns": [answer], "otid": "o"})
+
+    assert turn.answer_otid == "o"
