@@ -158,3 +158,15 @@ async def test_a_workflow_agent_goes_from_its_first_tool_to_its_last(client: Asy
 async def test_a_voice_agent_needs_a_second_one(client: AsyncLetta) -> None:
     with pytest.raises(UnprocessableEntityError, match="enable_sleeptime"):
         await client.agents.create(model="openai/gpt-4o-mini", agent_type="voice_convo_agent")
+
+
+async def test_a_voice_agent_speaks_and_recalls(client: AsyncLetta) -> None:
+    agent = await client.agents.create(
+        model="openai/gpt-4o-mini", agent_type="voice_convo_agent", enable_sleeptime=True
+    )
+    await send(client, agent.id, "My cat is called Miou")
+
+    answer = await send(client, agent.id, 'call tool search_memory with {"convo_keyword_queries": ["Miou"]}')
+
+    assert "My cat is called Miou" in answer.returns[0][2]
+    assert answer.kinds[-1] == "assistant_message"

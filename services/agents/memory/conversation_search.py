@@ -13,6 +13,7 @@ from services.common.database import Transaction
 
 DEFAULT_RESULTS = 10
 MAX_RESULTS = 100
+MAX_MINUTES = 100 * 366 * 24 * 60  # a century; further back there is nothing to find
 RESULT_CHARS = 2000  # characters of one found message; longer ones are cut, the agent's context is limited
 _ROLES = {"assistant": ROLE_ASSISTANT, "user": ROLE_USER, "tool": ROLE_TOOL}
 _ROLE_NAMES = {number: name for name, number in _ROLES.items()}
@@ -26,6 +27,14 @@ class SearchArguments(BaseModel):
     limit: int | None = Field(default=None, ge=1, le=MAX_RESULTS)
     start_date: str | None = None
     end_date: str | None = None
+
+
+class RecallArguments(BaseModel):
+    """Of search_memory. Without queries every message of the time fits; without a beginning or an end it is open."""
+
+    convo_keyword_queries: list[str] | None = None
+    start_minutes_ago: int | None = Field(default=None, ge=0, le=MAX_MINUTES)
+    end_minutes_ago: int | None = Field(default=None, ge=0, le=MAX_MINUTES)
 
 
 class ConversationSearch:
@@ -47,6 +56,29 @@ class ConversationSearch:
             limit=sent.limit or DEFAULT_RESULTS,
         )
         return str(_show(found, datetime.now(UTC)))
+
+    async def recall(self, tx: Transaction, organization_id: str, agent_id: str, sent: RecallArguments) -> str:
+        """The newest messages that fit one of the queries, as `run` shows them. One statement for each query."""
+        now = datetime.now(UTC)
+        found: dict[str, Message] = {}
+        for query in sent.convo_keyword_queries or [""]:
+            messages = await self._history.search(
+                tx,
+                organization_id=organization_id,
+                agent_id=agent_id,
+                words=query,
+                roles=list(_ROLE_NAMES),
+                since=_minutes_before(now, sent.start_minutes_ago),
+                until=_minutes_before(now, sent.end_minutes_ago),
+                limit=DEFAULT_RESULTS,
+            )
+            found |= {message.id: message for message in messages}
+        newest = sorted(found.values(), key=lambda message: message.created_at.ToNanoseconds(), reverse=True)
+        return str(_show(newest[:DEFAULT_RESULTS], now))
+
+
+def _minutes_before(now: datetime, minutes: int | None) -> datetime | None:
+    return None if minutes is None else now - timedelta(minutes=minutes)
 
 
 def _show(found: Sequence[Message], now: datetime) -> dict[str, object]:

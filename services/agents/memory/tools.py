@@ -12,7 +12,7 @@ from services.agents.archives.tools import ArchivalTools, InsertArguments
 from services.agents.folders.tools import FileSearchArguments, FileTools, GrepArguments, OpenArguments
 from services.agents.memory import commands
 from services.agents.memory.blocks import Store
-from services.agents.memory.conversation_search import ConversationSearch, SearchArguments
+from services.agents.memory.conversation_search import ConversationSearch, RecallArguments, SearchArguments
 from services.agents.memory.system_prompts import SystemPrompts
 from services.agents.memory.workbench import CallingAgent, Workbench
 from services.common.bodies import NUL_PROBLEM, find_nul
@@ -75,6 +75,9 @@ class MemoryTools:
             case "conversation_search":
                 sent = read_arguments(SearchArguments, call)
                 return await self._search.run(tx, agent.organization_id, agent.agent_id, sent)
+            case "search_memory":
+                recalled = read_arguments(RecallArguments, call)
+                return await self._search.recall(tx, agent.organization_id, agent.agent_id, recalled)
             case "archival_memory_insert":
                 return await self._archival.insert(tx, agent, read_arguments(InsertArguments, call), vectors)
             case "archival_memory_search":

@@ -69,5 +69,21 @@ _ARCHIVAL_MEMORY_SEARCH = BaseTool(
     optional=("tags", "tag_match_mode", "top_k", "start_datetime", "end_datetime"),
     is_parallel=True,
 )
+_SEARCH_MEMORY = BaseTool(
+    name="search_memory",
+    tool_type="letta_voice_sleeptime_core",
+    description=(
+        "Finds what was said earlier, when the conversation needs more than you have before you. Searches by words, by "
+        "how long ago it was, or both.\n\n"
+        'Example: search_memory(convo_keyword_queries=["Turin", "holiday"], start_minutes_ago=1440) finds what was '
+        "said of either in the last day."
+    ),
+    parameters={
+        "convo_keyword_queries": texts("Words to look for; one of the texts has to fit."),
+        "start_minutes_ago": whole_number("Only what was said since then."),
+        "end_minutes_ago": whole_number("Only what was said before then."),
+    },
+    optional=("convo_keyword_queries", "start_minutes_ago", "end_minutes_ago"),
+)
 
-RECALL_TOOLS = (_CONVERSATION_SEARCH, _ARCHIVAL_MEMORY_INSERT, _ARCHIVAL_MEMORY_SEARCH)
+RECALL_TOOLS = (_CONVERSATION_SEARCH, _SEARCH_MEMORY, _ARCHIVAL_MEMORY_INSERT, _ARCHIVAL_MEMORY_SEARCH)

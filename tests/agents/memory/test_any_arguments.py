@@ -27,6 +27,7 @@ TEXTS += ["x" * 200, "2026-03-09", "2026-13-45", "0001-01-01", "9999-12-31T23:59
 VALUES: list[Any] = [*TEXTS, None, True, 0, -1, 7, 10**20, 1.5, [], ["user"], ["human", ""], {}, {"a": 1}]
 ARGUMENTS = {
     "conversation_search": ("query", "roles", "limit", "start_date", "end_date"),
+    "search_memory": ("convo_keyword_queries", "start_minutes_ago", "end_minutes_ago"),
     "archival_memory_insert": ("content", "tags"),
     "archival_memory_search": ("query", "tags", "tag_match_mode", "top_k", "start_datetime", "end_datetime"),
     "memory_insert": ("label", "new_string", "insert_line"),

@@ -206,3 +206,15 @@ async def test_past_messages_are_found_by_words_roles_and_dates(talk: Talk) -> N
     assert "'role': 'user'" in found
     assert "about the lighthouse." in found
     assert later == "{'message': 'Showing 0 results:', 'results': []}"
+
+
+async def test_what_was_said_lately_is_found_by_any_of_some_words(talk: Talk) -> None:
+    await talk.call("memory_finish_edits")
+
+    _, found = await talk.call("search_memory", convo_keyword_queries=["nobody", "LIGHTHOUSE"], start_minutes_ago=5)
+    _, earlier = await talk.call("search_memory", convo_keyword_queries=["lighthouse"], end_minutes_ago=5)
+    _, everything = await talk.call("search_memory")
+
+    assert "about the lighthouse." in found
+    assert earlier == "{'message': 'Showing 0 results:', 'results': []}"
+    assert "about the lighthouse." in everything
