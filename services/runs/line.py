@@ -96,14 +96,13 @@ class Line:
         return Started(run, attached=was_there)
 
     async def wait_for_approval(self, claimed: Claimed) -> None:
-        """Back into the line, as the conversation waits for an approval. A run that interrupts denies it."""
+        """Back into the line, as the conversation waits for an approval. A run that interrupts denies it first."""
         run, policy = claimed.run, claimed.request.on_busy
-        if policy == "enqueue":
-            await self.store.put_back(run, _pause_s(run))
-            return
-        where = RunFilter(conversation_id=run.conversation_id)
-        await self.denial.deny(run.organization_id, where, rolls_back=policy == "rollback")
-        await self.store.put_back(run, 0)
+        denied: Sequence[str] = ()
+        if policy != "enqueue":
+            where = RunFilter(conversation_id=run.conversation_id)
+            denied = await self.denial.deny(run.organization_id, where, rolls_back=policy == "rollback")
+        await self.store.put_back(run, 0 if denied else _pause_s(run))
         await self.bell.ring(QUEUE)
 
     async def _policy(self, request: RunRequest) -> OnBusy:
