@@ -5,6 +5,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 SOURCES_OF_GEN := $(shell find protos services/contract -name '*.py' -o -name '*.proto')
 ARGS ?=
+MINUTES ?= 20
+SEEDS ?= 10000
+FIRST ?= 0
 SEED ?= 1
 
 define PLATFORM_CHECK
@@ -15,7 +18,7 @@ if p.system() != "Linux" or p.machine() not in ("x86_64", "aarch64") or p.libc_v
 endef
 export PLATFORM_CHECK
 
-.PHONY: up setup gen check check-gateway fmt test bench chaos
+.PHONY: up setup gen check check-gateway fmt test bench chaos simulate soak
 
 up: setup  ## start everything: make up ARGS="--port 9000 --data-dir DIR"
 	@$(BIN)/perdure up $(ARGS)
@@ -58,6 +61,12 @@ test: setup  ## run every test: make test ARGS="-k name"
 
 chaos: setup  ## attack a whole stack; again in the same way: make chaos SEED=7 ARGS="-k r1"
 	@CHAOS_FULL=1 CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos $(ARGS)
+
+simulate: setup  ## play interleavings of the turn protocol: make simulate SEEDS=10000 FIRST=0
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+
+soak: setup  ## work for a while and look at what grows: make soak MINUTES=20
+	@$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
 bench: setup  ## measure a whole stack against a local fake provider
 	@$(BIN)/python -m bench

@@ -19,6 +19,8 @@ from tests.fakes.process import fake_provider
 
 PORT = 18384
 REPLICAS = {"runs": 2, "agents": 2}
+# What is kept for a time is kept for three minutes, so that its end can be seen.
+SOON_FORGOTTEN = {"PERDURE_RUN_EVENTS_HOURS": "0.05", "PERDURE_TRACE_DAYS": "0.002"}
 SAMPLES = 90  # over the whole time
 WARM_UP = 0.3  # of the time: pools, caches and the allocator fill up first
 
@@ -32,7 +34,8 @@ async def main() -> int:
     with tempfile.TemporaryDirectory(prefix="perdure-soak-") as folder:
         os.chmod(folder, 0o711)  # Postgres may run as another user
         async with fake_provider(kept=1) as fake:
-            environment = {**os.environ, "OPENAI_API_KEY": "soak", "OPENAI_BASE_URL": f"{fake}/openai/v1"}
+            provider = {"OPENAI_API_KEY": "soak", "OPENAI_BASE_URL": f"{fake}/openai/v1"}
+            environment = {**os.environ, **provider, **SOON_FORGOTTEN}
             options = StackOptions(Path(folder) / "data", PORT, environment, replicas=REPLICAS)
             async with Stack(options) as stack:
                 return await _soak(stack, chosen.minutes, chosen.clients)

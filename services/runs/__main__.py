@@ -89,7 +89,7 @@ class Process:
         database, owner = Database(engine), str(uuid.uuid4())
         store, steps = RunStore(database), StepStore(database)
         self.agents = AgentsClient(channels.agents)
-        self._redis_log = RedisEventLog(redis, limits.longest_log) if redis else None
+        self._redis_log = RedisEventLog(redis, limits.longest_log, limits.log_hours * 3600) if redis else None
         event_log: EventLog = self._redis_log or MemoryEventLog(limits.longest_log)
         bell: Bell = RedisBell(redis) if redis else OwnBell()
         model = RouterClient(channels.llm_router)

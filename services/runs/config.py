@@ -64,5 +64,6 @@ def _read_limits(environment: Environment) -> Limits:
         longest_line=int(environment.number("PERDURE_CONVERSATION_QUEUE", usual.longest_line)),
         open_streams=int(environment.number("PERDURE_RUNS_STREAMS", usual.open_streams, minimum=1)),
         longest_log=int(environment.number("PERDURE_RUN_EVENTS", usual.longest_log, minimum=100)),
+        log_hours=environment.number("PERDURE_RUN_EVENTS_HOURS", usual.log_hours, minimum=0.01),
         on_busy=cast(OnBusy, on_busy),
     )

@@ -14,7 +14,7 @@ from services.runs.store.redis_log import RedisEventLog
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[RedisEventLog]:
     redis = connect(redis_url)
-    yield RedisEventLog(redis, 1000)
+    yield RedisEventLog(redis, 1000, kept_s=60)
     await redis.aclose()
 
 

@@ -6,6 +6,7 @@ run was taken over cannot write any more. https://redis.io/docs/latest/develop/d
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,6 @@ from services.runs.events.log import Show
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0  # seconds before a write that failed is tried again
-KEPT_S = 24 * 3600  # seconds that a run can be replayed token by token
 PAGE = 1_000  # entries read at once
 WAITING_EVENTS = (
     20_000  # events of one run that wait for Redis at most; then its log is given up and rebuilt at the end
@@ -52,9 +52,10 @@ class RedisEventLog:
     a longer run told first is made again from the history.
     """
 
-    def __init__(self, redis: "Redis", longest: int) -> None:
+    def __init__(self, redis: "Redis", longest: int, kept_s: float) -> None:
         self._redis = redis
         self._longest = longest
+        self._kept_s = math.ceil(kept_s)
         self._waiting: dict[str, _Batch] = {}
         self._unsure: list[_Batch] = []  # batches whose write failed, perhaps after Redis had taken them
         self._given_up: set[str] = set()
@@ -102,7 +103,7 @@ class RedisEventLog:
         self._waiting.pop(run_id, None)
         try:
             await undisturbed(self._redis.xadd(_key(run_id), {_BATCH: b""}, id=f"{attempt}-0"))
-            await undisturbed(self._redis.expire(_key(run_id), KEPT_S))
+            await undisturbed(self._redis.expire(_key(run_id), self._kept_s))
             return await self._read(run_id)
         except RedisError as exc:
             log.warning("the log of %s cannot be taken over: %s", run_id, exc)
@@ -151,7 +152,7 @@ class RedisEventLog:
             pipeline.xadd(_key(batch.run_id), entry, id=entry_id, maxlen=self._longest, approximate=True)
         for batch in batches:
             if batch.events[0].seq == 1 or _have_ended(batch.events):
-                pipeline.expire(_key(batch.run_id), KEPT_S)
+                pipeline.expire(_key(batch.run_id), self._kept_s)
         answers = await undisturbed(pipeline.execute(raise_on_error=False))
         for batch, answer in zip(batches, answers, strict=False):
             _settle(batch, answer)

@@ -106,7 +106,7 @@ class PostgresHistory:
         return {agent_id: windows.get(agent_id, []) for agent_id in agent_ids}
 
     async def set_own_window(self, tx: Transaction, agent_id: str, message_ids: Sequence[str]) -> None:
-        """Puts exactly these messages of the agent's own history into its context window. Five statements.
+        """Puts exactly these messages of the agent's own history into its context window. At most six statements.
 
         A request that waits outside it is void.
         Raises `MessageNotFound` for one that is not there, and `ConversationBusy`.
@@ -195,7 +195,7 @@ class PostgresHistory:
         return list(await tx.scalar(query) or ())
 
     async def delete_of_agent(self, tx: Transaction, organization_id: str, agent_id: str) -> None:
-        """Ends active turns as deleted, and deletes every conversation and message of the agent. Five statements.
+        """Ends active turns as deleted, and deletes everything else of the agent's history. Six statements.
 
         From the second on, the agent gets no new conversation.
         """
@@ -211,6 +211,13 @@ class PostgresHistory:
                 turns.c.state == TurnState.ACTIVE,
             )
             .values(state=TurnState.DELETED, stop_reason="cancelled", ended_at=datetime.now(UTC))
+        )
+        await tx.execute(
+            delete(turns).where(
+                turns.c.organization_id == organization_id,
+                turns.c.agent_id == agent_id,
+                turns.c.state != TurnState.DELETED,
+            )
         )
         await tx.execute(delete(conversations).where(*of_agent))
         await tx.execute(
