@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.tools.sandbox.job import Language
+from services.tools.sandbox.zygote import READABLE
 
 INSTALL_S = 300.0  # seconds
 SHOWN_CHARS = 2000  # of what an installer says last: its error is there
@@ -58,6 +59,7 @@ class Installer:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
+            umask=READABLE,
         )
         try:
             async with asyncio.timeout(self.timeout_s):

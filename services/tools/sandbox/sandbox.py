@@ -57,6 +57,7 @@ class Sandbox:
         self._folder = WorkFolder()
         self._packages = _link_packages(self._folder.path / "packages")
         self._runner = Path(shutil.copy(RUNNER, self._folder.path))
+        self._runner.chmod(0o644)
         self._cache = self._open_cache()
         self._plain = self._stock()
         self._stocks = Stocks(self._open)
@@ -153,6 +154,7 @@ class Sandbox:
 def _link_packages(folder: Path) -> Path:
     """A folder with just the packages that tools may import."""
     folder.mkdir()
+    folder.chmod(0o755)
     installed = Path(sysconfig.get_path("platlib"))
     for name in PACKAGES:
         (folder / name).symlink_to(installed / name)

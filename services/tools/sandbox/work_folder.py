@@ -19,9 +19,9 @@ class WorkFolder:
         new = Path(tempfile.mkdtemp(prefix=NEW, dir=parent))
         self._lock = _lock(new)
         self.path = new.rename(new.with_name(f"{PREFIX}{new.name.removeprefix(NEW)}"))  # now others may look at it
-        for name in ("root", "calls"):
-            (self.path / name).mkdir()
-        os.chmod(self.path, 0o711)  # noqa: S103  # calls of root run as another user
+        for folder in (self.path, self.path / "root", self.path / "calls"):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o711)  # calls of root run as another user
 
     def remove(self) -> None:
         """Removes the folder."""

@@ -16,6 +16,7 @@ from services.tools.sandbox.layers import Layers
 PYTHON = (sys.executable, "-I", "-S", "-B", "-X", "utf8")  # no user's settings, no site-packages, no .pyc files
 PROGRAM = "import sys; sys.path.append(sys.argv[1]); from services.tools.sandbox.inside.zygote import main; main()"
 OUR_MODULES = Path(__file__).parents[3]
+READABLE = 0o022  # umask: calls of root run as another user, who reads what is made for them
 START_S = 30.0  # seconds; it takes a third of one on a laptop
 MESSAGE_BYTES = 4096
 
@@ -62,6 +63,7 @@ class Zygote:
                 cwd="/",
                 env={},
                 start_new_session=True,
+                umask=READABLE,
             )
         try:
             return cls(process, ours, await _read_layers(ours))

@@ -1,6 +1,7 @@
 """Namespaces: a call sees neither other processes nor files, networks and names of the machine. See namespaces(7)."""
 
 import os
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ INTERNET = (  # looking up names, and certificates of authorities
     "/etc/pki/ca-trust/extracted",
 )
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+COPIED_BYTES = 262_144  # files that are not longer are copied into the root of calls: each call pays for each mount
 HOME = "/home/tool"  # where a call finds its folder, where it has a root of its own
 
 
@@ -68,7 +70,7 @@ def readable_paths(packages: Path, others: list[str]) -> list[str]:
 def change_root(new_root: str, readable: list[str]) -> None:
     """Gives this process, in a mount namespace of its own, a root that has just what calls may read."""
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    kernel.mount("tmpfs", new_root, kind="tmpfs", flags=kernel.MS_NOSUID | kernel.MS_NODEV, options="mode=755,size=1m")
+    kernel.mount("tmpfs", new_root, kind="tmpfs", flags=kernel.MS_NOSUID | kernel.MS_NODEV, options="mode=755,size=8m")
     for path in readable:
         _place(path, new_root + path)
     os.makedirs(new_root + HOME)
@@ -86,6 +88,9 @@ def _place(path: str, target: str) -> None:
     os.makedirs(os.path.dirname(target), exist_ok=True)
     if os.path.islink(path) and os.path.isdir(path):
         os.symlink(os.readlink(path), target)
+        return
+    if os.path.isfile(path) and os.path.getsize(path) <= COPIED_BYTES:
+        shutil.copyfile(path, target)
         return
     if os.path.isdir(path):
         os.mkdir(target)
