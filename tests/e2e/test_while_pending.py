@@ -122,6 +122,7 @@ async def test_a_request_that_is_void_waits_no_more(waiting: Waiting, change: Ch
     await change(waiting)
 
     assert await pending(waiting.client, waiting.agent.id) is None
+    assert (await waiting.client.agents.retrieve(waiting.agent.id)).last_stop_reason == "cancelled"
     with pytest.raises(BadRequestError, match="No tool call is currently awaiting approval"):
         await waiting.answer()
     assert (await send(waiting.client, waiting.agent.id, "Hello")).text == "You said: Hello"

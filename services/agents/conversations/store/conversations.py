@@ -123,7 +123,7 @@ class PostgresConversations:
         await tx.execute(delete(conversations).where(conversations.c.id == conversation_id))
 
     async def empty_window(self, tx: Transaction, conversation_id: str) -> None:
-        """Two statements."""
+        """At most three statements."""
         in_window = links.c.conversation_id == conversation_id, links.c.window_rank.is_not(None)
         system_rank = select(func.min(links.c.window_rank)).where(*in_window).scalar_subquery()
         await tx.execute(
