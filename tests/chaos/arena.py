@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from letta_client import AsyncLetta
 
 from services.cli.stack import SERVICES, Stack, StackOptions
+from services.common.redis import connect
 from tests.chaos.scale import Scale
 from tests.e2e.tool_sources import ROLL_DICE
 from tests.e2e.vendors import Vendors
@@ -59,6 +60,23 @@ class Arena:
     def kill(self, name: str) -> None:
         """Ends a process as a crash does."""
         self.send(name, signal.SIGKILL)
+
+    @asynccontextmanager
+    async def without(self, name: str) -> AsyncIterator[None]:
+        """A process that is not there for the time of a block."""
+        process = self.stack.processes[name]
+        await process.stop()
+        try:
+            yield
+        finally:
+            await process.start()
+            process.keep_running()
+
+    async def forget_redis(self) -> None:
+        """Makes Redis forget everything."""
+        redis = connect(self.stack.environment["REDIS_URL"])
+        await redis.flushall()
+        await redis.aclose()
 
     async def owner_of(self, run_id: str) -> str:
         """The process that carries a run out."""

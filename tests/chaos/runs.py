@@ -135,6 +135,12 @@ async def history(arena: Arena, job: Job) -> list[str]:
     return [message.message_type or "" for message in page.items]
 
 
+async def answer_of(arena: Arena, job: Job) -> str:
+    """What the agent said, as it is stored."""
+    page = await arena.sdk.agents.messages.list(job.agent_id, limit=100)
+    return "".join(str(one.content) for one in page.items if one.message_type == "assistant_message")
+
+
 async def attack_until(
     done: "asyncio.Future[Any]", arena: Arena, victims: Sequence[str], every_s: tuple[float, float]
 ) -> int:

@@ -5,7 +5,7 @@ import asyncio
 from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
 from tests.chaos.following import Joined, follow_grpc, follow_rest, follow_sdk
-from tests.chaos.runs import Job, attack_until, start, until_ended
+from tests.chaos.runs import Job, answer_of, attack_until, start, until_ended
 
 FOLLOWED = 20  # runs at once
 OWNERS = ("runs", "runs-2")  # hit more often than the rest
@@ -34,9 +34,3 @@ async def test_r2_events_have_no_gap_and_no_repeat(arena: Arena, figures: Figure
         said = await answer_of(arena, job)
         assert [one.gaps + one.repeats for one in joined] == [[], [], []], job.run_id
         assert [one.text for one in joined[:2]] == [said, said], job.run_id
-
-
-async def answer_of(arena: Arena, job: Job) -> str:
-    """What the agent said, as it is stored."""
-    page = await arena.sdk.agents.messages.list(job.agent_id, limit=100)
-    return "".join(str(one.content) for one in page.items if one.message_type == "assistant_message")

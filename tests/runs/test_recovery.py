@@ -7,6 +7,7 @@ from sqlalchemy import text
 from perdure.conversation.v1.message_pb2 import ROLE_USER, ApprovalAnswer
 from services.common.redis import connect
 from services.runs.events.numbers import LOST_NUMBERS, unbroken
+from services.runs.events.reconcile import without_void
 from services.runs.limits import Limits
 from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
 from tests.runs.fake_services import call, says, tool
@@ -233,3 +234,19 @@ async def test_runs_above_the_slots_wait_for_one(world: World) -> None:
     assert waiting.status == "running"
     assert (await replica.watch(first.run.id))[-1].ended.steps == 1
     assert (await replica.watch(second.run.id))[-1].ended.steps == 1
+
+
+async def test_a_watcher_of_an_owner_that_lost_its_run_gets_the_rest(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    gate = asyncio.Event()
+    world.router.script = [says("old", " words", gate=gate)]
+    started = await first.runs.start(world.request())
+    watching = asyncio.create_task(first.watch(started.run.id))
+    await eventually(lambda: len(world.router.requests) == 1)
+    async with first.engine.begin() as connection:
+        await connection.execute(text("UPDATE runs.runs SET owner = 'nobody' WHERE id = :id"), {"id": started.run.id})
+
+    events = await watching
+
+    assert [event.delta.text for event in without_void(events) if event.HasField("delta")] == ["done"]
+    assert unbroken(events) == events

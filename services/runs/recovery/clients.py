@@ -25,11 +25,14 @@ class ReplicaClient:
         self._addresses: Mapping[str, str] = {}
         self._channels: dict[str, grpc.aio.Channel] = {}
 
-    async def meet(self, alive: Mapping[str, str]) -> None:
-        """The replicas that live now: where each owner is reached."""
+    def meet(self, alive: Mapping[str, str]) -> None:
+        """The replicas that live now: where each owner is reached.
+
+        The channel of one that is gone closes when its last follower has noticed.
+        """
         self._addresses = alive
         for address in self._channels.keys() - alive.values():
-            await self._channels.pop(address).close()
+            del self._channels[address]
 
     async def follow(self, run: Run, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
         """What the run's owner tells of it, as long as it owns it and lives."""
@@ -52,7 +55,8 @@ class ReplicaClient:
 
     async def close(self) -> None:
         """Hangs up."""
-        await self.meet({})
+        for channel in self._channels.values():
+            await channel.close()
 
     def _stub(self, address: str) -> RunServiceStub:
         if address not in self._channels:

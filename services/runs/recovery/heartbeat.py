@@ -63,7 +63,7 @@ class Replicas(Protocol):
 class Neighbours(Protocol):
     """The other replicas."""
 
-    async def meet(self, alive: Mapping[str, str]) -> None:
+    def meet(self, alive: Mapping[str, str]) -> None:
         """The owners that live now, with their addresses."""
 
 
@@ -136,7 +136,7 @@ class Heartbeat:
             raise
         self.turns.stop(pulse.ended, "ended")
         self.turns.stop(pulse.lost, "lost")
-        await self.neighbours.meet(pulse.alive)
+        self.neighbours.meet(pulse.alive)
 
     async def _claim(self, *, lost: bool) -> None:
         free = self.turns.free_slots

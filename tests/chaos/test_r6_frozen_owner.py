@@ -1,0 +1,39 @@
+"""R6: the owner of runs is frozen and comes back when others have its runs."""
+
+import asyncio
+import signal
+
+from tests.chaos.arena import Arena
+from tests.chaos.conftest import Figures
+from tests.chaos.following import follow_grpc, follow_rest
+from tests.chaos.runs import answer_of, judge, start, until_ended
+
+RUNS = 8  # under way when the owner freezes
+
+
+async def test_r6_a_frozen_owner_writes_nothing_and_its_clients_are_told(arena: Arena, figures: Figures) -> None:
+    victim = arena.random.choice(("runs", "runs-2"))
+    jobs = await asyncio.gather(*(start(arena, calls=0, words=400, in_tokens=True) for _ in range(RUNS)))
+    following = [asyncio.gather(follow_rest(arena, job), follow_grpc(arena, job)) for job in jobs]
+    await asyncio.gather(*(arena.vendors.wait_until_speaking(job.word) for job in jobs))
+    owners = await asyncio.gather(*(arena.owner_of(job.run_id) for job in jobs))
+
+    arena.send(victim, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(arena.scale.pick(full=60, short=5))
+    finally:
+        arena.send(victim, signal.SIGCONT)
+    followed = await asyncio.gather(*following)
+    await asyncio.gather(*(until_ended(arena, job) for job in jobs))
+    verdict = await judge(arena, jobs)
+
+    hit = [both for both, owner in zip(followed, owners, strict=True) if owner == victim]
+    figures |= {"runs": len(jobs), "of the frozen": len(hit), **verdict.statuses}
+    figures["reconnects"] = sum(joined.reconnects for both in followed for joined in both)
+    assert (verdict.lost, verdict.doubled, verdict.wrong) == ([], [], [])
+    assert verdict.statuses == {"completed": RUNS}
+    for job, both in zip(jobs, followed, strict=True):
+        said = await answer_of(arena, job)
+        assert [(joined.text, joined.gaps, joined.repeats) for joined in both] == [(said, [], [])] * 2
+    assert hit
+    assert all(joined.discarded for both in hit for joined in both)

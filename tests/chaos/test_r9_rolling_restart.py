@@ -1,0 +1,55 @@
+"""R9: every process of every service is stopped and started again, one after the other, under load."""
+
+import asyncio
+import signal
+from collections import Counter
+from typing import Any
+
+from letta_client import AsyncLetta
+
+from tests.chaos.arena import Arena
+from tests.chaos.conftest import Figures
+from tests.e2e.waiting import eventually
+from tests.e2e.ways import WAYS, Way, send
+
+CLIENTS = 8
+
+
+async def test_r9_a_rolling_restart_is_not_noticed(arena: Arena, figures: Figures) -> None:
+    agents = [await arena.make_agent() for _ in range(CLIENTS)]
+    rolling = asyncio.create_task(restart_all(arena))
+
+    counts = await asyncio.gather(*(talk(arena.sdk, agent_id, rolling) for agent_id in agents))
+    await rolling
+
+    figures["answers"] = dict(sum(counts, Counter[Way]()))
+    for agent_id, count in zip(agents, counts, strict=True):
+        page = await arena.sdk.agents.messages.list(agent_id, limit=1000)
+        kinds = Counter(message.message_type for message in page.items)
+        assert (kinds["user_message"], kinds["assistant_message"]) == (count.total(), count.total())
+
+
+async def talk(sdk: AsyncLetta, agent_id: str, until: "asyncio.Future[Any]") -> Counter[Way]:
+    """Sends in every way, one message after the other, until the restarts are over; the SDK alone may repeat."""
+    sent: Counter[Way] = Counter()
+    while not until.done():
+        way = WAYS[sent.total() % len(WAYS)]
+        answer = await send(sdk, agent_id, f"Reply with 40 words [[fake: inter_token_ms=15]] {sent.total()}", way)
+        assert answer.stop_reason == "end_turn", (way, answer)
+        assert answer.text.endswith("w39"), (way, answer.text)
+        sent[way] += 1
+    return sent
+
+
+async def restart_all(arena: Arena) -> None:
+    """Stops each process in turn; the next when it is back."""
+    for name in arena.service_processes:
+        process = arena.stack.processes[name]
+        pid = process.pid
+        arena.send(name, signal.SIGTERM)
+
+        async def is_back(name: str = name, pid: int = pid) -> bool:
+            return arena.stack.processes[name].pid != pid
+
+        await eventually(is_back, timeout_s=60)
+        await arena.until_whole()
