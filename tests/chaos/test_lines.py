@@ -1,0 +1,54 @@
+"""Services are killed while many wait for one conversation."""
+
+import asyncio
+import uuid
+from typing import Any
+
+from letta_client import APIConnectionError, APIStatusError
+
+from tests.chaos.arena import Arena, timed
+from tests.chaos.conftest import Figures
+from tests.chaos.runs import PAUSE_S, Job, attack_until, until_ended
+
+SLOW = "[[fake: ttft_ms=100]]"
+
+
+async def test_all_who_wait_are_answered_in_one_order(arena: Arena, figures: Figures) -> None:
+    agent_id = await arena.make_agent()
+    texts = [f"message {number} {SLOW}" for number in range(arena.scale.pick(full=200, short=24))]
+
+    with timed(figures, "seconds"):
+        load = asyncio.gather(*(wait_for_answer(arena, agent_id, text) for text in texts))
+        figures["kills"] = await attack_until(load, arena, ("runs", "runs-2", "agents", "agents-2"), every_s=(1.0, 2.5))
+        jobs = await load
+    await arena.until_whole()
+
+    history = await said_and_answered(arena, agent_id)
+    figures["messages"] = len(history) // 2
+    assert {job.status for job in jobs} == {"completed"}
+    assert sorted(history[::2]) == sorted(texts)
+    assert history[1::2] == [f"You said: {text.removesuffix(SLOW).strip()}" for text in history[::2]]
+
+
+async def wait_for_answer(arena: Arena, agent_id: str, text: str) -> Job:
+    """Gets in line, as often as it takes under one otid, and waits for the end."""
+    job = Job(agent_id, text, 0, 0)
+    message: Any = {"role": "user", "content": text, "otid": str(uuid.uuid4())}  # Any: the SDK's union of messages
+    while not job.run_id:
+        try:
+            run = await arena.sdk.agents.messages.create_async(
+                agent_id, messages=[message], extra_body={"on_busy": "enqueue"}
+            )
+            job.run_id = run.id
+        except (APIConnectionError, APIStatusError) as exc:
+            if isinstance(exc, APIStatusError) and exc.status_code < 500:
+                raise
+            await asyncio.sleep(PAUSE_S)
+    await until_ended(arena, job)
+    return job
+
+
+async def said_and_answered(arena: Arena, agent_id: str) -> list[str]:
+    """The texts of an agent's history, user and assistant in turn."""
+    page = await arena.sdk.agents.messages.list(agent_id, limit=1000, order="asc")
+    return [str(one.content) for one in page.items if one.message_type in ("user_message", "assistant_message")]
