@@ -12,7 +12,7 @@ from services.runs.recovery.bell import QUEUE, Bell
 from services.runs.turns.denial import Denial
 
 RETRY_AFTER_S = 5.0  # seconds; a turn of a few steps is over by then
-MAX_PAUSE_S = 30.0  # seconds between two looks whether an approval was answered
+MAX_PAUSE_S = 10.0  # seconds between two looks whether an approval was answered
 PENDING_APPROVAL = "PENDING_APPROVAL"  # the reason with which the agents service refuses
 LATE = Failure(
     type="deadline_exceeded",

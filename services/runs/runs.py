@@ -167,7 +167,7 @@ class Runs:
         await self.store.delete(organization_id, run_id)
 
     async def mark_delivered(self, organization_id: str, run_id: str) -> None:
-        """A client has the whole answer: an equal request is a new one. Noted with the next heartbeat."""
+        """A client was sent the whole answer: soon an equal request is a new one. Noted with the next heartbeat."""
         self.heartbeat.delivered.add((organization_id, run_id))
 
     async def list_steps(self, organization_id: str, wanted: StepFilter) -> Sequence[Step]:

@@ -141,7 +141,7 @@ class SendOperations:
         return Stream(EVENT_STREAM, self._delivering(run, lines))
 
     async def _delivering(self, run: Run, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The chunks; a run whose end was sent is delivered, so that an equal request is a new one."""
+        """The chunks. A run whose end was sent is delivered, as far as can be told from here."""
         with self._runs.streams.held():
             async for chunk in chunks:
                 yield chunk
