@@ -52,7 +52,7 @@ async def test_an_agent_hands_something_over(client: AsyncLetta, manager: AgentS
     assert answer.returns[0][1] == "success"
 
     async def has_answered() -> bool:
-        return (await messages_of(client, worker.id))[-1].message_type == "assistant_message"
+        return bool((await messages_of(client, worker.id))[-1].message_type == "assistant_message")
 
     await eventually(has_answered)
 

@@ -1,6 +1,7 @@
 """Agents of the older types, which talk by calling send_message."""
 
 import json
+from typing import Any
 
 import pytest
 from letta_client import AsyncLetta, UnprocessableEntityError
@@ -135,7 +136,7 @@ async def test_a_react_agent_without_tools_answers_in_words(client: AsyncLetta) 
 
 async def test_a_workflow_agent_goes_from_its_first_tool_to_its_last(client: AsyncLetta) -> None:
     roll, finish = [await client.tools.upsert(source_code=source) for source in (ROLL_DICE, FINISH)]
-    rules = [
+    rules: list[Any] = [  # Any: the SDK's kinds of rules
         {"type": "run_first", "tool_name": "roll_dice"},
         {"type": "constrain_child_tools", "tool_name": "roll_dice", "children": ["finish"]},
         {"type": "exit_loop", "tool_name": "finish"},

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from perdure.conversation.v1.message_pb2 import Message, Part, ToolCall
+from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, Part, ToolCall
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from perdure.runs.v1.run_pb2 import MessageDelta, ToolCallDelta
 from services.runs.turns.thoughts import ThoughtSplitter, with_thinking, with_thoughts_in_calls
@@ -80,7 +80,7 @@ def test_thoughts_are_shown_before_their_call_is_whole() -> None:
 def test_a_model_reads_its_thoughts_where_it_wrote_them() -> None:
     _, parts = heard(FIRST, 1000)
 
-    written = with_thoughts_in_calls(Message(role=3, parts=parts))
+    written = with_thoughts_in_calls(Message(role=ROLE_ASSISTANT, parts=parts))
 
     assert [part.WhichOneof("kind") for part in written.parts] == ["text", "tool_call"]
     assert orjson.loads(written.parts[1].tool_call.arguments) == orjson.loads(FIRST)
