@@ -27,6 +27,8 @@ PIP = (
     "-I -m pip install --only-binary :all: --no-user --no-input --quiet --progress-bar off --root-user-action ignore "
     "--disable-pip-version-check"
 )
+# A shell sets it, as the event loop of the service (uvloop) starts no process with a umask of its own.
+_WITH_UMASK = ("/bin/sh", "-c", f'umask {READABLE:03o} && exec "$@"', "sh")
 NPM = "install --ignore-scripts --no-audit --no-fund --no-package-lock --no-progress --no-save"
 
 
@@ -52,6 +54,7 @@ class Installer:
         else:
             command = [*self._npm(), "--prefix", str(folder), *packages]
         process = await asyncio.create_subprocess_exec(
+            *_WITH_UMASK,
             *command,
             cwd=folder,
             env=self._environment(),
@@ -59,7 +62,6 @@ class Installer:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            umask=READABLE,
         )
         try:
             async with asyncio.timeout(self.timeout_s):
