@@ -66,7 +66,7 @@ simulate: setup  ## play interleavings of the turn protocol: make simulate SEEDS
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 soak: setup  ## work for a while and look at what grows: make soak MINUTES=20
-	@$(BIN)/python -m bench.soak --minutes $(MINUTES)
+	@$(BIN)/python -m bench.soak --minutes $(MINUTES) $(ARGS)
 
 bench: setup  ## measure a whole stack against a local fake provider
 	@$(BIN)/python -m bench
