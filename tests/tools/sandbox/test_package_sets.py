@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from services.tools.sandbox.job import Failed, Job, Limits, Printed, Returned
+from services.tools.sandbox.network import Reachable
 from services.tools.sandbox.package_cache import PackageSet
 from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 from tests.tools.sandbox.wheels import make_wheel, pip_settings
@@ -145,6 +147,24 @@ async def test_what_forks_one_set_dies_without_hurting_another(sandbox: Sandbox)
         Failed("ProcessEnded: the process was killed by SIGKILL before the function returned")
     ]
     assert await result_of(sandbox, "import greeting\nreturn greeting.TEXT", "greeting") == "hello again"
+
+
+def test_packages_are_installed_and_connections_made_on_the_loop_of_the_service(wheels: Path) -> None:
+    async def run() -> str:
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        reachable = Reachable(services=frozenset([("127.0.0.1", port)]))
+        box = Sandbox(LIMITS, SandboxOptions(environment=pip_settings(wheels), reachable=reachable))
+        body = f"import greeting, socket\nsocket.create_connection(('127.0.0.1', {port}))\nreturn greeting.TEXT"
+        job = Job(source=tool_source(body), arguments={}, packages=("greeting",), network=True)
+        try:
+            ended = [event async for event in box.run(job)][-1]
+        finally:
+            await box.close()
+            server.close()
+        return getattr(ended, "value", str(ended))
+
+    assert uvloop.run(run()) == "hello again"
 
 
 async def test_packages_outlive_the_sandbox(wheels: Path, tmp_path: Path) -> None:
