@@ -16,7 +16,7 @@ from perdure.tools.v1 import tool_service_pb2 as tools
 from perdure.tools.v1.tool_pb2 import Tool
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceServicer
 from services.common.errors import InvalidArgument, NotFound, Unavailable
-from services.common.server import ErrorInterceptor
+from services.common.server import OPTIONS, ErrorInterceptor
 from services.contract.tools import Tool as PublicTool
 from tests.fakes.provider.embedding import embed
 
@@ -144,7 +144,7 @@ def _public(definition: ToolDefinition) -> str:
 
 async def serve(address: str, add_services: Any) -> grpc.aio.Server:
     """A started server at a unix socket."""
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=OPTIONS)
     add_services(server)
     server.add_insecure_port(address)
     await server.start()

@@ -153,7 +153,7 @@ async def test_a_file_beyond_the_limit_is_refused_with_the_reason(http: httpx.As
     ours = await http.post(path, files={"file": ("big.txt", bytes(30 * 1024 * 1024 + 1))})
     gateway = await http.post(path, files={"file": ("big.txt", bytes(40 * 1024 * 1024))})
     none = await http.post(path, data={"other": "field"})
-    fits = await http.post(path, files={"file": ("large.txt", b"x" * 5_000_000)})
+    fits = await http.post(path, files={"file": ("large.bin", b"\xff\0" * 2_500_000)})
 
     assert ours.status_code == gateway.status_code == 413
     assert "31457280" in ours.json()["detail"]

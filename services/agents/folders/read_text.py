@@ -10,7 +10,7 @@ import sys
 from io import BytesIO
 
 REFUSED = 3  # the exit status
-MAX_TEXT_CHARS = 5_000_000  # characters of one file
+MAX_TEXT_CHARS = 10_000_000  # characters of one file
 MEMORY_BYTES = 1 << 30  # bytes
 CPU_S = 60  # seconds
 DETECTED_BYTES = 1 << 18  # bytes from which an encoding is told

@@ -57,7 +57,7 @@ async def test_a_pdf_is_read() -> None:
         (b"PK\x03\x04" + bytes(range(256)) * 8, "neither text nor a PDF"),
         (b"%PDF-1.4\nnothing more", "cannot be read"),
         (pdf(b""), "no text"),
-        (b"x" * 5_000_001, "at most 5000000"),
+        (b"x" * 10_000_001, "at most 10000000"),
     ],
 )
 async def test_what_holds_no_text_is_refused_with_the_reason(data: bytes, words: str) -> None:
