@@ -29,7 +29,7 @@ _ADDRESS_OF_OWNER = "SELECT address FROM runs.replicas JOIN runs.runs USING (own
 REPLICAS = 2  # of each service
 KEPT_REQUESTS = 20_000  # that the fake of the vendors remembers
 TIMEOUT_S = 60.0  # seconds; what the SDK waits by itself
-RECOVERY_S = 60.0  # seconds within which every process answers again
+RECOVERY_S = 120.0  # seconds within which every process answers again
 
 
 @dataclass

@@ -23,6 +23,7 @@ async def shared_arena(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 @pytest.fixture
 async def arena(shared_arena: Arena, request: pytest.FixtureRequest) -> AsyncIterator[Arena]:
     await shared_arena.until_whole()
+    await shared_arena.vendors.forget()  # they tell of every request each time that they are asked
     yield replace(shared_arena, random=Random(f"{shared_arena.scale.seed} {request.node.name}"))
     await shared_arena.until_whole()
 

@@ -19,7 +19,7 @@ RUNS = 8  # under way at each kill
 async def test_r3_another_replica_goes_on_within_seconds(arena: Arena, figures: Figures) -> None:
     took: list[float] = []
     jobs: list[Job] = []
-    for _ in range(arena.scale.pick(full=15, short=1)):
+    for _ in range(arena.scale.pick(full=8, short=1)):
         victim = arena.random.choice(("runs", "runs-2"))
         round_of_jobs = await asyncio.gather(*(start(arena, calls=0, words=600, in_tokens=True) for _ in range(RUNS)))
         await asyncio.gather(*(arena.vendors.wait_until_speaking(job.word) for job in round_of_jobs))
