@@ -19,7 +19,7 @@ async def test_all_who_wait_are_answered_in_one_order(arena: Arena, figures: Fig
 
     with timed(figures, "seconds"):
         load = asyncio.gather(*(wait_for_answer(arena, agent_id, text) for text in texts))
-        figures["kills"] = await attack_until(load, arena, ("runs", "runs-2", "agents", "agents-2"), every_s=(1.0, 2.5))
+        figures["kills"] = await attack_until(load, arena, arena.service_processes, every_s=(1.5, 3.5))
         jobs = await load
     await arena.until_whole()
 

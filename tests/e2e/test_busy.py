@@ -107,6 +107,14 @@ async def test_a_conversation_has_a_policy_of_its_own(client: AsyncLetta, agent:
     assert (changed.model_extra or {})["on_busy"] == "reject"
 
 
+async def test_a_fork_keeps_the_policy(client: AsyncLetta, http: httpx.AsyncClient, agent: AgentState) -> None:
+    conversation = await client.conversations.create(agent_id=agent.id, extra_body=ENQUEUE)
+
+    fork = await http.post(f"/v1/conversations/{conversation.id}/fork")
+
+    assert fork.json()["on_busy"] == "enqueue"
+
+
 @pytest.mark.parametrize("path", ["messages", "messages/stream", "messages/async"])
 async def test_another_policy_is_refused(http: httpx.AsyncClient, agent: AgentState, path: str) -> None:
     response = await http.post(f"/v1/agents/{agent.id}/{path}", json={"input": "hi", "on_busy": "panic"})
