@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 
 WORKERS = 2  # files processed at once by one replica
 POLL_S = 2.0  # seconds between two looks for files that another replica took in or left behind
-MAX_ATTEMPTS = 5  # claims of one file; one whose processing ends the process must not do so for ever
+MAX_ATTEMPTS = 5  # claims of one file that bring nothing; one whose processing ends the process must not do so for ever
 TRANSIENT = (Unavailable, ResourceExhausted, DeadlineExceeded)
 
 
 class Job(BaseModel):
-    """A claimed file. `is_read`: its text and pieces are stored."""
+    """A claimed file. `is_read`: its text and pieces are stored; `attempts`: claims that brought nothing, with this."""
 
     organization_id: str
     folder_id: str

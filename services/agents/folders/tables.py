@@ -37,7 +37,8 @@ folder_agents = Table(
     Index("folder_agents_by_folder", "folder_id"),
 )
 
-# `claim` names the one who processes a file, until `claimed_until`; `attempts` counts the claims.
+# `claim` names the one who processes a file, until `claimed_until`; `attempts` counts the claims since something was
+# stored.
 files = Table(
     "files",
     metadata,

@@ -106,7 +106,7 @@ class PostgresFileQueue:
     async def store_vectors(self, tx: Transaction, job: Job, vectors: Mapping[str, Vector]) -> None:
         """Keeps the vectors of pieces, by id. Two statements."""
         await tx.execute(_SET_VECTOR, [{"piece_id": one, "vector": vector} for one, vector in vectors.items()])
-        await self._change(tx, job, {"chunks_embedded": files.c.chunks_embedded + len(vectors)})
+        await self._change(tx, job, {"chunks_embedded": files.c.chunks_embedded + len(vectors), "attempts": 0})
 
     async def finish(self, tx: Transaction, job: Job, *, error: str | None = None) -> None:
         """Ends the processing of a file, with an error or without."""
