@@ -1,23 +1,23 @@
 """What a model is asked: the conversation in the form in which every provider takes it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from perdure.conversation.v1.message_pb2 import (
     ROLE_APPROVAL,
     ROLE_ASSISTANT,
     ROLE_TOOL,
-    TOOL_STATUS_ERROR,
     Message,
     Part,
-    ToolCall,
-    ToolReturn,
 )
 from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
+from services.common.calls import tool_calls
+from services.common.pairing import repair
 from services.llm_router.model import Model
 
 _NO_WORDS = "(This message is empty.)"
-_NO_RETURN = "The call has no result: it was interrupted, and whether it took effect is unknown."
+MAX_STEM = 32  # characters that a call id keeps when it gets a number; OpenAI takes 40
 
 
 @dataclass(frozen=True)
@@ -41,30 +41,43 @@ class Prompt:
 
 
 def tidy_messages(messages: Iterable[Message]) -> list[Message]:
-    """The messages that a model may see, each call followed by its return.
+    """The messages that a model may see, each call followed by its return, no call id twice.
 
     Providers refuse a conversation where a call has no return, a return no call, where a text is blank, or where a
     message ends in reasoning. A call without a return gets one that says so, and so does a message without words;
     other loose ends are left out.
     """
-    kept = [_without_blanks(message) for message in messages if message.role != ROLE_APPROVAL]
-    returns = {
-        part.tool_return.call_id: part for message in kept if message.role == ROLE_TOOL for part in message.parts
-    }
-    return list(_with_returns(kept, returns))
+    paired = repair([message for message in messages if message.role != ROLE_APPROVAL]).window
+    tidied = (_without_last_thoughts(_without_blanks(message)) for message in paired)
+    return list(_with_unique_ids(message for message in tidied if message.parts))
 
 
-def _with_returns(messages: Iterable[Message], returns: dict[str, Part]) -> Iterator[Message]:
+def _with_unique_ids(messages: Iterable[Message]) -> Iterator[Message]:
+    """The messages with other ids for calls whose ids came before: some models count anew in each answer."""
+    seen: set[str] = set()
+    renamed: dict[str, str] = {}
     for message in messages:
-        if message.role == ROLE_TOOL:
-            continue
-        spoken = _without_last_thoughts(message)
-        if spoken.parts:
-            yield spoken
-        calls = [part.tool_call for part in spoken.parts if part.HasField("tool_call")]
+        calls = [call.id for call in tool_calls(message)]
         if calls:
-            parts = [returns.get(call.id) or _missing_return(call) for call in calls]
-            yield Message(role=ROLE_TOOL, parts=parts, created_at=message.created_at)
+            renamed = {call_id: _unused(call_id, seen) for call_id in calls if call_id in seen}
+            seen.update(renamed.get(call_id, call_id) for call_id in calls)
+        yield _rename(message, renamed) if renamed and (calls or message.role == ROLE_TOOL) else message
+
+
+def _unused(call_id: str, seen: Container[str]) -> str:
+    numbers = itertools.count(2)
+    return next(name for number in numbers if (name := f"{call_id[:MAX_STEM]}_{number}") not in seen)
+
+
+def _rename(message: Message, renamed: Mapping[str, str]) -> Message:
+    copy = Message()
+    copy.CopyFrom(message)
+    for part in copy.parts:
+        if part.HasField("tool_call"):
+            part.tool_call.id = renamed.get(part.tool_call.id, part.tool_call.id)
+        elif part.HasField("tool_return"):
+            part.tool_return.call_id = renamed.get(part.tool_return.call_id, part.tool_return.call_id)
+    return copy
 
 
 def _without_blanks(message: Message) -> Message:
@@ -87,9 +100,3 @@ def _without_last_thoughts(message: Message) -> Message:
     if last == len(message.parts):
         return message
     return Message(role=message.role, parts=message.parts[:last], created_at=message.created_at, model=message.model)
-
-
-def _missing_return(call: ToolCall) -> Part:
-    return Part(
-        tool_return=ToolReturn(call_id=call.id, name=call.name, status=TOOL_STATUS_ERROR, value=_NO_RETURN),
-    )

@@ -77,3 +77,19 @@ def test_blank_texts_beside_others_are_left_out() -> None:
 
     assert list(tidied.parts) == [signed, Part(text="a")]
     assert tidied.model == "openai/gpt-4o"
+
+
+def test_a_call_id_that_comes_again_in_a_later_answer_is_told_apart() -> None:
+    def step(value: str) -> list[Message]:
+        call, returned = ToolCall(id="call_0", name="look"), ToolReturn(call_id="call_0", name="look", value=value)
+        return [
+            Message(role=ROLE_ASSISTANT, parts=[Part(tool_call=call)]),
+            Message(role=ROLE_TOOL, parts=[Part(tool_return=returned)]),
+        ]
+
+    tidied = tidy_messages([*step("one"), *step("two")])
+
+    ids = [[part.tool_call.id or part.tool_return.call_id for part in message.parts] for message in tidied]
+    values = [part.tool_return.value for message in tidied for part in message.parts if part.HasField("tool_return")]
+    assert ids == [["call_0"], ["call_0"], ["call_0_2"], ["call_0_2"]]
+    assert values == ["one", "two"]

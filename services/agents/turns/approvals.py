@@ -9,10 +9,11 @@ from perdure.conversation.v1.message_pb2 import (
     Message,
     ToolReturn,
 )
+from services.agents.turns.call_order import in_call_order
 from services.agents.turns.errors import InvalidCallIds, WrongRequest
-from services.agents.turns.pairing import LOST, failed_return, in_call_order
 from services.agents.turns.turn import Input, OpenRequest
 from services.common.calls import tool_calls
+from services.common.pairing import LOST, failed_return
 
 DENIAL = "Error: request to call tool denied. User reason: {reason}"  # clients look for these words
 NO_REASON = "not given"

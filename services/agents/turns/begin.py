@@ -13,12 +13,12 @@ from services.agents.turns.approvals import ApprovalState, find_answers, find_me
 from services.agents.turns.errors import AttemptSuperseded
 from services.agents.turns.memory_calls import SystemPrompts
 from services.agents.turns.opening import Accepted, plan_opening
-from services.agents.turns.pairing import repair
 from services.agents.turns.reading import Decrypt, read_agent, read_environment, read_tools
 from services.agents.turns.turn import Input, Outcome, Snapshot, Turn
 from services.agents.turns.turn_store import LockedConversation, TurnStore
 from services.agents.turns.unanswered import UnansweredRequests
 from services.common.database import Database, Transaction
+from services.common.pairing import repair
 
 log = logging.getLogger(__name__)
 

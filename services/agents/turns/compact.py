@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from perdure.conversation.v1.message_pb2 import Message
 from services.agents.messages.messages import Messages
 from services.agents.turns.errors import AttemptSuperseded, NothingToRemove, TurnEnded, TurnNotFound
-from services.agents.turns.pairing import repair
 from services.agents.turns.shrinking import Keeping, WindowCompactor, plan
 from services.agents.turns.turn import Turn
 from services.agents.turns.turn_store import LockedConversation, TurnStore
 from services.common.database import Database, Transaction
+from services.common.pairing import repair
 
 
 @dataclass(frozen=True)

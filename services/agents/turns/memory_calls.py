@@ -5,10 +5,10 @@ from typing import Protocol
 
 from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn
 from services.agents.archives.embedding import Vectors, VectorsMissing, Wanted
-from services.agents.turns.pairing import failed_return
 from services.agents.turns.turn import Turn
 from services.common.database import Transaction
 from services.common.errors import PerdureError
+from services.common.pairing import failed_return
 from services.contract.agents import AgentState
 
 

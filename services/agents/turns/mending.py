@@ -7,12 +7,12 @@ from typing import Protocol
 from perdure.conversation.v1.message_pb2 import ROLE_TOOL, Message
 from services.agents.conversations.errors import ConversationNotFound
 from services.agents.messages.messages import Messages
-from services.agents.turns.pairing import repair
 from services.agents.turns.turn_store import TurnStore
 from services.common.caller import Caller
 from services.common.conversation_busy import ConversationBusy
 from services.common.database import Database, Transaction
 from services.common.ids import new_id
+from services.common.pairing import repair
 from services.contract.repairs import RepairAnswer, RepairedConversation
 
 

@@ -10,6 +10,7 @@ from perdure.conversation.v1.message_pb2 import TOOL_STATUS_SUCCESS, Message, To
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from perdure.runs.v1.run_pb2 import MessageDelta
 from services.common.errors import PerdureError, Superseded
+from services.common.pairing import repair
 from services.runs.ending import Ending
 from services.runs.records import Run, RunRequest
 from services.runs.trace.events import Trace
@@ -110,6 +111,7 @@ class TracedModel:
     async def complete(self, prompt: Prompt, message_id: str) -> AsyncGenerator[list[MessageDelta] | Completion, None]:
         """The answer, in pieces."""
         began_at, outcome, whole = datetime.now(UTC), "broken_off", None
+        self._check(prompt)
         try:
             async with aclosing(self.model.complete(prompt, message_id)) as answer:
                 async for item in answer:
@@ -121,6 +123,12 @@ class TracedModel:
             raise
         finally:
             self._tell(prompt, began_at, outcome, whole)
+
+    def _check(self, prompt: Prompt) -> None:
+        """The router mends what breaks the rule of pairs; this says so."""
+        run, problems = _current.get(), repair(prompt.messages).problems
+        if run is not None and problems:
+            self.trace.note(run, "repair", step_id=prompt.step_id, problems=problems)
 
     def _tell(self, prompt: Prompt, began_at: datetime, outcome: str, whole: Completion | None) -> None:
         run = _current.get()

@@ -6,9 +6,9 @@ import pytest
 
 from perdure.conversation.v1.message_pb2 import ROLE_SUMMARY, ToolCall, Usage
 from services.agents.turns.cut import split_units
-from services.agents.turns.pairing import repair
 from services.common.errors import OutOfRange, Superseded
 from services.common.ids import new_id
+from services.common.pairing import repair
 from tests.agents.turns.world import (
     CALL,
     END_TURN,

@@ -16,9 +16,10 @@ from perdure.conversation.v1.message_pb2 import (
     ToolCall,
     ToolReturn,
 )
+from services.agents.turns.call_order import in_call_order
 from services.agents.turns.errors import UnpairedReturns
-from services.agents.turns.pairing import in_call_order, repair
 from services.common.calls import tool_calls, tool_returns
+from services.common.pairing import repair
 
 SEEDS = range(300)
 

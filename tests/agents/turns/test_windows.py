@@ -8,10 +8,10 @@ from sqlalchemy import text
 
 from perdure.agents.v1 import rest_pb2 as rest
 from perdure.conversation.v1.message_pb2 import ROLE_SUMMARY, ROLE_TOOL, Message, ToolCall
-from services.agents.turns.pairing import repair
 from services.common.caller import Caller
 from services.common.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from services.common.ids import new_id
+from services.common.pairing import repair
 from services.contract.compaction import CompactAgent, CompactConversation, CompactionAnswer
 from tests.agents.turns.world import CALL, END_TURN, World, answered, approved, calling, returned, texts
 
@@ -172,7 +172,7 @@ async def test_a_return_without_its_call_leaves_the_window(world: World) -> None
 
     problems = await mended(world, agent_id)
 
-    assert problems == [f"{orphan.id} has returns without calls"]
+    assert problems == [f"{orphan.id} has returns that are not behind their calls"]
     assert texts(await world.window(agent_id)) == ["You are an agent.", "hello", "done"]
     assert orphan.id in await listed(world, agent_id)
 
