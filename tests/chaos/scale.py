@@ -3,7 +3,11 @@
 import os
 from dataclasses import dataclass
 
+import pytest
+
 CONCURRENCY = 30  # runs at once in full
+
+in_full = pytest.mark.skipif(os.environ.get("CHAOS_FULL") != "1", reason="takes long: make chaos")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ async def test_r1_every_accepted_message_is_answered_once(arena: Arena, figures:
             await until_ended(arena, job)
 
     with timed(figures, "seconds"):
-        load = asyncio.gather(*(carry_out() for _ in range(arena.scale.pick(full=500, short=16))))
+        load = asyncio.gather(*(carry_out() for _ in range(arena.scale.pick(full=500, short=12))))
         figures["kills"] = await attack_until(load, arena, arena.service_processes, every_s=(2.0, 5.0))
         await load
     await arena.until_whole()

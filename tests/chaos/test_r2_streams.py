@@ -6,22 +6,24 @@ from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
 from tests.chaos.following import Joined, follow_grpc, follow_rest, follow_sdk
 from tests.chaos.runs import Job, answer_of, attack_until, start, until_ended
+from tests.chaos.scale import in_full
 
 FOLLOWED = 20  # runs at once
 OWNERS = ("runs", "runs-2")  # hit more often than the rest
 
 
+@in_full
 async def test_r2_events_have_no_gap_and_no_repeat(arena: Arena, figures: Figures) -> None:
     free = asyncio.Semaphore(FOLLOWED)
 
     async def carry_out() -> tuple[Job, Joined, Joined, Joined]:
         async with free:
-            job = await start(arena, words=arena.scale.pick(full=80, short=250), in_tokens=True)
+            job = await start(arena, words=80, in_tokens=True)
             joined = await asyncio.gather(follow_rest(arena, job), follow_grpc(arena, job), follow_sdk(arena, job))
             await until_ended(arena, job)
             return job, *joined
 
-    load = asyncio.gather(*(carry_out() for _ in range(arena.scale.pick(full=200, short=10))))
+    load = asyncio.gather(*(carry_out() for _ in range(200)))
     figures["kills"] = await attack_until(load, arena, [*arena.service_processes, *OWNERS], every_s=(1.5, 4.0))
     followed = await load
     await arena.until_whole()

@@ -7,16 +7,18 @@ from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
 from tests.chaos.marks import SAFE, open_marks
 from tests.chaos.runs import Job, Mark, judge, start, until_ended
+from tests.chaos.scale import in_full
 
 OWNERS = ("runs", "runs-2")
 RUNS = 8  # under way at each kill
 
 
+@in_full
 async def test_r4_a_finished_model_call_is_never_paid_for_again(arena: Arena, figures: Figures, tmp_path: Path) -> None:
     extra = 0
     async with open_marks(arena, tmp_path, tags=[SAFE]) as marks:
         mark = Mark(marks.tool_id, seconds=1.5)
-        for _ in range(arena.scale.pick(full=10, short=1)):
+        for _ in range(10):
             jobs = await asyncio.gather(*(start(arena, calls=1, mark=mark) for _ in range(RUNS)))
             await marks.until_made([job.word for job in jobs])  # no model speaks: all wait for their tools
             arena.kill(arena.random.choice(OWNERS))
@@ -30,10 +32,11 @@ async def test_r4_a_finished_model_call_is_never_paid_for_again(arena: Arena, fi
     assert extra == 0
 
 
+@in_full
 async def test_r4_at_most_the_call_in_flight_is_repeated(arena: Arena, figures: Figures) -> None:
     calls = 3
     jobs: list[Job] = []
-    for _ in range(arena.scale.pick(full=10, short=1)):
+    for _ in range(10):
         started = await asyncio.gather(*(start(arena, calls=calls) for _ in range(RUNS)))
         await asyncio.sleep(arena.random.uniform(0, 1.5))  # somewhere in the run
         arena.kill(arena.random.choice(OWNERS))

@@ -9,13 +9,21 @@ from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
 from tests.chaos.marks import SAFE, Marks, open_marks
 from tests.chaos.runs import Job, Mark, start, until_ended
+from tests.chaos.scale import in_full
 
 RUNS = 6  # under way at each kill
 UNKNOWN = "not known"  # in what the model is told of a call that may or may not have been made
 
 
-@pytest.mark.parametrize("victim", ["runs", "tools"])
-@pytest.mark.parametrize("policy", ["once", "safe"])
+@pytest.mark.parametrize(
+    ("policy", "victim"),
+    [
+        ("once", "runs"),
+        pytest.param("once", "tools", marks=in_full),
+        pytest.param("safe", "runs", marks=in_full),
+        pytest.param("safe", "tools", marks=in_full),
+    ],
+)
 async def test_r5_the_policy_decides_on_a_call_in_flight(
     arena: Arena, figures: Figures, tmp_path: Path, policy: str, victim: str
 ) -> None:
@@ -37,11 +45,12 @@ async def test_r5_the_policy_decides_on_a_call_in_flight(
     assert set(told) == {policy == "once"}
 
 
+@in_full
 async def test_r5_a_committed_call_is_never_made_again(arena: Arena, figures: Figures, tmp_path: Path) -> None:
     made: list[int] = []
     async with open_marks(arena, tmp_path, tags=[SAFE]) as marks:
         mark = Mark(marks.tool_id, seconds=0)
-        for _ in range(arena.scale.pick(full=4, short=1)):
+        for _ in range(4):
             jobs = await asyncio.gather(*(start(arena, calls=1, mark=mark) for _ in range(RUNS)))
             await asyncio.gather(*(until_second_step(arena, job) for job in jobs))
             for name in ("runs", "tools"):

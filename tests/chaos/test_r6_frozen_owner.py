@@ -7,10 +7,12 @@ from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
 from tests.chaos.following import follow_grpc, follow_rest
 from tests.chaos.runs import answer_of, judge, start, until_ended
+from tests.chaos.scale import in_full
 
 RUNS = 8  # under way when the owner freezes
 
 
+@in_full
 async def test_r6_a_frozen_owner_writes_nothing_and_its_clients_are_told(arena: Arena, figures: Figures) -> None:
     victim = arena.random.choice(("runs", "runs-2"))
     jobs = await asyncio.gather(*(start(arena, calls=0, words=400, in_tokens=True) for _ in range(RUNS)))
@@ -20,7 +22,7 @@ async def test_r6_a_frozen_owner_writes_nothing_and_its_clients_are_told(arena: 
 
     arena.send(victim, signal.SIGSTOP)
     try:
-        await asyncio.sleep(arena.scale.pick(full=60, short=5))
+        await asyncio.sleep(60)
     finally:
         arena.send(victim, signal.SIGCONT)
     followed = await asyncio.gather(*following)

@@ -6,6 +6,7 @@ from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
 from tests.chaos.following import follow_grpc, follow_rest
 from tests.chaos.runs import Job, answer_of, judge, start, until_ended
+from tests.chaos.scale import in_full
 
 RUNS = 8  # under way at each attack
 
@@ -25,10 +26,11 @@ async def test_r7_streams_outlive_what_redis_forgets(arena: Arena, figures: Figu
         assert [(joined.text, joined.gaps, joined.repeats) for joined in (*both, *later)] == [(said, [], [])] * 4
 
 
+@in_full
 async def test_r7_runs_and_live_streams_go_on_without_redis(arena: Arena, figures: Figures) -> None:
     before = await asyncio.gather(*(start(arena, words=100, in_tokens=True) for _ in range(RUNS)))
     async with arena.without("redis"):
-        away = asyncio.create_task(asyncio.sleep(arena.scale.pick(full=30, short=1)))
+        away = asyncio.create_task(asyncio.sleep(30))
         during = await asyncio.gather(*(start(arena, words=40, in_tokens=True) for _ in range(RUNS)))
         jobs = [*before, *during]
         followed = await asyncio.gather(*(follow_rest(arena, job) for job in jobs))  # ends while Redis is away

@@ -8,15 +8,17 @@ import httpx
 from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
 from tests.chaos.runs import Job, judge, now, start, until_ended
+from tests.chaos.scale import in_full
 
 RUNS = 12  # begun around each restart
 
 
+@in_full
 async def test_r8_nothing_accepted_is_lost_with_postgres(arena: Arena, figures: Figures) -> None:
     pids = {name: arena.stack.processes[name].pid for name in arena.service_processes}
     jobs: list[Job] = []
     answers: Counter[int] = Counter()
-    for _ in range(arena.scale.pick(full=8, short=1)):
+    for _ in range(8):
         load = [asyncio.create_task(start_late(arena)) for _ in range(RUNS)]
         await asyncio.sleep(arena.random.uniform(0.5, 2.0))
         async with arena.without("postgres"):

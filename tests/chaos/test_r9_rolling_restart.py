@@ -9,13 +9,14 @@ from letta_client import AsyncLetta
 
 from tests.chaos.arena import RECOVERY_S, Arena
 from tests.chaos.conftest import Figures
+from tests.chaos.scale import in_full
 from tests.e2e.waiting import eventually
 from tests.e2e.ways import WAYS, Way, send
 
 CLIENTS = 8
-FEW = ("agents", "runs")  # processes for the short version
 
 
+@in_full
 async def test_r9_a_rolling_restart_is_not_noticed(arena: Arena, figures: Figures) -> None:
     agents = [await arena.make_agent() for _ in range(CLIENTS)]
     rolling = asyncio.create_task(restart_all(arena))
@@ -44,7 +45,7 @@ async def talk(sdk: AsyncLetta, agent_id: str, until: "asyncio.Future[Any]") -> 
 
 async def restart_all(arena: Arena) -> None:
     """Stops each process in turn; the next when it is back."""
-    for name in arena.service_processes if arena.scale.is_full else FEW:
+    for name in arena.service_processes:
         process = arena.stack.processes[name]
         pid = process.pid
         arena.send(name, signal.SIGTERM)
