@@ -26,8 +26,9 @@ PATIENCE_S = 60.0  # seconds that work under way waits for the database; a resta
 PAUSE_S = 0.2  # seconds before it is tried again
 _MIGRATION_LOCK = 7_310_422_901  # any number that is ours: one migration at a time
 
-# SQLSTATEs of a server that starts, stops or is full. https://www.postgresql.org/docs/18/errcodes-appendix.html
-_OUTAGES = ("57P01", "57P02", "57P03", "53300")
+# How SQLSTATEs begin of broken connections, and of a server that starts, stops or is full.
+# https://www.postgresql.org/docs/18/errcodes-appendix.html
+_OUTAGES = ("08", "57P01", "57P02", "57P03", "53300")
 
 Transaction: TypeAlias = AsyncConnection  # what domain code passes on from store to store
 P = ParamSpec("P")
@@ -101,7 +102,7 @@ def is_outage(exc: Exception) -> bool:
     """Whether the database is to blame, not the statement: the same may go through later."""
     if not isinstance(exc, DBAPIError):
         return True
-    return exc.connection_invalidated or getattr(exc.orig, "sqlstate", None) in _OUTAGES
+    return exc.connection_invalidated or (getattr(exc.orig, "sqlstate", None) or "").startswith(_OUTAGES)
 
 
 async def migrate(url: str) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 from pathlib import Path
 
 import asyncpg
@@ -57,3 +58,19 @@ async def test_the_error_of_a_statement_does_not_tell_its_parameters(postgres_ur
 
     assert "s3cret" not in str(caught.value)
     await engine.dispose()
+
+
+async def test_a_database_that_hangs_up_during_the_greeting_is_unavailable(tmp_path: Path) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    server = await asyncio.start_unix_server(hang_up, tmp_path / ".s.PGSQL.5432")
+    engine = open_engine(f"postgresql://perdure@/postgres?host={tmp_path}")
+
+    with pytest.raises(DatabaseAway):
+        async with Database(engine).begin():
+            pass
+
+    await engine.dispose()
+    server.close()
