@@ -66,5 +66,7 @@ def _rehearsal(origin: Origin, timezone: str) -> list[Message]:
     call = ToolCall(id=call_id, name="send_message", arguments=orjson.dumps({"message": _GREETING}).decode())
     returned = ToolReturn(call_id=call.id, name=call.name, status=TOOL_STATUS_SUCCESS, value="OK", executed=True)
     login = {"type": "login", "last_login": "Never (first login)", "time": time}
-    spoken = Message(role=ROLE_ASSISTANT, parts=[Part(reasoning=Reasoning(text=_THOUGHT, in_call=True)), Part(tool_call=call)])
+    spoken = Message(
+        role=ROLE_ASSISTANT, parts=[Part(reasoning=Reasoning(text=_THOUGHT, in_call=True)), Part(tool_call=call)]
+    )
     return [origin.stamp(spoken), origin.returns([returned]), origin.text(ROLE_USER, orjson.dumps(login).decode())]
