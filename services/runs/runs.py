@@ -189,12 +189,12 @@ class Runs:
     async def _accept(self, brought: RunRequest, *, sent: RunRequest, earlier: Run | None) -> Started:
         """Begins what was brought, or lets it wait; `sent` is the request as its client sent it."""
         for _ in range(TRIES):
-            claimed = await self._insert(brought, sent=sent)
+            claimed = await self._insert(brought, sent=sent, known=earlier)
             if claimed is not None:
                 return await self._begin_or_wait(claimed, sent=sent, earlier=earlier)
-            again = await self._find_repeated(sent)
-            if again is not None and not _is_tried_again(again, sent):
-                return Started(again, attached=True)
+            earlier = await self._find_repeated(sent)
+            if earlier is not None and not _is_tried_again(earlier, sent):
+                return Started(earlier, attached=True)
             active = await self.find_active(sent.organization_id, sent.conversation_id)
             if active is not None and not _gives_way(active, sent):
                 return await self.line.join(brought, ConversationBusy(active.id), sent=sent, but=_id_of(earlier))
@@ -209,11 +209,11 @@ class Runs:
         ):
             raise Overloaded
 
-    async def _insert(self, request: RunRequest, *, sent: RunRequest) -> Claimed | None:
+    async def _insert(self, request: RunRequest, *, sent: RunRequest, known: Run | None) -> Claimed | None:
         run_id = new_id("run")
         self.turns.reserve(run_id)
         try:
-            run = await self.store.insert(run_id, request, self.owner, sent=sent)
+            run = await self.store.insert(run_id, request, self.owner, sent=sent, known=known)
         except BaseException:
             self.turns.unreserve(run_id)
             raise

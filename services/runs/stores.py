@@ -10,8 +10,11 @@ from services.runs.records import Run, RunFilter, RunRequest, Step, StepFilter
 class RunStore(Protocol):
     """Runs."""
 
-    async def insert(self, run_id: str, request: RunRequest, owner: str | None, *, sent: RunRequest) -> Run | None:
-        """A new run; None where its conversation is busy or its request id was seen.
+    async def insert(
+        self, run_id: str, request: RunRequest, owner: str | None, *, sent: RunRequest, known: Run | None = None
+    ) -> Run | None:
+        """A new run; None where its conversation is busy, or the request was sent before and started a newer run
+        than the one that is `known`.
 
         `sent` is the request as its client sent it, by which a repeated one is known.
         """

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, case, cast, exists, func, null, or_, select, text
+from sqlalchemy import BigInteger, and_, bindparam, case, cast, exists, func, null, or_, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.types import Boolean, Float, Text
 
 from services.runs.conversions import hash_request, write_request
-from services.runs.records import RunRequest
+from services.runs.records import Run, RunRequest
+from services.runs.store.repeated import was_sent_since
 from services.runs.store.run_rows import SHOWN
 from services.runs.tables import runs
 
@@ -52,12 +53,21 @@ def _insert(line_place: Any, allowed: Any) -> Any:  # Any: SQL expressions; an i
     return upsert(runs).from_select(list(columns), rows).on_conflict_do_nothing().returning(*SHOWN)
 
 
-# Takes the conversation. Who comes while others wait for it does not get in before them, unless with an approval.
-INSERT = _insert(
-    cast(null(), BigInteger), or_(bindparam("goes_first", type_=Boolean), ~exists().where(*_LINE).correlate(None))
-)
+# Who comes while others wait for the conversation does not get in before them, unless with an approval.
+_MAY_TAKE = or_(bindparam("goes_first", type_=Boolean), ~exists().where(*_LINE).correlate(None))
+_NO_PLACE = cast(null(), BigInteger)
+INSERT = _insert(_NO_PLACE, _MAY_TAKE)  # takes the conversation
 # Goes to the end of the line, if that is not too long. Its caller has locked the line.
 JOIN_LINE = _insert(func.coalesce(_LAST_PLACE + 1, 1), bindparam("longest", type_=BigInteger) > _LENGTH)
+
+
+def insert_once(sent: RunRequest, known: Run | None) -> Any:  # Any: an insert
+    """Takes the conversation, unless an earlier sending of the request started a newer run than the one that is known.
+
+    Whoever looks first and inserts then may miss one that began and ended in between.
+    """
+    repeats = was_sent_since(sent, known)
+    return INSERT if repeats is None else _insert(_NO_PLACE, and_(_MAY_TAKE, ~repeats))
 
 
 def run_values(run_id: str, request: RunRequest, owner: str | None, *, sent: RunRequest) -> Mapping[str, Any]:

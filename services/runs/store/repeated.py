@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import and_, func, literal, or_, select, text
+from sqlalchemy import and_, func, literal, or_, select, text, true
 
 from services.runs.conversions import hash_request, write_request
-from services.runs.records import ACTIVE_STATUSES, RunRequest
+from services.runs.records import ACTIVE_STATUSES, Run, RunRequest
 from services.runs.store.run_rows import SHOWN
 from services.runs.tables import runs
 
@@ -15,22 +15,36 @@ NOTICE_S = 30.0  # seconds, besides its read timeout, until a client that lost i
 
 
 def repeated(request: RunRequest) -> Any:  # Any: a select, or None for a request that cannot be known again
-    """Finds the run that an earlier sending of the request started.
-
-    By its request id; else by the otid of a background send; else, for a client's retry, the conversation's latest run
-    with an equal request, if its answer may not have arrived: nobody tells a server what was lost on the way, so an
-    answer that was sent counts as lost for as long as its client may take to miss it.
-    """
-    if request.request_id:
-        condition = runs.c.request_id == request.request_id
-    elif request.background and request.otid:
-        condition = and_(_in_conversation(request), runs.c.otid == request.otid, runs.c.background)
-    elif request.retry_count:
-        condition = and_(_in_conversation(request), runs.c.request_hash == request_hash(request), _may_be_lost(request))
-    else:
+    """Finds the run that an earlier sending of the request started, its hash beside it."""
+    condition = _is_earlier(request)
+    if condition is None:
         return None
     found = select(*SHOWN, runs.c.request_hash).where(runs.c.organization_id == request.organization_id, condition)
     return found.order_by(runs.c.created_at.desc()).limit(1)
+
+
+def was_sent_since(request: RunRequest, known: Run | None) -> Any:  # Any: a SQL condition, or None as above
+    """Holds where there is such a run, newer than the one that is known."""
+    condition = _is_earlier(request)
+    if condition is None:
+        return None
+    newer = runs.c.created_at > known.created_at if known else true()
+    found = select(runs.c.id).where(runs.c.organization_id == request.organization_id, condition, newer)
+    return found.correlate(None).exists()
+
+
+def _is_earlier(request: RunRequest) -> Any:  # Any: a SQL condition, or None as above
+    """By its request id; else by the otid of a background send; else, for a client's retry, an equal request whose
+    answer may not have arrived: nobody tells a server what was lost on the way, so an answer that was sent counts as
+    lost for as long as its client may take to miss it.
+    """
+    if request.request_id:
+        return runs.c.request_id == request.request_id
+    if request.background and request.otid:
+        return and_(_in_conversation(request), runs.c.otid == request.otid, runs.c.background)
+    if request.retry_count:
+        return and_(_in_conversation(request), runs.c.request_hash == request_hash(request), _may_be_lost(request))
+    return None
 
 
 def request_hash(request: RunRequest) -> bytes:

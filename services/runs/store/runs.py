@@ -14,7 +14,7 @@ from services.runs.ending import Ending
 from services.runs.records import ACTIVE_STATUSES, Claimed, KeyReused, Run, RunFilter, RunRequest
 from services.runs.recovery.heartbeat import STALE_S
 from services.runs.store.children import hold_parent
-from services.runs.store.insertion import INSERT, run_values
+from services.runs.store.insertion import insert_once, run_values
 from services.runs.store.repeated import repeated, request_hash
 from services.runs.store.run_rows import (
     HAS_FOLLOWERS,
@@ -71,8 +71,11 @@ class RunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert(self, run_id: str, request: RunRequest, owner: str | None, *, sent: RunRequest) -> Run | None:
-        """A new run; None where its conversation is busy or its request id was seen.
+    async def insert(
+        self, run_id: str, request: RunRequest, owner: str | None, *, sent: RunRequest, known: Run | None = None
+    ) -> Run | None:
+        """A new run; None where its conversation is busy, or the request was sent before and started a newer run
+        than the one that is `known`.
 
         `sent` is the request as its client sent it, by which a repeated one is known. Without an agent in the request
         the run gets that of the conversation's last run. One statement more for a run with a parent, which raises
@@ -82,7 +85,7 @@ class RunStore:
         async with self._database.begin() as connection:
             if request.parent_run_id:
                 await hold_parent(connection, request.organization_id, request.parent_run_id)
-            row = (await connection.execute(INSERT, values)).one_or_none()
+            row = (await connection.execute(insert_once(sent, known), values)).one_or_none()
         return None if row is None else read_run(row)
 
     async def get(self, organization_id: str, run_id: str) -> Run | None:
