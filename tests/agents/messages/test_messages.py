@@ -20,7 +20,7 @@ from services.common.parameters import check_parameters
 from services.common.pieces import Piece
 from services.contract.agents import AgentState, ResetMessages
 from services.contract.conversations import CreateConversation
-from tests.agents.conversations.test_conversations import TwoModels
+from tests.agents.conversations.operations import TwoModels
 from tests.agents.turns.world import (
     CALL,
     END_TURN,
