@@ -1,9 +1,11 @@
 """The agents service: `python -m services.agents`."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from typing import cast
 
 import grpc
@@ -63,23 +65,12 @@ from services.agents.messages.store import PostgresMessages
 from services.agents.tags.rest import TagOperations
 from services.agents.tags.store import PostgresTags
 from services.agents.tags.tags import Tags
-from services.agents.turns.admission import Admission
-from services.agents.turns.begin import TurnStarter
 from services.agents.turns.clients import RouterSummarizer
-from services.agents.turns.commit import StepCommitter
-from services.agents.turns.compact import TurnCompactor
-from services.agents.turns.compact_idle import ConversationCompactor
-from services.agents.turns.end import TurnEnder
 from services.agents.turns.memory_calls import MemoryCalls
-from services.agents.turns.mending import Mender
-from services.agents.turns.rest import WindowOperations
 from services.agents.turns.servicer import TurnServicer
-from services.agents.turns.shrinking import WindowCompactor
-from services.agents.turns.store.approvals import PostgresApprovals
-from services.agents.turns.store.mending import PostgresMending
-from services.agents.turns.store.turns import PostgresTurns
 from services.agents.turns.summaries import Summaries
 from services.agents.turns.unanswered import UnansweredRequests
+from services.agents.turns.wiring import TurnParts
 from services.agents.variables.store import PostgresVariables
 from services.common import server
 from services.common.channels import open_channel
@@ -96,9 +87,8 @@ async def main() -> None:
     config = Config.read(Environment.current())
     engine = open_engine(config.database_url)
     router, tools = open_channel(config.addresses.llm_router), open_channel(config.addresses.tools)
-    database = Database(engine)
-    wired = wire(database, config.secrets, router, tools, approval_expires_s=config.approval_expires_s)
-    sweeping = asyncio.create_task(_unanswered(database).sweep())
+    wired = wire(Database(engine), config.secrets, router, tools, approval_expires_s=config.approval_expires_s)
+    sweeping = asyncio.create_task(wired.unanswered.sweep())
     ingesting = asyncio.create_task(wired.ingestion.run())
     try:
         await server.serve(config.addresses.listen, wired.add_services)
@@ -112,34 +102,39 @@ async def main() -> None:
 
 
 @dataclass(frozen=True)
-class Subjects:
-    """What this service knows how to do, subject by subject."""
-
-    database: Database
-    health: HealthOperations
-    agents: Agents
-    changes: AgentChanges
-    equipment: Equipment
-    direct_calls: DirectCalls
-    overview: ContextOverview
-    core_memory: CoreMemory
-    blocks: Blocks
-    tags: Tags
-    archives: Archives
-    library: Library
-    storage: Storage
-    conversations: Conversations
-    forks: Forks
-    messages: Messages
-    folders: Combined  # the REST operations of folders and files
-
-
-@dataclass(frozen=True)
 class Wired:
-    """What runs: what adds everything that this service serves to a server, and the processing of uploaded files."""
+    """What runs: what adds everything that this service serves to a server, and the work beside answering."""
 
     add_services: AddServices
     ingestion: Ingestion
+    unanswered: UnansweredRequests
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What several subjects are made of."""
+
+    database: Database
+    stores: Stores
+    history: PostgresHistory
+    models: RouterModels
+    tools: RegisteredTools
+    folders: FolderParts
+    prompts: SystemPrompts
+    relations: Relations
+    creation: Creation
+    agents: Agents
+    overview: ContextOverview
+    embedding: Embedding
+    messages: Messages
+
+
+@dataclass(frozen=True)
+class Faces:
+    """What a subject adds to the two faces of this service: parts of AgentRest and of AgentService."""
+
+    rest: Sequence[object]
+    typed: Sequence[object] = ()
 
 
 def wire(
@@ -152,150 +147,130 @@ def wire(
     pace: Pace = Pace(),
 ) -> Wired:
     """Puts the service together."""
-    models, tools = RouterModels(router), RegisteredTools(tools_channel)
-    stored_messages, stored_agents, blocks, tags = (
-        PostgresMessages(),
-        PostgresAgents(),
-        PostgresBlocks(),
-        PostgresTags(),
+    basis = _basis(database, secrets, router, tools_channel)
+    memory = _memory_tools(basis)
+    turns = TurnParts(database, basis.messages, Summaries(RouterSummarizer(router)), now=_now)
+    faces = [
+        _agents(basis, memory, ToolRunner(tools_channel)),
+        _memory(basis),
+        _archives(basis),
+        _conversations(basis),
+        Faces([basis.folders.operations(basis.agents, basis.creation, basis.prompts, basis.tools)]),
+        Faces([turns.operations()]),
+        Faces([TagOperations(Tags(database, PostgresTags()))]),
+        Faces([HealthOperations(database, SandboxClient(tools_channel))]),
+    ]
+    servicer = turns.servicer(
+        basis.prompts,
+        MemoryCalls(memory, basis.prompts, basis.history, PostgresAgents()),
+        basis.embedding,
+        decrypt=secrets.decrypt,
+        approval_expires_s=approval_expires_s,
     )
-    stored_archives, stored_passages = PostgresArchives(), PostgresPassages()
-    history, agent_tools = PostgresHistory(stored_messages), PostgresAgentTools()
-    folders = FolderParts(database, agent_tools)
+    ingestion = basis.folders.ingestion(basis.prompts, basis.embedding, pace)
+    return Wired(partial(_add_services, faces, servicer), ingestion, turns.unanswered)
+
+
+def _basis(database: Database, secrets: SecretBox, router: grpc.aio.Channel, tools_channel: grpc.aio.Channel) -> Basis:
+    models, tools, messages = RouterModels(router), RegisteredTools(tools_channel), PostgresMessages()
+    history, folders = PostgresHistory(messages), FolderParts(database, PostgresAgentTools())
     stores = Stores(
-        agents=stored_agents,
-        archives=stored_archives,
-        blocks=blocks,
-        tools=agent_tools,
-        tags=tags,
+        agents=PostgresAgents(),
+        archives=PostgresArchives(),
+        blocks=PostgresBlocks(),
+        tools=PostgresAgentTools(),
+        tags=PostgresTags(),
         variables=PostgresVariables(secrets),
         folders=folders.agent_folders,
         history=history,
     )
-    prompts = SystemPrompts(stored_agents, blocks, folders.agent_folders, history)
+    prompts = SystemPrompts(PostgresAgents(), PostgresBlocks(), folders.agent_folders, history)
     relations, creation = Relations(stores, tools), Creation(models, tools)
-    agents, own_blocks = Agents(database, stores, relations, creation, prompts), Blocks(database, blocks, prompts)
-    archival, embedding = ArchivalMemory(stored_archives, stored_passages, agents), Embedding(RouterEmbedder(router))
-    tools_of_memory = MemoryTools(
-        blocks, prompts, ConversationSearch(history), ArchivalTools(archival), folders.tools(agents, prompts)
-    )
-    subjects = Subjects(
+    agents = Agents(database, stores, relations, creation, prompts)
+    return Basis(
         database=database,
-        health=HealthOperations(database, SandboxClient(tools_channel)),
+        stores=stores,
+        history=history,
+        models=models,
+        tools=tools,
+        folders=folders,
+        prompts=prompts,
+        relations=relations,
+        creation=creation,
         agents=agents,
-        changes=AgentChanges(database, stores, agents, relations, creation, prompts),
-        equipment=Equipment(database, stores, agents, tools, prompts),
-        direct_calls=DirectCalls(
-            database,
-            stores,
-            agents,
-            prompts=prompts,
-            memory=tools_of_memory,
-            embedding=embedding,
-            runner=ToolRunner(tools_channel),
-        ),
         overview=ContextOverview(database, stores, agents, prompts),
-        core_memory=CoreMemory(database, blocks, agents, own_blocks, prompts),
-        blocks=own_blocks,
-        tags=Tags(database, tags),
-        archives=Archives(database, stored_archives, agents, creation),
-        storage=Storage(database, [stored_passages, PostgresFilePassages()]),
-        library=Library(database, stored_archives, stored_passages, agents, archival, embedding),
-        conversations=Conversations(database, PostgresConversations(), blocks, models),
-        forks=Forks(database, PostgresForks(), blocks, prompts),
-        messages=Messages(stored_messages),
-        folders=folders.operations(agents, creation, prompts, tools),
-    )
-    starter = TurnStarter(
-        database,
-        PostgresTurns(),
-        subjects.messages,
-        prompts,
-        Admission(PostgresApprovals()),
-        _unanswered(database),
-        decrypt=secrets.decrypt,
-        now=_now,
-    )
-    committer = StepCommitter(
-        database,
-        PostgresTurns(),
-        subjects.messages,
-        MemoryCalls(tools_of_memory, prompts, history, stored_agents),
-        embedding,
-        approval_expires_s=approval_expires_s,
-        now=_now,
-    )
-    compactor = WindowCompactor(PostgresTurns(), subjects.messages, Summaries(RouterSummarizer(router)), now=_now)
-    add_services = _adding(subjects, _turns(subjects, starter, committer, compactor), _windows(subjects, compactor))
-    return Wired(add_services, folders.ingestion(prompts, embedding, pace))
-
-
-def _turns(
-    subjects: Subjects, starter: TurnStarter, committer: StepCommitter, compactor: WindowCompactor
-) -> TurnServicer:
-    database, messages, store = subjects.database, subjects.messages, PostgresTurns()
-    return TurnServicer(
-        starter,
-        committer,
-        TurnEnder(database, store, messages, _unanswered(database), now=_now),
-        TurnCompactor(database, store, messages, compactor),
+        embedding=Embedding(RouterEmbedder(router)),
+        messages=Messages(messages),
     )
 
 
-def _windows(subjects: Subjects, compactor: WindowCompactor) -> WindowOperations:
-    database, store = subjects.database, PostgresTurns()
-    mender = Mender(database, store, PostgresMending(), subjects.messages)
-    return WindowOperations(ConversationCompactor(database, store, compactor), mender)
+def _memory_tools(basis: Basis) -> MemoryTools:
+    archival = ArchivalTools(ArchivalMemory(PostgresArchives(), PostgresPassages(), basis.agents))
+    files = basis.folders.tools(basis.agents, basis.prompts)
+    return MemoryTools(PostgresBlocks(), basis.prompts, ConversationSearch(basis.history), archival, files)
 
 
-def _rest(subjects: Subjects, windows: WindowOperations) -> Combined:
-    return Combined(
-        windows,
-        subjects.health,
-        AgentOperations(subjects.agents, subjects.changes, subjects.equipment, subjects.overview),
-        DirectCallOperations(subjects.direct_calls),
-        CoreMemoryOperations(subjects.core_memory),
-        BlockOperations(subjects.blocks, subjects.agents),
-        TagOperations(subjects.tags),
-        ArchiveOperations(subjects.archives, subjects.agents),
-        PassageOperations(subjects.library),
-        StorageOperations(subjects.storage),
-        subjects.folders,
-        ConversationOperations(subjects.conversations, subjects.forks, subjects.overview),
-        MessageOperations(subjects.database, subjects.messages, subjects.conversations, subjects.agents),
+def _agents(basis: Basis, memory: MemoryTools, runner: ToolRunner) -> Faces:
+    database, stores, agents, prompts = basis.database, basis.stores, basis.agents, basis.prompts
+    changes = AgentChanges(database, stores, agents, basis.relations, basis.creation, prompts)
+    equipment = Equipment(database, stores, agents, basis.tools, prompts)
+    direct_calls = DirectCalls(
+        database, stores, agents, prompts=prompts, memory=memory, embedding=basis.embedding, runner=runner
+    )
+    return Faces(
+        [AgentOperations(agents, changes, equipment, basis.overview), DirectCallOperations(direct_calls)],
+        [AgentServicer(agents, changes, equipment)],
     )
 
 
-def _typed(subjects: Subjects) -> AgentServiceServicer:
-    servicer = Combined(
-        AgentServicer(subjects.agents, subjects.changes, subjects.equipment),
-        MemoryServicer(subjects.core_memory),
-        ConversationServicer(subjects.conversations),
-        MessageServicer(subjects.database, subjects.messages),
+def _memory(basis: Basis) -> Faces:
+    blocks = Blocks(basis.database, PostgresBlocks(), basis.prompts)
+    core_memory = CoreMemory(basis.database, PostgresBlocks(), basis.agents, blocks, basis.prompts)
+    return Faces(
+        [CoreMemoryOperations(core_memory), BlockOperations(blocks, basis.agents)], [MemoryServicer(core_memory)]
     )
-    return cast(AgentServiceServicer, servicer)  # its parts have its methods
 
 
-def _unanswered(database: Database) -> UnansweredRequests:
-    messages = Messages(PostgresMessages())
-    return UnansweredRequests(database, PostgresTurns(), PostgresApprovals(), messages, now=_now)
+def _archives(basis: Basis) -> Faces:
+    database, agents, stored, passages = basis.database, basis.agents, PostgresArchives(), PostgresPassages()
+    memory = ArchivalMemory(stored, passages, agents)
+    return Faces(
+        [
+            ArchiveOperations(Archives(database, stored, agents, basis.creation), agents),
+            PassageOperations(Library(database, stored, passages, agents, memory, basis.embedding)),
+            StorageOperations(Storage(database, [passages, PostgresFilePassages()])),
+        ]
+    )
+
+
+def _conversations(basis: Basis) -> Faces:
+    database, messages = basis.database, basis.messages
+    conversations = Conversations(database, PostgresConversations(), PostgresBlocks(), basis.models)
+    forks = Forks(database, PostgresForks(), PostgresBlocks(), basis.prompts)
+    return Faces(
+        [
+            ConversationOperations(conversations, forks, basis.overview),
+            MessageOperations(database, messages, conversations, basis.agents),
+        ],
+        [ConversationServicer(conversations), MessageServicer(database, messages)],
+    )
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _adding(subjects: Subjects, turns: TurnServicer, windows: WindowOperations) -> AddServices:
-    def add_services(grpc_server: grpc.aio.Server) -> Iterable[str]:
-        rest = rest_pb2.DESCRIPTOR.services_by_name["AgentRest"]
-        typed = agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]
-        protocol = turn_service_pb2.DESCRIPTOR.services_by_name["TurnService"]
-        grpc_server.add_generic_rpc_handlers([rest_handlers(rest, _rest(subjects, windows))])
-        add_AgentServiceServicer_to_server(_typed(subjects), grpc_server)
-        add_TurnServiceServicer_to_server(turns, grpc_server)
-        return [rest.full_name, typed.full_name, protocol.full_name]
-
-    return add_services
+def _add_services(faces: Sequence[Faces], turns: TurnServicer, grpc_server: grpc.aio.Server) -> Iterable[str]:
+    rest = rest_pb2.DESCRIPTOR.services_by_name["AgentRest"]
+    typed = agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]
+    protocol = turn_service_pb2.DESCRIPTOR.services_by_name["TurnService"]
+    operations = Combined(*chain.from_iterable(subject.rest for subject in faces))
+    servicer = Combined(*chain.from_iterable(subject.typed for subject in faces))
+    grpc_server.add_generic_rpc_handlers([rest_handlers(rest, operations)])
+    # Its parts have the servicer's methods.
+    add_AgentServiceServicer_to_server(cast(AgentServiceServicer, servicer), grpc_server)
+    add_TurnServiceServicer_to_server(turns, grpc_server)
+    return [rest.full_name, typed.full_name, protocol.full_name]
 
 
 if __name__ == "__main__":

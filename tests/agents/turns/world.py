@@ -42,23 +42,12 @@ from services.agents.conversations.store.history import PostgresHistory
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
 from services.agents.messages.store import PostgresMessages
-from services.agents.turns.admission import Admission
-from services.agents.turns.begin import TurnStarter
 from services.agents.turns.clients import RouterSummarizer
-from services.agents.turns.commit import StepCommitter
-from services.agents.turns.compact import TurnCompactor
-from services.agents.turns.compact_idle import ConversationCompactor
-from services.agents.turns.end import TurnEnder
 from services.agents.turns.memory_calls import MemoryCalls
-from services.agents.turns.mending import Mender
 from services.agents.turns.rest import WindowOperations
-from services.agents.turns.servicer import TurnServicer
-from services.agents.turns.shrinking import WindowCompactor
-from services.agents.turns.store.approvals import PostgresApprovals
-from services.agents.turns.store.mending import PostgresMending
-from services.agents.turns.store.turns import PostgresTurns
 from services.agents.turns.summaries import Summaries
 from services.agents.turns.unanswered import UnansweredRequests
+from services.agents.turns.wiring import TurnParts
 from services.common.caller import DEFAULT_ORGANIZATION_ID
 from services.common.database import Database, Transaction, open_engine
 from services.common.errors import InvalidArgument, Unavailable
@@ -297,45 +286,25 @@ def texts(messages: Sequence[Message]) -> list[str]:
 async def open_world(postgres_url: str, sockets: Path) -> AsyncIterator[World]:
     """The service, for the time of a block."""
     engine = open_engine(postgres_url)
-    database, store, messages = Database(engine), PostgresTurns(), Messages(PostgresMessages())
+    database, messages, clock = Database(engine), Messages(PostgresMessages()), Clock()
     history, router = PostgresHistory(PostgresMessages()), Router()  # type: ignore[abstract]  # only Complete is called
     address = f"unix:{sockets / uuid.uuid4().hex[:8]}.sock"
-    mender = Mender(database, store, PostgresMending(), messages)
-    clock = Clock()
-    unanswered = UnansweredRequests(database, store, PostgresApprovals(), messages, now=clock.now)
     server, channel = grpc.aio.server(interceptors=[ErrorInterceptor()]), grpc.aio.insecure_channel(address)
-    compactor = WindowCompactor(store, messages, Summaries(RouterSummarizer(channel)), now=clock.now)
-    servicer = TurnServicer(
-        TurnStarter(
-            database,
-            store,
-            messages,
-            Prompts(),
-            Admission(PostgresApprovals()),
-            unanswered,
-            decrypt=str,
-            now=clock.now,
-        ),
-        StepCommitter(
-            database,
-            store,
-            messages,
-            MemoryCalls(Memory(), Prompts(), history, PostgresAgents()),
-            Embedding(RouterEmbedder(channel)),
-            approval_expires_s=0,
-            now=clock.now,
-        ),
-        TurnEnder(database, store, messages, unanswered, now=clock.now),
-        TurnCompactor(database, store, messages, compactor),
+    parts = TurnParts(database, messages, Summaries(RouterSummarizer(channel)), now=clock.now)
+    servicer = parts.servicer(
+        Prompts(),
+        MemoryCalls(Memory(), Prompts(), history, PostgresAgents()),
+        Embedding(RouterEmbedder(channel)),
+        decrypt=str,
+        approval_expires_s=0,
     )
     add_TurnServiceServicer_to_server(servicer, server)
     add_LlmRouterServiceServicer_to_server(router, server)
     server.add_insecure_port(address)
     await server.start()
     async with channel:
-        windows = WindowOperations(ConversationCompactor(database, store, compactor), mender)
-        stub = TurnServiceStub(channel)
-        world = World(engine, stub, history, database, messages, router, windows, clock, unanswered)
+        stub, windows = TurnServiceStub(channel), parts.operations()
+        world = World(engine, stub, history, database, messages, router, windows, clock, parts.unanswered)
         event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: world.statements.append(call[2]))
         yield world
     await server.stop(None)
