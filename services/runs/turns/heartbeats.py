@@ -8,6 +8,7 @@ import orjson
 from perdure.conversation.v1.message_pb2 import TOOL_STATUS_ERROR, ToolCall, ToolReturn
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.common.ids import new_id
+from services.runs.turns.arguments import read_arguments, read_schema, with_schema
 
 OLDER_TYPES = ("memgpt_agent", "memgpt_v2_agent", "react_agent", "workflow_agent")
 ARGUMENT = "request_heartbeat"
@@ -40,19 +41,16 @@ def heartbeat_after(calls: Sequence[ToolCall], returns: Iterable[ToolReturn]) ->
 
 def with_heartbeat(tool: ToolDefinition) -> ToolDefinition:
     """The tool with the argument that asks to go on."""
-    schema = orjson.loads(tool.parameters or "{}")
+    schema = read_schema(tool)
     schema["properties"] = {**schema.get("properties", {}), ARGUMENT: _SCHEMA}
     schema["required"] = [*schema.get("required", ()), ARGUMENT]
-    asking = ToolDefinition()
-    asking.CopyFrom(tool)
-    asking.parameters = orjson.dumps(schema).decode()
-    return asking
+    return with_schema(tool, schema)
 
 
 def without_heartbeat(call: ToolCall) -> ToolCall:
     """The call as the tool is to get it."""
-    arguments = _arguments(call)
-    if ARGUMENT not in arguments:
+    arguments = read_arguments(call.arguments)
+    if arguments is None or ARGUMENT not in arguments:
         return call
     del arguments[ARGUMENT]
     return ToolCall(id=call.id, name=call.name, arguments=orjson.dumps(arguments).decode())
@@ -60,12 +58,4 @@ def without_heartbeat(call: ToolCall) -> ToolCall:
 
 def asks_to_go_on(calls: Iterable[ToolCall]) -> bool:
     """Whether one of the calls does."""
-    return any(_arguments(call).get(ARGUMENT) is True for call in calls)
-
-
-def _arguments(call: ToolCall) -> dict[str, object]:
-    try:
-        arguments = orjson.loads(call.arguments or "{}")
-    except orjson.JSONDecodeError:
-        return {}
-    return arguments if isinstance(arguments, dict) else {}
+    return any((read_arguments(call.arguments) or {}).get(ARGUMENT) is True for call in calls)

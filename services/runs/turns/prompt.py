@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER, Message, Part
 from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
 from services.common.calls import tool_calls
 from services.runs.records import Run, RunRequest, Skill
+from services.runs.turns.arguments import read_schema, with_schema
 from services.runs.turns.heartbeats import with_heartbeat
 from services.runs.turns.history import TurnAgent
 from services.runs.turns.model import Prompt, ToolChoice
@@ -68,15 +67,12 @@ def _narrow(tool: ToolDefinition, arguments: Mapping[str, Any]) -> ToolDefinitio
     """The tool with these arguments fixed."""
     if not arguments:
         return tool
-    schema = orjson.loads(tool.parameters)
+    schema = read_schema(tool)
     fixed = {name: {"const": value} for name, value in arguments.items()}
     properties = schema.get("properties", {})
     schema["properties"] = {name: {**about, **fixed.pop(name, {})} for name, about in properties.items()} | fixed
     schema["required"] = list(dict.fromkeys([*schema.get("required", ()), *arguments]))
-    narrowed = ToolDefinition()
-    narrowed.CopyFrom(tool)
-    narrowed.parameters = orjson.dumps(schema).decode()
-    return narrowed
+    return with_schema(tool, schema)
 
 
 def _reminder(progress: Progress) -> list[Message]:

@@ -25,6 +25,7 @@ from services.contract.tool_rules import (
     TerminalRule,
     ToolRule,
 )
+from services.runs.turns.arguments import read_arguments
 from services.runs.turns.settled import SettledCall
 
 _RULES: TypeAdapter[list[ToolRule]] = TypeAdapter(list[ToolRule])
@@ -89,7 +90,7 @@ class Rules:
         """Puts those arguments into calls, in place of the model's. Calls that are not JSON stay: they are refused."""
         for call in calls:
             fixed = self.arguments(call.name, steps)
-            given = _read(call.arguments) if fixed else None
+            given = read_arguments(call.arguments) if fixed else None
             if given is not None:
                 call.arguments = orjson.dumps({**given, **fixed}).decode()
 
@@ -167,14 +168,6 @@ def _equals(key: object, value: str) -> bool:
 
 def _merged(arguments: Iterator[Arguments | None]) -> Arguments:
     return {name: value for each in arguments for name, value in (each or {}).items()}
-
-
-def _read(arguments: str) -> Arguments | None:
-    try:
-        given = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
-        return None
-    return given if isinstance(given, dict) else None
 
 
 def _tell(allowed: Collection[str]) -> str:

@@ -4,9 +4,8 @@ They are asked for so, shown and kept as reasoning, and given back as they were 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
@@ -14,6 +13,7 @@ from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, Part, R
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from perdure.runs.v1.run_pb2 import MessageDelta, ToolCallDelta
 from services.runs.json_text import take_text
+from services.runs.turns.arguments import read_arguments, read_schema, with_schema
 
 ARGUMENT = "thinking"
 _SCHEMA = {"type": "string", "description": "What you think before you make this call. Nobody else reads it."}
@@ -23,13 +23,10 @@ _COMMA = re.compile(r"\s*,?\s*")
 
 def with_thinking(tool: ToolDefinition) -> ToolDefinition:
     """The tool with the argument for thoughts, as the first."""
-    schema = orjson.loads(tool.parameters or "{}")
+    schema = read_schema(tool)
     schema["properties"] = {ARGUMENT: _SCHEMA, **schema.get("properties", {})}
     schema["required"] = [ARGUMENT, *schema.get("required", ())]
-    asking = ToolDefinition()
-    asking.CopyFrom(tool)
-    asking.parameters = orjson.dumps(schema).decode()
-    return asking
+    return with_schema(tool, schema)
 
 
 def with_thoughts_in_calls(message: Message) -> Message:
@@ -49,7 +46,7 @@ def with_thoughts_in_calls(message: Message) -> Message:
 
 
 def _written(part: Part, thought: str) -> Part:
-    arguments = _read_object(part.tool_call.arguments)
+    arguments = read_arguments(part.tool_call.arguments)
     if arguments is None:
         return part
     written = Part()
@@ -78,7 +75,7 @@ class ThinkingCall:
 
     def finish(self) -> tuple[str, str]:
         """What was held back: of the thought, and of the arguments."""
-        arguments = _read_object(self._rest) if self._state == "waiting" else None
+        arguments = read_arguments(self._rest) if self._state == "waiting" else None
         if arguments is None or not isinstance(arguments.get(ARGUMENT), str):
             return "", self._rest if self._state == "waiting" else ""
         thought = arguments.pop(ARGUMENT)
@@ -177,12 +174,3 @@ class ThoughtSplitter:
         call.CopyFrom(part)
         call.tool_call.arguments = heard.arguments_text
         yield call
-
-
-def _read_object(text: str) -> dict[str, Any] | None:  # Any: JSON
-    """A JSON object; None for anything else."""
-    try:
-        read = orjson.loads(text or "{}")
-    except orjson.JSONDecodeError:
-        return None
-    return dict(read) if isinstance(read, Mapping) else None
