@@ -76,7 +76,7 @@ class Runs:
             raise NothingSent
         if request.callback_url:
             check_url(request.callback_url, allow_private=self.allow_private_callbacks)
-        earlier = await self._find_repeated(request)
+        earlier = await self.store.find_repeated(request)
         if earlier is not None and not _is_tried_again(earlier, request):
             return Started(earlier, attached=True)
         await self._check_room()
@@ -183,16 +183,13 @@ class Runs:
             raise StepNotFound(f"NOT_FOUND: There is no step {step_id}.")
         return step
 
-    async def _find_repeated(self, request: RunRequest) -> Run | None:
-        return await self.store.find_repeated(request)
-
     async def _accept(self, brought: RunRequest, *, sent: RunRequest, earlier: Run | None) -> Started:
         """Begins what was brought, or lets it wait; `sent` is the request as its client sent it."""
         for _ in range(TRIES):
             claimed = await self._insert(brought, sent=sent, known=earlier)
             if claimed is not None:
                 return await self._begin_or_wait(claimed, sent=sent, earlier=earlier)
-            earlier = await self._find_repeated(sent)
+            earlier = await self.store.find_repeated(sent)
             if earlier is not None and not _is_tried_again(earlier, sent):
                 return Started(earlier, attached=True)
             active = await self.find_active(sent.organization_id, sent.conversation_id)

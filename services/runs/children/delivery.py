@@ -8,17 +8,17 @@ from typing import Protocol
 
 from perdure.conversation.v1.message_pb2 import STOP_REASON_REQUIRES_APPROVAL
 from perdure.runs.v1.run_pb2 import RUN_STATUS_CANCELLED, RunEnded, RunEvent
+from services.common.conversation_busy import ConversationBusy
 from services.common.errors import Conflict, InvalidArgument, NotFound
 from services.common.pieces import Shown, render_pieces
 from services.runs.children.family import Family, Relative
 from services.runs.children.letter import Letter
+from services.runs.line import PENDING_APPROVAL
 from services.runs.records import RunRequest, Started
 
 MAX_DEPTH = 8  # runs in a line, each started by the one before, so that agents cannot set each other off without end
 PATIENCE_S = 30.0  # seconds that a message whose answer is awaited waits for a receiver that is busy
 PAUSE_S = 0.5  # seconds before it is asked again
-_BUSY = "CONVERSATION_BUSY"  # the reasons of refusals
-_WAITS_FOR_APPROVAL = "PENDING_APPROVAL"
 _SPEECH = Shown(frozenset({"assistant_message"}), speaking_tool="send_message", speaking_argument="message")
 
 
@@ -60,7 +60,7 @@ class Delivery:
             except NotFound as exc:
                 raise Undeliverable(f"There is no agent {letter.receiver_id}.") from exc
             except Conflict as refusal:
-                if refusal.reason != _BUSY or time.monotonic() > give_up:
+                if refusal.reason != ConversationBusy.reason or time.monotonic() > give_up:
                     raise _explain(letter, refusal) from refusal
             await asyncio.sleep(PAUSE_S)
 
@@ -93,9 +93,9 @@ def _check(letter: Letter, ancestors: Sequence[Relative]) -> None:
 
 
 def _explain(letter: Letter, refusal: Conflict) -> Undeliverable:
-    if refusal.reason == _BUSY:
+    if refusal.reason == ConversationBusy.reason:
         return Undeliverable(f"{letter.receiver_id} is busy with other messages. Try again later.")
-    if refusal.reason == _WAITS_FOR_APPROVAL:
+    if refusal.reason == PENDING_APPROVAL:
         return Undeliverable(f"{letter.receiver_id} waits until a person approves a call, and takes no messages.")
     return Undeliverable(str(refusal))
 

@@ -60,8 +60,10 @@ class Asker:
                 elif is_interruption(error) and time.monotonic() < give_up:
                     give_up = min(give_up, time.monotonic() + PATIENCE_S)
                     await asyncio.sleep(PAUSE_S)
+                elif is_overflow(error):
+                    raise _too_large(error) from error
                 else:
-                    raise _too_large(error) if is_overflow(error) else error from error
+                    raise
 
     async def _compact(self, run: Run, progress: Progress, *, cause: PerdureError) -> None:
         try:

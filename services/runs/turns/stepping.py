@@ -98,14 +98,14 @@ class Stepper:
     ) -> StepCommit:
         has_heartbeat = end is None and progress.agent.acts_by_calls
         return StepCommit(
-            progress.step,
-            draft.assistant,
-            returns,
-            draft.tool_message_id,
-            draft.step.usage,
-            end,
-            self._request.approval_expires_s,
-            heartbeat_after(tool_calls(draft.assistant), returns) if has_heartbeat else None,
+            number=progress.step,
+            assistant=draft.assistant,
+            returns=returns,
+            tool_message_id=draft.tool_message_id,
+            usage=draft.step.usage,
+            end=end,
+            approval_expires_s=self._request.approval_expires_s,
+            heartbeat=heartbeat_after(tool_calls(draft.assistant), returns) if has_heartbeat else None,
         )
 
     async def _recall(self, progress: Progress) -> Draft | None:

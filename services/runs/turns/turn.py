@@ -42,7 +42,7 @@ class Released(Exception):
 
 
 class Turn:
-    """One attempt at a run: `begin`, then `run`; `conclude` instead when the run was ended by another's hand."""
+    """One attempt at a run: `begin`, then `carry_out`; `conclude` instead where another's hand ended the run."""
 
     def __init__(
         self, claimed: Claimed, services: Services, recorder: Recorder, event_log: EventLog, stopping: asyncio.Event
