@@ -59,9 +59,20 @@ def _with_unique_ids(messages: Iterable[Message]) -> Iterator[Message]:
     for message in messages:
         calls = [call.id for call in tool_calls(message)]
         if calls:
-            renamed = {call_id: _unused(call_id, seen) for call_id in calls if call_id in seen}
+            renamed = _new_ids(calls, seen)
             seen.update(renamed.get(call_id, call_id) for call_id in calls)
         yield _rename(message, renamed) if renamed and (calls or message.role == ROLE_TOOL) else message
+
+
+def _new_ids(calls: Sequence[str], seen: set[str]) -> dict[str, str]:
+    """Ids for the calls of a message whose own came before: unlike those, and unlike its other calls'."""
+    taken = set() if seen.isdisjoint(calls) else seen.union(calls)
+    renamed: dict[str, str] = {}
+    for call_id in calls:
+        if call_id in seen:
+            renamed[call_id] = _unused(call_id, taken)
+            taken.add(renamed[call_id])
+    return renamed
 
 
 def _unused(call_id: str, seen: Container[str]) -> str:

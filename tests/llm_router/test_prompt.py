@@ -93,3 +93,9 @@ def test_a_call_id_that_comes_again_in_a_later_answer_is_told_apart() -> None:
     values = [part.tool_return.value for message in tidied for part in message.parts if part.HasField("tool_return")]
     assert ids == [["call_0"], ["call_0"], ["call_0_2"], ["call_0_2"]]
     assert values == ["one", "two"]
+
+
+def test_an_id_that_is_told_apart_is_unlike_those_of_the_other_calls() -> None:
+    tidied = tidy_messages([calling("a"), returning("a"), calling("a", "a_2"), returning("a", "a_2")])
+
+    assert returned_ids(tidied) == [["a"], ["a_3", "a_2"]]
