@@ -39,7 +39,8 @@ def repair(window: Sequence[Message], open_request_id: str | None = None) -> Rep
     `open_request_id` stay open: their returns are still to come. Answers to approval requests may stand between calls
     and returns. Ids may come again in later messages.
     """
-    repaired, strays = Repair(), _Strays(window)
+    repaired = Repair()
+    strays: _Strays | None = None  # looked for only where returns are missing
     closed = 0  # messages before this one are in the repaired window, or left out of it
     for index, message in enumerate(window):
         if index < closed:
@@ -59,6 +60,7 @@ def repair(window: Sequence[Message], open_request_id: str | None = None) -> Rep
             repaired.window.append(found)
             continue
         repaired.problems.append(f"{message.id} has calls without returns behind them: {[call.id for call in calls]}")
+        strays = strays or _Strays(window)
         returns = [strays.take(call, index) for call in calls]
         repaired.window.append(_with_returns(found or _empty_returns(message), returns))
     return repaired
