@@ -1,5 +1,7 @@
 """Tools and outcomes as protobuf messages."""
 
+import json
+
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ValidationError
@@ -27,7 +29,7 @@ def tool_definition(stored: StoredTool) -> ToolDefinition:
         version=stored.version,
         name=stored.name,
         description=stored.description,
-        parameters=orjson.dumps(stored.parameters).decode(),
+        parameters=json.dumps(stored.parameters),  # of MCP servers, too, with numbers of any size
         kind=_kind(stored),
         requires_approval=bool(tool.default_requires_approval),
         parallel=stored.is_base or tool.enable_parallel_execution is not False,

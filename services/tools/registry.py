@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from services.common.caller import Caller
 from services.common.database import Database, Transaction
 from services.common.errors import InvalidArgument
 from services.common.ids import new_id
@@ -16,7 +17,8 @@ from services.tools.base_tools import BASE_TOOLS
 from services.tools.changes import Changes
 from services.tools.sandbox.job import Language
 from services.tools.sandbox.packages import BadRequirement, read_requirements
-from services.tools.schemas.function import tool_schema, usable
+from services.tools.schemas.function import tool_schema
+from services.tools.schemas.usable import usable
 from services.tools.storage import Outbox, Page, ToolFilter, ToolNotFound, Tools
 from services.tools.stored_tool import StoredTool
 
@@ -62,6 +64,11 @@ class Owner:
 
     organization_id: str
     user_id: str
+
+    @classmethod
+    def of(cls, caller: Caller) -> "Owner":
+        """The caller of a REST operation."""
+        return cls(caller.organization_id, caller.user_id)
 
 
 class Registry:

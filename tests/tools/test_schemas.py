@@ -188,3 +188,63 @@ def test_types_that_contain_themselves_are_refused() -> None:
 
 def test_a_json_schema_must_be_for_the_function() -> None:
     assert "'other'" in problem(roll_dice(), json_schema={"name": "other"})
+
+
+@pytest.mark.parametrize(
+    ("before", "annotation"),
+    [
+        ("class A(B): pass\nclass B(A): pass\n", "A"),
+        ("".join(f"class C{i}(BaseModel):\n    a: C{i + 1}\n" for i in range(500)), "C0"),
+        ("C9=int\n" + "".join(f"C{i}=tuple[C{i - 1}, C{i - 1}]\n" for i in range(10, 50)), "C49"),
+        ("".join(f"class C{i}(C{i + 1}, C{i + 1}):\n    a: int\n" for i in range(40)), "C0"),
+        ("", "Literal[b'x']"),
+        ("", "Literal[1e999]"),
+        ("", f"Literal[{10**30}]"),
+        ("", "Literal['\\ud800']"),
+        ("", "Literal['\\0']"),
+        ("", "Literal[{[]: 1}]"),
+        ("", "Literal[...]"),
+        ("", "list[()]"),
+        ("class M(BaseModel):\n    a: int = Field(ge=1e999, description=b'x')\n", "M"),
+    ],
+)
+def test_types_that_make_no_schema_of_a_size_or_kind_to_keep_are_refused(before: str, annotation: str) -> None:
+    problem(before + tool_source(parameters=f"x: {annotation}", documented="x: The x."))
+
+
+def test_definitions_that_grow_when_they_are_put_in_place_are_refused() -> None:
+    twice = {f"D{i}": {"anyOf": [{"$ref": f"D{i + 1}"}, {"$ref": f"D{i + 1}"}]} for i in range(40)}
+    definitions = {**twice, "D40": {"type": "string"}}
+
+    assert "more than" in problem(
+        roll_dice(), args_json_schema={"$defs": definitions, "properties": {"x": {"$ref": "D0"}}}
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"$defs": "x", "properties": {}},
+        {"$defs": {"A": "x"}, "properties": {"x": {"$ref": "A"}}},
+        {"properties": {"x": {"properties": "x"}}},
+        {"properties": {"x": 5}},
+        {"properties": {}, "required": "x"},
+    ],
+)
+def test_a_schema_of_arguments_that_is_none_is_refused(arguments: dict[str, Any]) -> None:
+    problem(roll_dice(), args_json_schema=arguments)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"description": {"a": 1}},
+        {"parameters": {"properties": "x"}},
+        {"parameters": {"properties": {"x": 5}}},
+        {"parameters": {"required": "x"}},
+        {"parameters": {"properties": {"x": {"default": 10**30}}}},
+        {"parameters": {"properties": {"x": {"default": float("inf")}}}},
+    ],
+)
+def test_a_json_schema_that_providers_refuse_is_refused(schema: dict[str, Any]) -> None:
+    problem(roll_dice(), json_schema=schema)

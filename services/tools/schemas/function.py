@@ -1,7 +1,6 @@
 """The JSON schema of a tool, from its function or from a schema of its arguments."""
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,8 +10,8 @@ from services.tools.schemas.classes import read_class
 from services.tools.schemas.docstrings import read_docstring
 from services.tools.schemas.source import BadSource, Function, read_source
 from services.tools.schemas.types import TypeReader, allows_null, without_null
+from services.tools.schemas.usable import usable
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what every provider takes
 AGENT_STATE = "agent_state"
 SUPPLIED = frozenset(("self", AGENT_STATE))  # parameters that the server fills, not the model
 
@@ -36,9 +35,12 @@ def tool_schema(
     source = read_source(code)
     if json_schema is not None:
         return usable(_named(json_schema, source.tool.name))
-    if args_json_schema:
-        return usable(_from_arguments(source.tool, args_json_schema))
-    return usable(_from_signature(source.tool, TypeReader(source, read_class)))
+    try:
+        if args_json_schema:
+            return usable(_from_arguments(source.tool, args_json_schema))
+        return usable(_from_signature(source.tool, TypeReader(source, read_class)))
+    except RecursionError as exc:
+        raise BadSource(f"The types of the arguments of {source.tool.name} are nested too deeply.") from exc
 
 
 def takes_agent_state(code: str) -> bool:
@@ -50,16 +52,6 @@ def takes_agent_state(code: str) -> bool:
     except BadSource:
         return False
     return AGENT_STATE in [one.arg for one in (*signature.posonlyargs, *signature.args, *signature.kwonlyargs)]
-
-
-def usable(schema: JsonObject) -> JsonObject:
-    """The schema itself. Raises `BadSource` for one that providers refuse: it would make every request with it fail."""
-    name, parameters = schema["name"], schema.get("parameters", {})
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise BadSource(f"{name!r} cannot be the name of a tool: up to 64 of the letters A-Z and a-z, digits, _ and -.")
-    if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
-        raise BadSource("The parameters of a json_schema are the JSON schema of an object.")
-    return schema
 
 
 def _named(json_schema: JsonObject, function: str) -> JsonObject:

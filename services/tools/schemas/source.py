@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from services.common.errors import InvalidArgument
 
 MAX_SOURCE_CHARS = 1_000_000  # characters; far more than a tool, and read in well under a second
+MAX_PARTS = 5_000  # types within the types of a tool's arguments; one that is used twice counts twice
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -29,6 +30,12 @@ class Source:
     def tool(self) -> Function:
         """The function that is the tool."""
         return next(reversed(self.functions.values()))
+
+
+def check_parts(count: int) -> None:
+    """Raises `BadSource` for more than `MAX_PARTS`: types that use others several times can grow without end."""
+    if count > MAX_PARTS:
+        raise BadSource(f"The arguments hold more than {MAX_PARTS} types within their types.")
 
 
 def read_source(code: str) -> Source:

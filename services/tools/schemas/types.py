@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from services.contract.json_object import JsonObject
-from services.tools.schemas.source import BadSource, Source
+from services.tools.schemas.source import BadSource, Source, check_parts
 
 _PLAIN: dict[str, JsonObject] = {
     "str": {"type": "string"},
@@ -38,9 +38,11 @@ class TypeReader:
         self._source = source
         self._read_class = read_class
         self._open: list[str] = []  # the names being read, to find types that contain themselves
+        self._parts = 0  # read so far
 
     def read(self, annotation: ast.expr) -> JsonObject:
         """The JSON schema of an annotation; a value that may be None has an `anyOf` with null."""
+        self._count()
         match annotation:
             case ast.Constant(value=None):
                 return dict(_NULL)
@@ -52,12 +54,18 @@ class TypeReader:
                 return self._union(_alternatives(annotation))
             case ast.Subscript(value=generic, slice=argument):
                 arguments = argument.elts if isinstance(argument, ast.Tuple) else [argument]
-                return self._generic(last_name(generic), arguments)
+                if arguments:
+                    return self._generic(last_name(generic), arguments)
         raise _unknown(annotation)
 
     def class_named(self, name: str) -> ast.ClassDef | None:
         """The class of that name in the source."""
+        self._count()
         return self._source.classes.get(name)
+
+    def _count(self) -> None:
+        self._parts += 1
+        check_parts(self._parts)
 
     def _named(self, name: str) -> JsonObject:
         node = self._source.classes.get(name) or self._source.aliases.get(name)
@@ -165,14 +173,14 @@ def _annotated(notes: Sequence[ast.expr]) -> JsonObject:
 def _literal(node: ast.expr) -> Any:  # Any: a constant of the source
     try:
         return ast.literal_eval(node)
-    except ValueError as exc:
+    except (TypeError, ValueError) as exc:
         raise BadSource(f"{ast.unparse(node)} is not a constant.") from exc
 
 
 def _expression(text: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body
-    except SyntaxError as exc:
+    except (SyntaxError, ValueError) as exc:
         raise BadSource(f"The annotation {text!r} is not a type.") from exc
 
 
