@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.common.database import Database
 from services.runs.store.traces import TraceStore
 from services.runs.trace.events import TraceEvent
+from services.runs.trace.journal import Journal
 from services.runs.trace.metrics import Sample, count, print_metrics
 from services.runs.trace.spans import RunSpans
 from tests.runs.conftest import ORGANIZATION, Replica, World
@@ -66,6 +67,22 @@ async def test_the_figures_can_be_read_by_prometheus(world: World, replica: Repl
     calls = {sample.name: sample.value for sample in families["perdure_model_call_seconds"].samples}
     assert calls["perdure_model_call_seconds_count"] == 1
     assert families["perdure_replicas"].samples[0].value >= 1
+
+
+async def test_an_event_that_cannot_be_stored_does_not_end_all_traces(world: World, replica: Replica) -> None:
+    run = (await replica.runs.start(world.request())).run
+    store = TraceStore(Database(replica.engine), kept_days=1)
+    journal = Journal(store, "another owner")
+    journal.note(run, "repair", problems=["no text for Postgres: \0"])
+    writing = asyncio.create_task(journal.run())
+
+    async with asyncio.timeout(20):
+        while "another owner" not in {event.owner for event in await store.of_run(ORGANIZATION, run.id, 1_000)}:
+            journal.note(run, "release")
+            await asyncio.sleep(0.05)
+
+    assert not writing.done()
+    writing.cancel()
 
 
 async def test_old_traces_are_swept(world: World, replica: Replica) -> None:

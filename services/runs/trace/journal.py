@@ -76,15 +76,17 @@ class Journal:
                     swept = asyncio.get_running_loop().time()
             except PerdureError as exc:
                 log.warning("traces cannot be written just now: %s", exc)
+            except Exception:  # the top of the loop: one bad event must not end all traces
+                log.exception("a batch of traces is lost")
 
     async def write(self) -> None:
-        """Writes all that is kept. What cannot be written is kept on. Raises `PerdureError`."""
+        """Writes all that is kept. While the database is away, that is kept on. Raises `PerdureError` then."""
         events = [self._events.popleft() for _ in range(len(self._events))]
         if not events:
             return
         try:
             await self._store.write(events, count(events))
-        except BaseException:
+        except (PerdureError, asyncio.CancelledError):
             self._events.extendleft(reversed(events))
             raise
 
