@@ -1,6 +1,8 @@
 """JSON bodies: the pydantic models that `rest.proto` names, and what is wrong with a body in words."""
 
 import asyncio
+import math
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -15,6 +17,11 @@ LARGE_BODY_BYTES = 65_536  # bytes; reading more than this takes over a millisec
 NUL_ESCAPE = b"\\u0000"  # JSON takes the character itself in no other form
 NUL_TYPE = "string_nul"
 NUL_PROBLEM = "The character NUL cannot be stored."
+MAYBE_INFINITE = re.compile(rb"[\[:,\s]-?(?:\d[\d.]*[eE]\+?\d{3}|\d{200})")  # large numbers, and what looks like them
+INFINITE_TYPE = "finite_number"
+INFINITE_PROBLEM = "The number is too large."
+
+Place = list[str | int]
 
 
 def find_model(name: str) -> Any:
@@ -53,22 +60,42 @@ class BodyReader:
             body = self._adapter.validate_json(data)
         except ValidationError as exc:
             raise Unprocessable(problems_of(exc)) from exc
-        if NUL_ESCAPE in data and (places := list(find_nul(from_json(data), ["body"]))):
-            raise Unprocessable([{"type": NUL_TYPE, "loc": place, "msg": NUL_PROBLEM} for place in places])
+        if NUL_ESCAPE in data or MAYBE_INFINITE.search(data):
+            _check_storable(from_json(data))
         return body
 
 
-def find_nul(value: Any, place: list[str | int]) -> Iterator[list[str | int]]:
+def find_nul(value: Any) -> Iterator[Place]:
     """Where strings or keys hold the character NUL."""
-    if isinstance(value, str) and "\0" in value:
-        yield place
-    elif isinstance(value, list):
+    return (place for leaf, place in _leaves(value, []) if isinstance(leaf, str) and "\0" in leaf)
+
+
+def find_infinity(value: Any) -> Iterator[Place]:
+    """Where numbers are too large to be numbers."""
+    return (place for leaf, place in _leaves(value, []) if isinstance(leaf, float) and math.isinf(leaf))
+
+
+def _check_storable(value: Any) -> None:
+    """Raises `Unprocessable` for what JSON allows and the database does not take."""
+    problems: list[Json] = [
+        *({"type": NUL_TYPE, "loc": ["body", *place], "msg": NUL_PROBLEM} for place in find_nul(value)),
+        *({"type": INFINITE_TYPE, "loc": ["body", *place], "msg": INFINITE_PROBLEM} for place in find_infinity(value)),
+    ]
+    if problems:
+        raise Unprocessable(problems)
+
+
+def _leaves(value: Any, place: Place) -> Iterator[tuple[Any, Place]]:
+    """Each key, and each value that is neither a list nor an object."""
+    if isinstance(value, list):
         for index, item in enumerate(value):
-            yield from find_nul(item, [*place, index])
+            yield from _leaves(item, [*place, index])
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from find_nul(key, place)
-            yield from find_nul(item, [*place, key])
+            yield key, place
+            yield from _leaves(item, [*place, key])
+    else:
+        yield value, place
 
 
 def problems_of(error: ValidationError, where: str = "body") -> list[Json]:

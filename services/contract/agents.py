@@ -26,6 +26,7 @@ from services.contract.stop_reasons import StopReason
 from services.contract.timestamps import Timestamp
 from services.contract.tool_rules import ToolRule
 from services.contract.tools import Tool
+from services.contract.variable_name import VariableName
 
 AgentType = Literal[
     "memgpt_agent",
@@ -135,8 +136,8 @@ class AgentFields(BaseModel):
     identity_ids: list[IdentityId] | None = None
     tags: list[str] | None = None
     metadata: JsonObject | None = None
-    secrets: dict[str, str] | None = None
-    tool_exec_environment_variables: dict[str, str] | None = None
+    secrets: dict[VariableName, str] | None = None
+    tool_exec_environment_variables: dict[VariableName, str] | None = None
     enable_sleeptime: bool | None = None
     timezone: str | None = None
     max_files_open: Count | None = None

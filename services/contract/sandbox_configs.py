@@ -1,14 +1,14 @@
 """How an organisation's tools run: the sandbox, and the variables in its environment."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from services.contract.audit import Audited
 from services.contract.tools import Requirement
+from services.contract.variable_name import VariableName
 
 SandboxType = Literal["e2b", "modal", "local"]
-VariableName = Annotated[str, Field(min_length=1, pattern=r"^[^=\x00]+$")]  # what an environment can hold
 
 
 class LocalSandbox(BaseModel):

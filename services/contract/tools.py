@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, PlainSerializer
 
 from services.contract.json_object import JsonObject
+from services.contract.variable_name import VariableName
 
 DEFAULT_RETURN_CHAR_LIMIT = 50_000  # characters of a result that the model sees
 MAX_RETURN_CHAR_LIMIT = 1_000_000
@@ -104,7 +105,7 @@ class RunTool(BaseModel):
 
     source_code: str
     args: JsonObject
-    env_vars: dict[str, str] = {}
+    env_vars: dict[VariableName, str] = {}
     name: str | None = None
     source_type: str | None = None
     args_json_schema: JsonObject | None = None

@@ -26,6 +26,21 @@ async def test_a_nul_is_refused_where_it_stands(body: bytes, where: list[str | i
     assert [problem["loc"] for problem in raised.value.detail] == [where]
 
 
+@pytest.mark.parametrize("number", [b"1e400", b"-1E+999", b"12.5e308", b"9" * 400, b"9" * 300 + b"e20"])
+async def test_a_number_beyond_all_is_refused_where_it_stands(number: bytes) -> None:
+    with pytest.raises(Unprocessable) as raised:
+        await READER.read(b'{"metadata": {"a": [' + number + b".0" * (b"e" not in number.lower()) + b"]}}")
+
+    assert isinstance(raised.value.detail, list)
+    assert [problem["loc"] for problem in raised.value.detail] == [["body", "metadata", "a", 0]]
+
+
+async def test_large_numbers_are_taken() -> None:
+    body = await READER.read(b'{"metadata": {"a": 1.5e300, "b": "x 1e999", "c": 1e-400, "d": 1%s}}' % (b"0" * 210))
+
+    assert body.metadata == {"a": 1.5e300, "b": "x 1e999", "c": 0.0, "d": 10**210}
+
+
 async def test_text_that_only_looks_like_a_nul_is_taken() -> None:
     body = await READER.read(rb'{"description": "\\u0000"}')
 

@@ -101,7 +101,7 @@ def read_arguments(model: type[Arguments], call: ToolCall) -> Arguments:
         read = model.model_validate_json(sent)
     except ValidationError as exc:
         raise BadArguments("; ".join(_tell(one["loc"], one["msg"]) for one in exc.errors())) from exc
-    if places := list(find_nul(from_json(sent), [])):
+    if places := list(find_nul(from_json(sent))):
         raise BadArguments("; ".join(_tell(place, NUL_PROBLEM) for place in places))
     return read
 

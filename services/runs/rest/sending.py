@@ -1,10 +1,9 @@
 """The REST operations that send to an agent, follow the answer, and cancel it."""
 
+import json
 import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-
-import orjson
 
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT, ToolDefinition
 from perdure.runs.v1 import rest_pb2 as queries
@@ -228,7 +227,7 @@ def _client_tool(tool: bodies.ClientTool) -> ToolDefinition:
     return ToolDefinition(
         name=tool.name,
         description=tool.description or "",
-        parameters=orjson.dumps(tool.parameters or {"type": "object", "properties": {}}).decode(),
+        parameters=json.dumps(tool.parameters or {"type": "object", "properties": {}}),
         kind=TOOL_KIND_CLIENT,
         requires_approval=True,
     )

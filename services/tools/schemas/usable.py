@@ -48,5 +48,5 @@ def _check_values(schema: JsonObject) -> None:
         json.dumps(schema, allow_nan=False)  # the former writes null for infinity
     except (TypeError, ValueError) as exc:
         raise BadSource(f"The schema of the tool cannot be written as JSON: {exc}.") from exc
-    if any(find_nul(schema, [])):
+    if next(find_nul(schema), None) is not None:
         raise BadSource("The schema of the tool holds the character NUL, which cannot be stored.")
