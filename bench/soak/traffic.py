@@ -104,8 +104,9 @@ async def talk(program: Program) -> None:
 
 async def use_tool(program: Program) -> None:
     """A turn with a tool in the sandbox."""
-    answer = await program.send("Roll a 16 sided die with the tool roll_dice.")
-    assert answer["messages"]
+    answer = await program.send("Call the roll_dice tool with 16 sides and reply back to me with the outcome.")
+    kinds = [message["message_type"] for message in answer["messages"]]
+    assert "tool_return_message" in kinds, kinds
 
 
 async def follow_tokens(program: Program) -> None:
