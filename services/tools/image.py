@@ -24,9 +24,9 @@ class Image:
 
 def name_images(text: str, images: Sequence[Image]) -> str:
     """The text with a word for each image, where only text can stand."""
-    return (
-        "\n".join([text, *(f"[{image.media_type or image.url}]" for image in images)]).lstrip("\n") if images else text
-    )
+    if not images:
+        return text
+    return "\n".join([text, *(f"[{image.media_type or image.url}]" for image in images)]).lstrip("\n")
 
 
 def show_content(text: str, images: Sequence[Image]) -> str | list[ShownPart]:

@@ -39,24 +39,24 @@ class ToolRest:
 
     async def create_tool(self, caller: Caller, query: CreateToolQuery, body: CreateTool) -> Tool:
         """Creates a tool, or changes the one of the same name."""
-        return (await self._registry.upsert(_owner(caller), body)).tool
+        return (await self._registry.upsert(Owner.of(caller), body)).tool
 
     async def upsert_tool(self, caller: Caller, query: UpsertToolQuery, body: CreateTool) -> Tool:
         """The same."""
-        return (await self._registry.upsert(_owner(caller), body)).tool
+        return (await self._registry.upsert(Owner.of(caller), body)).tool
 
     async def list_tools(self, caller: Caller, query: ListToolsQuery, body: None) -> list[Tool]:
         """A page of tools."""
         page = Page(query.limit, query.before, query.after, query.order == "desc")
-        return [one.tool for one in await self._registry.list_tools(_owner(caller), _filter(query), page)]
+        return [one.tool for one in await self._registry.list_tools(Owner.of(caller), _filter(query), page)]
 
     async def search_tools(self, caller: Caller, query: SearchToolsQuery, body: SearchTools) -> list[FoundTool]:
         """Tools by words."""
-        return await self._registry.search(_owner(caller), body)
+        return await self._registry.search(Owner.of(caller), body)
 
     async def count_tools(self, caller: Caller, query: CountToolsQuery, body: None) -> int:
         """How many tools there are."""
-        return await self._registry.count(_owner(caller), _filter(query))
+        return await self._registry.count(Owner.of(caller), _filter(query))
 
     async def get_tool(self, caller: Caller, query: GetToolQuery, body: None) -> Tool:
         """One tool."""
@@ -64,7 +64,7 @@ class ToolRest:
 
     async def update_tool(self, caller: Caller, query: UpdateToolQuery, body: UpdateTool) -> Tool:
         """Changes the fields that were sent."""
-        return (await self._registry.update(_owner(caller), query.tool_id, body)).tool
+        return (await self._registry.update(Owner.of(caller), query.tool_id, body)).tool
 
     async def delete_tool(self, caller: Caller, query: DeleteToolQuery, body: None) -> None:
         """Deletes a tool."""
@@ -84,11 +84,7 @@ class ToolRest:
 
     async def add_base_tools(self, caller: Caller, query: AddBaseToolsQuery, body: None) -> list[Tool]:
         """The tools that come with the server; those that were deleted are back."""
-        return [one.tool for one in await self._registry.base_tools(_owner(caller))]
-
-
-def _owner(caller: Caller) -> Owner:
-    return Owner(caller.organization_id, caller.user_id)
+        return [one.tool for one in await self._registry.base_tools(Owner.of(caller))]
 
 
 def _filter(query: ListToolsQuery | CountToolsQuery) -> ToolFilter:

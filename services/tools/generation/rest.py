@@ -15,4 +15,4 @@ class GenerationRest:
 
     async def generate_tool(self, caller: Caller, query: GenerateToolQuery, body: GenerateTool) -> GeneratedTool:
         """Has a model write a tool."""
-        return await self._generation.generate(Owner(caller.organization_id, caller.user_id), body)
+        return await self._generation.generate(Owner.of(caller), body)

@@ -8,10 +8,10 @@ from contextlib import suppress
 from functools import partial
 from typing import IO
 
+from services.tools.sandbox.inside.keeper import STATUS_BYTES
 from services.tools.sandbox.zygote import Zygote
 
 READ_BYTES = 65_536  # bytes that a reader takes at a time
-STATUS_BYTES = 4
 
 
 class Child:

@@ -74,9 +74,7 @@ class Limits:
     waiting_s: float = 60.0  # for a place; what takes longer fails
     memory_bytes: int = 1024 * 1024 * 1024
     file_bytes: int = 64 * 1024 * 1024
-    folder_bytes: int = (
-        128 * 1024 * 1024
-    )  # in memory; where calls have no root of their own, each file is limited alone
+    folder_bytes: int = 128 * 1024 * 1024  # in memory; calls without a root of their own have only `file_bytes`
     open_files: int = 256
     processes: int = 64  # threads count
     output_chars: int = 1_000_000  # per stream; what is printed beyond is dropped

@@ -15,13 +15,13 @@ import orjson
 
 from services.tools.sandbox.answer import read_answer, storable
 from services.tools.sandbox.child import READ_BYTES, Child
+from services.tools.sandbox.inside.call import HEADER_BYTES
 from services.tools.sandbox.inside.keeper import OUT_OF_MEMORY
 from services.tools.sandbox.inside.namespaces import HOME
 from services.tools.sandbox.job import UNPRIVILEGED_ID, Event, Failed, Job, Limits, Printed, Returned
 from services.tools.sandbox.network import Reachable, connecting
 from services.tools.sandbox.zygote import Zygote
 
-HEADER_BYTES = 4
 RESULT_LIMIT_BYTES = 16 * 1024 * 1024  # bytes; the longest value allowed, in the longest form JSON has for it
 READ_AT_ONCE_BYTES = 256 * 1024  # bytes; parsing more takes the event loop over a millisecond
 LAST_WORDS_S = 0.5  # seconds for what is still in the pipes when a process has ended

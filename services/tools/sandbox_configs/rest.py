@@ -27,19 +27,19 @@ class SandboxConfigRest:
         self, caller: Caller, query: rest.CreateSandboxConfigQuery, body: CreateSandboxConfig
     ) -> SandboxConfig:
         """Makes the sandbox, or replaces its settings."""
-        return await self._configs.save(_owner(caller), body.config)
+        return await self._configs.save(Owner.of(caller), body.config)
 
     async def create_local_sandbox_config(
         self, caller: Caller, query: rest.CreateLocalSandboxConfigQuery, body: LocalSandbox
     ) -> SandboxConfig:
         """The same, by the settings alone."""
-        return await self._configs.save(_owner(caller), body)
+        return await self._configs.save(Owner.of(caller), body)
 
     async def create_default_local_sandbox_config(
         self, caller: Caller, query: rest.CreateDefaultLocalSandboxConfigQuery, body: None
     ) -> SandboxConfig:
         """The sandbox as it is, else with default settings."""
-        return await self._configs.default(_owner(caller))
+        return await self._configs.default(Owner.of(caller))
 
     async def create_default_e2b_sandbox_config(
         self, caller: Caller, query: rest.CreateDefaultE2bSandboxConfigQuery, body: None
@@ -51,7 +51,7 @@ class SandboxConfigRest:
         self, caller: Caller, query: rest.RecreateSandboxVenvQuery, body: None
     ) -> SandboxConfig:
         """The sandbox as it is: packages are installed by set, and a set that changed is another one."""
-        return await self._configs.default(_owner(caller))
+        return await self._configs.default(Owner.of(caller))
 
     async def list_sandbox_configs(
         self, caller: Caller, query: rest.ListSandboxConfigsQuery, body: None
@@ -65,7 +65,7 @@ class SandboxConfigRest:
         self, caller: Caller, query: rest.UpdateSandboxConfigQuery, body: UpdateSandboxConfig
     ) -> SandboxConfig:
         """Gives a sandbox new settings."""
-        return await self._configs.update(_owner(caller), query.sandbox_config_id, body.config)
+        return await self._configs.update(Owner.of(caller), query.sandbox_config_id, body.config)
 
     async def delete_sandbox_config(self, caller: Caller, query: rest.DeleteSandboxConfigQuery, body: None) -> None:
         """Deletes a sandbox with its variables."""
@@ -75,7 +75,7 @@ class SandboxConfigRest:
         self, caller: Caller, query: rest.CreateSandboxVariableQuery, body: CreateSandboxVariable
     ) -> SandboxVariable:
         """Adds a variable, or replaces the one of the same name."""
-        return await self._configs.set_variable(_owner(caller), query.sandbox_config_id, body)
+        return await self._configs.set_variable(Owner.of(caller), query.sandbox_config_id, body)
 
     async def list_sandbox_variables(
         self, caller: Caller, query: rest.ListSandboxVariablesQuery, body: None
@@ -89,12 +89,8 @@ class SandboxConfigRest:
         self, caller: Caller, query: rest.UpdateSandboxVariableQuery, body: UpdateSandboxVariable
     ) -> SandboxVariable:
         """Changes the fields that were sent."""
-        return await self._configs.change_variable(_owner(caller), query.env_var_id, body)
+        return await self._configs.change_variable(Owner.of(caller), query.env_var_id, body)
 
     async def delete_sandbox_variable(self, caller: Caller, query: rest.DeleteSandboxVariableQuery, body: None) -> None:
         """Deletes a variable."""
         await self._configs.delete_variable(caller.organization_id, query.env_var_id)
-
-
-def _owner(caller: Caller) -> Owner:
-    return Owner(caller.organization_id, caller.user_id)

@@ -11,9 +11,8 @@ from services.tools.image import Image
 from services.tools.mcp.server import Result
 
 MAX_IMAGES = 20  # of one answer
-MAX_IMAGE_BYTES = (
-    5 * 1024 * 1024
-)  # the least that a provider allows: https://docs.claude.com/en/docs/build-with-claude/vision
+# The least that a provider allows: https://docs.claude.com/en/docs/build-with-claude/vision
+MAX_IMAGE_BYTES = 5 * 1024 * 1024
 SEEN_TYPES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))  # by the models of every provider
 
 

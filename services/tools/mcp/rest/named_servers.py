@@ -58,7 +58,9 @@ class NamedMcpRest:
         self, caller: Caller, query: AddNamedServerQuery, body: NamedServer
     ) -> list[NamedServer]:
         """Adds a server, and its tools if it can be reached."""
-        await self._servers.create(_owner(caller), CreateMcpServer(server_name=body.server_name, config=_config(body)))
+        await self._servers.create(
+            Owner.of(caller), CreateMcpServer(server_name=body.server_name, config=_config(body))
+        )
         return await self._shown(caller)
 
     async def update_named_server(
@@ -67,7 +69,7 @@ class NamedMcpRest:
         """Changes the fields that were sent."""
         server = await self._servers.get_named(caller.organization_id, query.mcp_server_name)
         change = body.stdio_config or McpConfigChange.model_validate(body.model_dump(exclude_unset=True))
-        return show_named(await self._servers.update(_owner(caller), server, body.server_name, change))
+        return show_named(await self._servers.update(Owner.of(caller), server, body.server_name, change))
 
     async def delete_named_server(self, caller: Caller, query: DeleteNamedServerQuery, body: None) -> list[NamedServer]:
         """Deletes a server and its tools; the others are left."""
@@ -84,21 +86,21 @@ class NamedMcpRest:
     async def resync_named_server(self, caller: Caller, query: ResyncNamedServerQuery, body: None) -> Refreshed:
         """Makes the registered tools what the server offers now."""
         server = await self._servers.get_named(caller.organization_id, query.mcp_server_name)
-        return await self._servers.refresh(_owner(caller), server)
+        return await self._servers.refresh(Owner.of(caller), server)
 
     async def add_named_server_tool(self, caller: Caller, query: AddNamedServerToolQuery, body: None) -> Tool:
         """Registers one tool."""
         server = await self._servers.get_named(caller.organization_id, query.mcp_server_name)
-        return await self._servers.register(_owner(caller), server, query.mcp_tool_name)
+        return await self._servers.register(Owner.of(caller), server, query.mcp_tool_name)
 
     async def test_named_server(self, caller: Caller, query: TestNamedServerQuery, body: NamedServer) -> TestedServer:
         """Connects to a server that is not stored."""
-        server = await self._servers.unsaved(_owner(caller), body.server_name, _config(body))
+        server = await self._servers.unsaved(Owner.of(caller), body.server_name, _config(body))
         return TestedServer(tools=await self._servers.probe(server))
 
     async def connect_named_server(self, caller: Caller, query: ConnectNamedServerQuery, body: NamedServer) -> Stream:
         """Tells how connecting to a server that is not stored goes."""
-        server = await self._servers.unsaved(_owner(caller), body.server_name, _config(body))
+        server = await self._servers.unsaved(Owner.of(caller), body.server_name, _config(body))
         return Stream(EVENT_STREAM, self._connecting.events(server, partial(self._servers.probe, server)))
 
     async def execute_named_server_tool(
@@ -111,10 +113,6 @@ class NamedMcpRest:
 
     async def _shown(self, caller: Caller) -> list[NamedServer]:
         return [show_named(one) for one in await self._servers.list_servers(caller.organization_id)]
-
-
-def _owner(caller: Caller) -> Owner:
-    return Owner(caller.organization_id, caller.user_id)
 
 
 def _config(server: NamedServer) -> McpConfig:

@@ -50,7 +50,7 @@ class McpRest:
 
     async def create_mcp_server(self, caller: Caller, query: CreateMcpServerQuery, body: CreateMcpServer) -> McpServer:
         """Adds a server, and its tools if it can be reached."""
-        return show_server(await self._servers.create(_owner(caller), body))
+        return show_server(await self._servers.create(Owner.of(caller), body))
 
     async def list_mcp_servers(self, caller: Caller, query: ListMcpServersQuery, body: None) -> list[McpServer]:
         """All servers."""
@@ -63,7 +63,7 @@ class McpRest:
     async def update_mcp_server(self, caller: Caller, query: UpdateMcpServerQuery, body: UpdateMcpServer) -> McpServer:
         """Changes the fields that were sent."""
         server = await self._servers.get(caller.organization_id, query.mcp_server_id)
-        return show_server(await self._servers.update(_owner(caller), server, body.server_name, body.config))
+        return show_server(await self._servers.update(Owner.of(caller), server, body.server_name, body.config))
 
     async def delete_mcp_server(self, caller: Caller, query: DeleteMcpServerQuery, body: None) -> None:
         """Deletes a server and its tools."""
@@ -90,17 +90,13 @@ class McpRest:
     async def refresh_mcp_server(self, caller: Caller, query: RefreshMcpServerQuery, body: None) -> Refreshed:
         """Makes the registered tools what the server offers now."""
         server = await self._servers.get(caller.organization_id, query.mcp_server_id)
-        return await self._servers.refresh(_owner(caller), server)
+        return await self._servers.refresh(Owner.of(caller), server)
 
     async def connect_mcp_server(self, caller: Caller, query: ConnectMcpServerQuery, body: None) -> Stream:
         """Tells how connecting to a server goes."""
         server = await self._servers.get(caller.organization_id, query.mcp_server_id)
-        listing = partial(self._servers.connect, _owner(caller), server)
+        listing = partial(self._servers.connect, Owner.of(caller), server)
         return Stream(EVENT_STREAM, self._connecting.events(server, listing))
-
-
-def _owner(caller: Caller) -> Owner:
-    return Owner(caller.organization_id, caller.user_id)
 
 
 def _result(outcome: Outcome) -> ToolExecutionResult:

@@ -9,7 +9,7 @@ from typing import Any
 from services.tools.sandbox.inside import bpf, kernel, landlock, namespaces, resources, runner
 from services.tools.sandbox.inside.isolation import Ends, Isolation
 
-HEADER_BYTES = 4
+HEADER_BYTES = 4  # before the job and before the result: how long it is, big-endian
 NAMES_OVER_TCP = "use-vc"  # of RES_OPTIONS, see resolv.conf(5): calls have no other sockets
 
 

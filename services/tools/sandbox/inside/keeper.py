@@ -13,7 +13,7 @@ from services.tools.sandbox.inside import call, kernel, memory, namespaces
 from services.tools.sandbox.inside.connections import Connections
 from services.tools.sandbox.inside.isolation import Ends, Isolation
 
-STATUS_BYTES = 4
+STATUS_BYTES = 4  # of the exit code, big-endian with a sign
 OUT_OF_MEMORY = 256  # told instead of an exit code: these are smaller
 MEMORY_CHECK_S = 0.25  # seconds; in that time two processors fill half a gibibyte
 FIRST_TO_GO = "1000"  # of oom_score_adj: when memory runs out, calls end before anything else does

@@ -76,9 +76,8 @@ def change_root(new_root: str, readable: list[str]) -> None:
     os.makedirs(new_root + HOME)
     os.makedirs(f"{new_root}/proc")
     kernel.make_read_only(new_root)
-    kernel.mount(
-        "/proc", f"{new_root}/proc", flags=kernel.MS_BIND | kernel.MS_REC
-    )  # to enter namespaces; calls lose it
+    # To enter namespaces; calls lose it.
+    kernel.mount("/proc", f"{new_root}/proc", flags=kernel.MS_BIND | kernel.MS_REC)
     kernel.change_root(new_root)
 
 
