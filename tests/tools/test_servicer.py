@@ -228,12 +228,16 @@ async def test_memory_tools_run_elsewhere(stub: ToolServiceStub, organization_id
 
 
 async def test_calls_run_side_by_side(stub: ToolServiceStub, organization_id: str) -> None:
-    tool = await upsert(stub, organization_id, tool_source("import time\ntime.sleep(0.5)\nreturn time.time()"))
+    tool = await upsert(stub, organization_id, tool_source("print('started')\nimport time\ntime.sleep(60)"))
+    request = ExecuteRequest(organization_id=organization_id, tool_id=tool.definition.id)
+    calls = [stub.Execute(request) for _ in range(3)]
 
-    returned = await asyncio.gather(*(execute(stub, organization_id, tool) for _ in range(3)))
+    started = await asyncio.gather(*(anext(aiter(call)) for call in calls))
 
-    ends = [float(one.value) for one in returned]
-    assert max(ends) - min(ends) < 0.5
+    assert [event.stdout for event in started] == ["started\n"] * 3
+    assert not any(call.done() for call in calls)
+    for call in calls:
+        call.cancel()
 
 
 async def test_cancelling_kills_the_tool(stub: ToolServiceStub, organization_id: str) -> None:

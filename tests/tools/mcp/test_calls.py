@@ -142,14 +142,23 @@ async def test_a_session_that_the_server_forgot_is_opened_again(add_server: AddS
     assert forgetful.sessions == 2
 
 
+async def answered(execute: Execute, server: Json) -> ToolReturn:
+    """What the server echoes once it is not left alone any more, or its last refusal within ten seconds."""
+    for _ in range(200):
+        returned = await execute(server, "echo", text="later")
+        if not is_error(returned):
+            break
+        await asyncio.sleep(0.05)
+    return returned
+
+
 async def test_what_keeps_failing_is_left_alone_for_a_while(add_server: AddServer, execute: Execute) -> None:
     server = await add_server(stdio_config())
     for _ in range(3):
         await execute(server, "crash")
 
     refused = await execute(server, "echo", text="now?")
-    await asyncio.sleep(0.6)
-    returned = await execute(server, "echo", text="later")
+    returned = await answered(execute, server)
 
     assert "failed several times in a row" in refused.value
     assert returned.value == "Echo: later"

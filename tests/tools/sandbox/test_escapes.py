@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,11 +163,14 @@ async def test_other_sets_of_system_calls_kill_the_tool(sandbox: Sandbox, body: 
 
 
 async def test_folders_of_calls_are_apart(sandbox: Sandbox) -> None:
-    writing = tool_source("import time\nopen('mine', 'w').write('secret')\ntime.sleep(0.5)")
-    looking = tool_source("import os, time\ntime.sleep(0.2)\nreturn [f for _, _, fs in os.walk('..') for f in fs]")
+    writing = tool_source("import time\nopen('mine', 'w').write('secret')\nprint('written')\ntime.sleep(60)")
+    looking = tool_source("import os\nreturn [f for _, _, fs in os.walk('..') for f in fs]")
 
-    _, found = await asyncio.gather(ending_of(sandbox, writing), ending_of(sandbox, looking))
+    async with aclosing(sandbox.run(Job(source=writing, arguments={}))) as events:
+        written = await anext(events)
+        found = await ending_of(sandbox, looking)
 
+    assert written == Printed("stdout", "written\n")
     assert found == EMPTY
 
 
