@@ -1,8 +1,9 @@
 """The runs service: `python -m services.runs`."""
 
 import asyncio
+import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -25,9 +26,8 @@ from services.runs.callbacks.clients import CallbackClient
 from services.runs.children.delivery import Delivery
 from services.runs.children.tools import AgentTools
 from services.runs.clients import AgentsClient, RouterClient, ToolsClient
-from services.runs.config import TRACE_DAYS, Config
+from services.runs.config import Config
 from services.runs.events.log import EventLog, MemoryEventLog
-from services.runs.limits import Limits
 from services.runs.line import Line
 from services.runs.open_streams import OpenStreams
 from services.runs.recovery.active_turns import ActiveTurns
@@ -55,6 +55,8 @@ from services.runs.turns.denial import Denial
 from services.runs.turns.services import Services
 from services.runs.watching import Watching
 
+log = logging.getLogger(__name__)
+
 CANCEL_S = 0.5  # seconds before a task that was cancelled is cancelled again
 
 
@@ -73,69 +75,54 @@ class Process:
     `agents` and `runs` are what the faces need; `start` and `drain` frame their time.
     """
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        channels: Channels,
-        *,
-        redis: "Redis | None",
-        address: str,
-        limits: Limits,
-        allow_private_callbacks: bool,
-        agent_reply_timeout_s: float,
-        trace_days: float = TRACE_DAYS,
-        sends_spans: bool = False,
-    ) -> None:
-        database, owner = Database(engine), str(uuid.uuid4())
-        store, steps = RunStore(database), StepStore(database)
-        self.agents = AgentsClient(channels.agents)
+    def __init__(self, config: Config, engine: AsyncEngine, channels: Channels, redis: "Redis | None") -> None:
+        database, owner, limits = Database(engine), str(uuid.uuid4()), config.limits
+        store, steps, family = RunStore(database), StepStore(database), FamilyStore(database)
+        self.agents, model = AgentsClient(channels.agents), RouterClient(channels.llm_router)
         self._redis_log = RedisEventLog(redis, limits.longest_log, limits.log_hours * 3600) if redis else None
         event_log: EventLog = self._redis_log or MemoryEventLog(limits.longest_log)
         bell: Bell = RedisBell(redis) if redis else OwnBell()
-        model = RouterClient(channels.llm_router)
-        family = FamilyStore(database)
-        delivery = Delivery(lambda: self.runs, family, agent_reply_timeout_s)
+        delivery = Delivery(lambda: self.runs, family, config.agent_reply_timeout_s)
         tools = AgentTools(ToolsClient(channels.tools), delivery, self.agents)
-        self.traces = TraceStore(database, trace_days)
-        self._spans = RunSpans(owner) if sends_spans else None
+        self.traces = TraceStore(database, config.trace_days)
+        self._spans = RunSpans(owner) if config.sends_spans else None
         self._journal = Journal(self.traces, owner, *([self._spans.tell] if self._spans else []))
         services = traced(Services(self.agents, model, tools, steps, store), self._journal)
         denial = Denial(store, self.agents)
         line = Line(LineStore(database), self.agents, denial, bell, limits.on_busy, limits.longest_line)
         self._turns = ActiveTurns(services, event_log, bell, line, limits.slots)
-        self._callback_client = CallbackClient(allow_private=allow_private_callbacks)
+        self._callback_client = CallbackClient(allow_private=config.allow_private_callbacks)
         self._callbacks = Callbacks(CallbackStore(database), self.agents, self._callback_client, render_callback)
         self._neighbours = ReplicaClient()
-        replicas = ReplicaStore(engine, store, owner, address)
+        replicas = ReplicaStore(engine, store, owner, config.advertised_address)
         interruptions = Interruptions(lambda one: self.runs.interrupt(one))
         self._heartbeat = Heartbeat(replicas, self._turns, bell, self._callbacks, interruptions, self._neighbours)
-        watching = Watching(store, steps, self.agents, event_log, self._neighbours, self._turns.feed)
         self.runs = Runs(
-            store,
-            steps,
-            family,
-            services.history,
-            model,
-            self._turns,
-            self._heartbeat,
-            watching,
-            bell,
-            line,
-            OpenStreams(limits.open_streams),
-            owner,
-            limits,
-            allow_private_callbacks=allow_private_callbacks,
+            store=store,
+            steps=steps,
+            family=family,
+            history=services.history,
+            model=model,
+            turns=self._turns,
+            heartbeat=self._heartbeat,
+            watching=Watching(store, steps, self.agents, event_log, self._neighbours, self._turns.feed),
+            bell=bell,
+            line=line,
+            streams=OpenStreams(limits.open_streams),
+            owner=owner,
+            limits=limits,
+            allow_private_callbacks=config.allow_private_callbacks,
         )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """From here on it stamps, takes lost runs, and may accept new ones."""
         await self._heartbeat.first()
-        self._tasks.append(asyncio.create_task(self._heartbeat.run(), name="heartbeat"))
-        self._tasks.append(asyncio.create_task(self._heartbeat.listen(), name="bell"))
-        self._tasks.append(asyncio.create_task(self._journal.run(), name="journal"))
+        self._begin("heartbeat", self._heartbeat.run())
+        self._begin("bell", self._heartbeat.listen())
+        self._begin("journal", self._journal.run())
         if self._redis_log is not None:
-            self._tasks.append(asyncio.create_task(self._redis_log.run(), name="event log"))
+            self._begin("event log", self._redis_log.run())
 
     async def drain(self, timeout_s: float) -> None:
         """Lets turns end or reach a step's end, hands the rest over, and leaves."""
@@ -154,6 +141,12 @@ class Process:
         await self._heartbeat.stop()
         await self._neighbours.close()
 
+    def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
+        """Work that lasts as long as the process."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_complain)
+        self._tasks.append(task)
+
     async def _close_trace(self) -> None:
         with suppress(PerdureError):  # without the database the last second is forgotten
             await self._journal.write()
@@ -171,6 +164,12 @@ class Process:
                 await asyncio.wait([task], timeout=CANCEL_S)
 
 
+def _complain(task: asyncio.Task[None]) -> None:
+    """Work that breaks off is heard of at once: nobody waits for it before the process stops."""
+    if not task.cancelled() and (problem := task.exception()) is not None:
+        log.error("the %s broke off", task.get_name(), exc_info=problem)
+
+
 async def main() -> None:
     """Serves until told to stop."""
     config = Config.read(Environment.current())
@@ -184,17 +183,7 @@ async def main() -> None:
         channels = Channels(*map(open_channel, (addresses.agents, addresses.llm_router, addresses.tools)))
         for channel in (channels.agents, channels.llm_router, channels.tools):
             stack.push_async_callback(channel.close)
-        process = Process(
-            engine,
-            channels,
-            redis=redis,
-            address=config.advertised_address,
-            limits=config.limits,
-            allow_private_callbacks=config.allow_private_callbacks,
-            agent_reply_timeout_s=config.agent_reply_timeout_s,
-            trace_days=config.trace_days,
-            sends_spans=config.sends_spans,
-        )
+        process = Process(config, engine, channels, redis)
         await process.start()
         await serve(addresses.listen, partial(_add_services, process), drain=partial(process.drain, config.drain_s))
 

@@ -7,8 +7,6 @@ from services.common.config import Addresses, BadConfiguration, Environment
 from services.contract.on_busy import OnBusy
 from services.runs.limits import Limits
 
-TRACE_DAYS = 7.0  # days that the trace of a run can be read
-
 
 @dataclass(frozen=True)
 class Config:
@@ -17,8 +15,8 @@ class Config:
     `advertised_address` is where the other replicas of this service reach this one. `redis_url` empty: no Redis; then
     events are kept in memory, which is right for one replica. `drain_s` is how long turns may go on after SIGTERM, in
     seconds. `allow_private_callbacks`: the ends of runs may be told to addresses that only this network reaches.
-    `agent_reply_timeout_s`: how long an agent waits for another's answer, in seconds. `trace_days`: how long traces are
-    kept. `sends_spans`: they go to an OpenTelemetry collector, too.
+    `agent_reply_timeout_s`: how long an agent waits for another's answer, in seconds. `trace_days`: how long traces can
+    be read. `sends_spans`: they go to an OpenTelemetry collector, too.
     """
 
     addresses: Addresses
@@ -36,7 +34,8 @@ class Config:
     def read(cls, environment: Environment) -> "Config":
         """From PERDURE_ADVERTISED_ADDRESS (PERDURE_LISTEN), DATABASE_URL, REDIS_URL, PERDURE_RUNS_SLOTS and other
         limits, PERDURE_RUNS_DRAIN_S (8), PERDURE_ALLOW_PRIVATE_CALLBACKS (0) and
-        PERDURE_AGENT_REPLY_TIMEOUT_S (600), PERDURE_TRACE_DAYS (7) and OTEL_EXPORTER_OTLP_ENDPOINT.
+        PERDURE_AGENT_REPLY_TIMEOUT_S (600), PERDURE_TRACE_DAYS (7) and OTEL_EXPORTER_OTLP_ENDPOINT. Raises
+        `BadConfiguration`.
         """
         addresses = Addresses.read(environment)
         return cls(
@@ -48,7 +47,7 @@ class Config:
             drain_s=environment.number("PERDURE_RUNS_DRAIN_S", 8),
             allow_private_callbacks=environment.flag("PERDURE_ALLOW_PRIVATE_CALLBACKS"),
             agent_reply_timeout_s=environment.number("PERDURE_AGENT_REPLY_TIMEOUT_S", 600, minimum=0.1),
-            trace_days=environment.number("PERDURE_TRACE_DAYS", TRACE_DAYS),
+            trace_days=environment.number("PERDURE_TRACE_DAYS", 7),
             sends_spans=bool(environment.variables.get("OTEL_EXPORTER_OTLP_ENDPOINT")),
         )
 

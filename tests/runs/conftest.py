@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from perdure.runs.v1.run_pb2 import RunEvent
 from perdure.runs.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 from perdure.tools.v1.tool_service_pb2_grpc import add_ToolServiceServicer_to_server
 from services.common.channels import open_channel
+from services.common.config import Environment
 from services.common.database import open_engine
 from services.common.ids import new_id
 from services.common.redis import connect
 from services.common.server import ErrorInterceptor
 from services.runs.__main__ import Channels, Process
+from services.runs.config import Config
 from services.runs.limits import Limits
 from services.runs.records import Run, RunRequest
 from services.runs.servicer import RunServicer
@@ -107,15 +109,13 @@ class World:
             self.stack.push_async_callback(redis.aclose)
         address = f"unix:{self.sockets}/{uuid.uuid4().hex}"
         channels = Channels(self.channel, self.channel, self.channel)
-        process = Process(
-            engine,
-            channels,
-            redis=redis,
-            address=address,
+        config = replace(
+            Config.read(Environment({"PERDURE_LISTEN": address, "DATABASE_URL": self.postgres_url})),
             limits=limits,
             allow_private_callbacks=allow_private_callbacks,
             agent_reply_timeout_s=agent_reply_timeout_s,
         )
+        process = Process(config, engine, channels, redis)
         await process.start()
         self.stack.push_async_callback(process.abandon)
         await self._serve(process, address)
