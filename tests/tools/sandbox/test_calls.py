@@ -127,6 +127,11 @@ async def test_agent_state_has_attributes(sandbox: Sandbox) -> None:
     assert await result_of(sandbox, source, agent_state='{"tools": [{"name": "t"}]}') == "t"
 
 
+@pytest.mark.parametrize("change", ["sys.stdout = None", "sys.stdout.close()", "sys.stderr.close()"])
+async def test_a_tool_may_put_its_streams_away(sandbox: Sandbox, change: str) -> None:
+    assert await result_of(sandbox, tool_source(f"import sys\n{change}\nreturn 5")) == "5"
+
+
 async def test_what_may_be_none_can_be_left_out(sandbox: Sandbox) -> None:
     assert await result_of(sandbox, "def f(x: int | None):\n    return x\n") == "None"
 
@@ -136,6 +141,12 @@ async def test_what_may_be_none_can_be_left_out(sandbox: Sandbox) -> None:
     [
         (tool_source("return 1 / 0"), {}, "ZeroDivisionError: division by zero"),
         (tool_source("import sys\nsys.exit(1)"), {}, "SystemExit: 1"),
+        (
+            "class E(Exception):\n    def __str__(self): raise self\ndef f(): raise E",
+            {},
+            "E: (it cannot be printed)",
+        ),
+        (tool_source("import sys\nsys.stderr.close()\nraise ValueError('x')"), {}, "ValueError: x"),
         (tool_source(parameters="x: int"), {"x": "many"}, "ValueError: invalid literal for int() with base 10: 'many'"),
         (tool_source(parameters="x"), {}, "TypeError: probe() missing 1 required positional argument: 'x'"),
         (tool_source(), {"x": 1}, "TypeError: probe() got an unexpected keyword argument 'x'"),

@@ -16,6 +16,7 @@ import traceback
 import types
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from services.tools.sandbox.inside.agent_state import changed_blocks, read_state
@@ -47,10 +48,9 @@ def run(job: dict[str, Any]) -> Answer:
         memory = changed_blocks(job["agent_state"], arguments.get("agent_state"))
     except BaseException as exc:  # noqa: BLE001  # whatever the tool's code raises, SystemExit included, is its answer
         print_traceback(exc)
-        return {"error": encodable(f"{type(exc).__name__}: {exc}")[:limit]}
+        return {"error": encodable(describe(exc))[:limit]}
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_output()
     answer = {"value": text[:limit], "length": len(text), "json": as_json(result, limit), "memory": memory}
     return answer | {"parts": parts}
 
@@ -219,9 +219,25 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def describe(exc: BaseException) -> str:
+    """The kind of error and what it says, unless its own code cannot say it."""
+    try:
+        return f"{type(exc).__name__}: {exc}"
+    except Exception:  # noqa: BLE001  # whatever the tool's code raises there
+        return f"{type(exc).__name__}: (it cannot be printed)"
+
+
+def flush_output() -> None:
+    """Writes out what was printed; the tool's code may have closed its streams, or put others in their place."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError, OSError):
+            stream.flush()
+
+
 def print_traceback(exc: BaseException) -> None:
     """Prints the part of the traceback that is in the tool's own code."""
     frames = exc.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename != FILE:
         frames = frames.tb_next
-    traceback.print_exception(type(exc), exc, frames)
+    with suppress(AttributeError, ValueError, OSError):  # as above
+        traceback.print_exception(type(exc), exc, frames)
