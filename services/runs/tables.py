@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -145,7 +146,8 @@ steps = Table(
     Index("steps_of_agent", "organization_id", "agent_id", "created_at", "id"),
 )
 
-# A row is there before its call is made. `result` NULL: it was started and nobody knows what came of it.
+# A row is there before its call is made. `result` NULL: it was started and nobody knows what came of it. Rows stay
+# as long as traces do.
 tool_calls = Table(
     "tool_calls",
     metadata,
@@ -156,6 +158,8 @@ tool_calls = Table(
     Column("attempt", Integer, nullable=False),
     Column("call", LargeBinary, nullable=False),
     Column("result", LargeBinary),
+    Column("opened_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("tool_calls_by_age", "opened_at"),
 )
 
 # One row per process. It belongs to no organisation.

@@ -7,14 +7,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import select
 
 from services.common.database import Database
 from services.runs.store.traces import TraceStore
+from services.runs.tables import tool_calls
 from services.runs.trace.events import TraceEvent
 from services.runs.trace.journal import Journal
 from services.runs.trace.metrics import Sample, count, print_metrics
 from services.runs.trace.spans import RunSpans
-from tests.runs.conftest import ORGANIZATION, Replica, World
+from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
+from tests.runs.fake_services import call, says, tool
 
 
 async def trace_of(replica: Replica, run_id: str) -> Sequence[TraceEvent]:
@@ -93,6 +96,30 @@ async def test_old_traces_are_swept(world: World, replica: Replica) -> None:
     await TraceStore(Database(replica.engine), kept_days=0).sweep()
 
     assert not await replica.process.traces.of_run(ORGANIZATION, started.run.id, 10)
+
+
+async def test_the_ledger_is_swept_when_its_run_has_ended(world: World, replica: Replica) -> None:
+    world.agents.tools = [tool("quick")]
+    gate = asyncio.Event()
+    world.router.script = [says("I will", calls=[call("quick")]), says("so it", "is", gate=gate)]
+    traces = TraceStore(Database(replica.engine), kept_days=0)
+    started = await replica.runs.start(world.request())
+    await eventually(lambda: len(world.router.requests) == 2)
+
+    await traces.sweep()
+    kept = await ledger_of(replica, started.run.id)
+    gate.set()
+    await replica.watch(started.run.id)
+    await traces.sweep()
+
+    assert kept == ["call-1"]
+    assert await ledger_of(replica, started.run.id) == []
+
+
+async def ledger_of(replica: Replica, run_id: str) -> list[str]:
+    async with replica.engine.begin() as connection:
+        query = select(tool_calls.c.call_id).where(tool_calls.c.run_id == run_id)
+        return list(await connection.scalars(query))
 
 
 async def test_a_run_is_one_trace_of_spans(world: World, replica: Replica) -> None:

@@ -35,6 +35,15 @@ _ADD = text(
 )
 _SWEEP = text(
     """
+    WITH forgotten AS (
+        DELETE FROM runs.tool_calls WHERE ctid = ANY (ARRAY(
+            SELECT call.ctid FROM runs.tool_calls call
+            WHERE call.opened_at < now() - make_interval(secs => :kept_s)
+                AND NOT EXISTS (
+                    SELECT FROM runs.runs run WHERE run.id = call.run_id AND run.status IN ('created', 'running'))
+            ORDER BY call.opened_at LIMIT :swept
+        ))
+    )
     DELETE FROM runs.trace_events WHERE id IN (
         SELECT id FROM runs.trace_events WHERE began_at < now() - make_interval(secs => :kept_s)
         ORDER BY began_at LIMIT :swept
@@ -70,7 +79,7 @@ class TraceStore:
             await connection.execute(_ADD, values)
 
     async def sweep(self) -> None:
-        """Deletes the oldest of the events that are kept no longer."""
+        """Deletes the oldest of the events that are kept no longer, and of the tool calls of runs that have ended."""
         async with self._database.begin() as connection:
             await connection.execute(_SWEEP, {"kept_s": self._kept_days * 86_400, "swept": SWEPT})
 
