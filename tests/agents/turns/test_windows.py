@@ -4,10 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from perdure.agents.v1 import rest_pb2 as rest
 from perdure.conversation.v1.message_pb2 import ROLE_SUMMARY, ROLE_TOOL, Message, ToolCall
+from services.agents.agents.tables import agents
 from services.common.caller import Caller
 from services.common.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from services.common.ids import new_id
@@ -60,6 +61,12 @@ async def listed(world: World, agent_id: str) -> list[str]:
     async with world.database.begin() as tx:
         statement = "SELECT message_id FROM agents.conversation_messages WHERE conversation_id = :id ORDER BY position"
         return list(await tx.scalars(text(statement), {"id": agent_id}))
+
+
+async def last_stop_reason(world: World, agent_id: str) -> str | None:
+    async with world.database.begin() as tx:
+        reason: str | None = await tx.scalar(select(agents.c.last_stop_reason).where(agents.c.id == agent_id))
+    return reason
 
 
 async def test_an_idle_conversation_is_compacted(world: World) -> None:
@@ -199,6 +206,7 @@ async def test_a_request_that_is_no_longer_the_latest_step_waits_no_more(world: 
     problems = await mended(world, agent_id)
 
     assert request.id in problems[0]
+    assert await last_stop_reason(world, agent_id) == "cancelled"
     await world.talk(agent_id)
     with pytest.raises(NotFound):
         await mended(world, new_id("agent"))

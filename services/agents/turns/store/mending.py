@@ -6,9 +6,8 @@ from perdure.conversation.v1.message_pb2 import Message
 from services.agents.conversations.store.history import REWRITE, SET_WINDOW, rewritten
 from services.agents.conversations.tables import conversations
 from services.agents.messages.stored_rows import STORE_MESSAGES, message_arrays
-from services.agents.turns.approvals import ApprovalState
 from services.agents.turns.mending import Mending
-from services.agents.turns.tables import approvals
+from services.agents.turns.store.voiding import void_requests
 from services.common.database import Transaction
 
 # In two steps, as two messages may not have the same position in between.
@@ -63,16 +62,8 @@ class PostgresMending:
         await tx.execute(update(conversations).where(conversations.c.id == conversation_id).values(changed))
 
     async def void_request(self, tx: Transaction, organization_id: str, conversation_id: str) -> None:
-        """One statement."""
-        await tx.execute(
-            update(approvals)
-            .where(
-                approvals.c.organization_id == organization_id,
-                approvals.c.conversation_id == conversation_id,
-                approvals.c.state == ApprovalState.PENDING,
-            )
-            .values(state=ApprovalState.CANCELLED)
-        )
+        """Two statements."""
+        await void_requests(tx, conversation_id)
 
     async def _add(
         self, tx: Transaction, organization_id: str, conversation_id: str, message: Message, after_id: str
