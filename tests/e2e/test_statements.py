@@ -18,7 +18,7 @@ COMMITS = 4
 HISTORY = 200  # messages
 _LINE = re.compile(r"^(\d+)\|LOG:  (?:execute [^:]*|statement): (.+)$")
 _BOUNDS = ("BEGIN", "COMMIT", "ROLLBACK")
-_BACKGROUND = ("runs.replicas", "expires_at <=", "agents.files")  # heartbeats, sweeps, files that wait
+_BACKGROUND = ("runs.replicas", "expires_at <=", "agents.files", "runs.trace_events")  # beats, sweeps, files, traces
 
 
 class StatementLog:

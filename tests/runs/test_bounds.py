@@ -27,7 +27,7 @@ async def test_no_more_runs_wait_for_a_slot_than_may(world: World) -> None:
     assert (refusal.value.http_status, refusal.value.retry_after_s) == (503, 2.0)
 
 
-async def test_no_more_streams_are_open_than_may() -> None:
+def test_no_more_streams_are_open_than_may() -> None:
     streams = OpenStreams(1)
 
     with streams.held(), pytest.raises(TooManyStreams) as refusal:
