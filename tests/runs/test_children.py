@@ -41,7 +41,7 @@ def talkative(world: World) -> World:
 
 
 @pytest.fixture
-def helper() -> str:
+def receiver() -> str:
     """The agent that is talked to."""
     return new_id("agent")
 
@@ -67,38 +67,38 @@ async def runs_of(replica: Replica, agent_id: str) -> list[Any]:
 
 
 async def test_the_answer_of_another_agent_is_what_the_call_returns(
-    talkative: World, replica: Replica, helper: str
+    talkative: World, replica: Replica, receiver: str
 ) -> None:
-    talkative.router.script = [says(calls=[asks(helper)]), says("It is", " Friday.")]
+    talkative.router.script = [says(calls=[asks(receiver)]), says("It is", " Friday.")]
 
     run = await carried_out(replica, talkative)
 
     assert (run.status, run.steps) == ("completed", 2)
     [returned] = returns(talkative)
     assert (returned.status, returned.executed) == (TOOL_STATUS_SUCCESS, True)
-    assert returned.value == f"{{'agent_id': '{helper}', 'response': ['It is Friday.']}}"
-    [child] = await runs_of(replica, helper)
+    assert returned.value == f"{{'agent_id': '{receiver}', 'response': ['It is Friday.']}}"
+    [child] = await runs_of(replica, receiver)
     assert (child.parent_run_id, child.status, child.user_id) == (run.id, "completed", run.user_id)
 
 
-async def test_the_receiver_learns_who_says_what(talkative: World, replica: Replica, helper: str) -> None:
-    talkative.router.script = [says(calls=[asks(helper)])]
+async def test_the_receiver_learns_who_says_what(talkative: World, replica: Replica, receiver: str) -> None:
+    talkative.router.script = [says(calls=[asks(receiver)])]
 
     await carried_out(replica, talkative)
 
     sender = talkative.conversation.replace("conv-", "agent-")
-    [message] = next(begin.input for begin in talkative.agents.begins if begin.conversation_id == helper)
+    [message] = next(begin.input for begin in talkative.agents.begins if begin.conversation_id == receiver)
     assert (message.role, message.sender_id) == (ROLE_SYSTEM, sender)
     assert "Which day is it?" in message.parts[0].text
     assert sender in message.parts[0].text
 
 
 async def test_what_an_older_agent_says_by_a_call_is_its_answer(
-    talkative: World, replica: Replica, helper: str
+    talkative: World, replica: Replica, receiver: str
 ) -> None:
     spoken = call("send_message", "call-2", '{"message": "Friday"}')
     talkative.agents.tools.append(tool("send_message"))
-    talkative.router.script = [says(calls=[asks(helper)]), says(calls=[spoken])]
+    talkative.router.script = [says(calls=[asks(receiver)]), says(calls=[spoken])]
 
     await carried_out(replica, talkative)
 
@@ -106,17 +106,17 @@ async def test_what_an_older_agent_says_by_a_call_is_its_answer(
 
 
 async def test_a_message_that_waits_for_no_answer_returns_at_once(
-    talkative: World, replica: Replica, helper: str
+    talkative: World, replica: Replica, receiver: str
 ) -> None:
     gate = asyncio.Event()
-    talkative.router.script = [says(calls=[asks(helper, tool_name=TELL)])]
+    talkative.router.script = [says(calls=[asks(receiver, tool_name=TELL)])]
     talkative.router.script += [says("one", "two", gate=gate), says("one", "two", gate=gate)]
     started = await replica.runs.start(talkative.request())
 
     await eventually(lambda: len(returns(talkative)) == 1)
 
-    assert returns(talkative)[0].value == f"The message is with {helper}."
-    assert [child.is_final for child in await runs_of(replica, helper)] == [False]
+    assert returns(talkative)[0].value == f"The message is with {receiver}."
+    assert [child.is_final for child in await runs_of(replica, receiver)] == [False]
     gate.set()
     await replica.wait_for(started.run.id, lambda run: run.is_final)
 
@@ -135,10 +135,10 @@ async def test_all_agents_with_the_tags_answer(talkative: World, replica: Replic
 
 
 async def test_one_agent_of_many_that_cannot_answer_is_told_beside_the_others(
-    talkative: World, replica: Replica, helper: str
+    talkative: World, replica: Replica, receiver: str
 ) -> None:
     gone = new_id("agent")
-    talkative.agents.tagged = [gone, helper]
+    talkative.agents.tagged = [gone, receiver]
     talkative.agents.missing = {gone}
     arguments = '{"message": "Report", "match_all": ["worker"], "match_some": []}'
     talkative.router.script = [says(calls=[call(ASK_TAGGED, arguments=arguments)]), says("well")]
@@ -147,7 +147,7 @@ async def test_one_agent_of_many_that_cannot_answer_is_told_beside_the_others(
 
     [missing, answered] = ast.literal_eval(returns(talkative)[0].value)
     assert missing == {"agent_id": gone, "error": f"There is no agent {gone}."}
-    assert answered == {"agent_id": helper, "response": ["well"]}
+    assert answered == {"agent_id": receiver, "response": ["well"]}
 
 
 @pytest.mark.parametrize(
@@ -184,13 +184,15 @@ async def test_an_agent_cannot_talk_to_itself(talkative: World, replica: Replica
     assert "to yourself" in returns(talkative)[0].value
 
 
-async def test_an_agent_cannot_wait_for_one_that_waits_for_it(talkative: World, replica: Replica, helper: str) -> None:
+async def test_an_agent_cannot_wait_for_one_that_waits_for_it(
+    talkative: World, replica: Replica, receiver: str
+) -> None:
     first = new_id("agent")
-    talkative.router.script = [says(calls=[asks(helper)]), says(calls=[asks(first, "call-2")]), says("alone")]
+    talkative.router.script = [says(calls=[asks(receiver)]), says(calls=[asks(first, "call-2")]), says("alone")]
 
     await carried_out(replica, talkative, conversation_id=first)
 
-    assert "waits for your own answer" in returns(talkative, helper)[0].value
+    assert "waits for your own answer" in returns(talkative, receiver)[0].value
     assert "'response': ['alone']" in returns(talkative, first)[0].value
 
 
@@ -204,35 +206,35 @@ async def test_agents_cannot_set_each_other_off_without_end(talkative: World, re
     assert await runs_of(replica, line[-1]) == []
 
 
-async def test_an_agent_that_fails_is_an_error_return(talkative: World, replica: Replica, helper: str) -> None:
-    talkative.router.script = [says(calls=[asks(helper)]), fails(_VendorAway("Nobody answers."))]
+async def test_an_agent_that_fails_is_an_error_return(talkative: World, replica: Replica, receiver: str) -> None:
+    talkative.router.script = [says(calls=[asks(receiver)]), fails(_VendorAway("Nobody answers."))]
 
     run = await carried_out(replica, talkative)
 
     assert run.status == "completed"
-    assert f"{helper} could not answer: " in returns(talkative)[0].value
+    assert f"{receiver} could not answer: " in returns(talkative)[0].value
 
 
-async def test_an_agent_that_takes_too_long_goes_on_alone(talkative: World, helper: str) -> None:
+async def test_an_agent_that_takes_too_long_goes_on_alone(talkative: World, receiver: str) -> None:
     hurried = await talkative.replica(agent_reply_timeout_s=0.1)
     gate = asyncio.Event()
-    talkative.router.script = [says(calls=[asks(helper)]), says("one", "two", gate=gate)]
+    talkative.router.script = [says(calls=[asks(receiver)]), says("one", "two", gate=gate)]
 
     await carried_out(hurried, talkative)
 
     assert "has not answered within 0.1 s" in returns(talkative)[0].value
-    [child] = await runs_of(hurried, helper)
+    [child] = await runs_of(hurried, receiver)
     assert child.status == "running"
     gate.set()
     await hurried.wait_for(child.id, lambda run: run.status == "completed")
 
 
-async def test_a_message_waits_for_a_receiver_that_is_busy(talkative: World, replica: Replica, helper: str) -> None:
+async def test_a_message_waits_for_a_receiver_that_is_busy(talkative: World, replica: Replica, receiver: str) -> None:
     gate = asyncio.Event()
     talkative.router.script = [says("busy", "free", gate=gate)]
-    await replica.runs.start(talkative.request(conversation_id=helper))
+    await replica.runs.start(talkative.request(conversation_id=receiver))
     await eventually(lambda: len(talkative.router.requests) == 1)
-    talkative.router.script = [says(calls=[asks(helper)]), says("now")]
+    talkative.router.script = [says(calls=[asks(receiver)]), says("now")]
     started = await replica.runs.start(talkative.request())
     await eventually(lambda: len(talkative.router.requests) == 2)
 
@@ -243,41 +245,41 @@ async def test_a_message_waits_for_a_receiver_that_is_busy(talkative: World, rep
 
 
 async def test_a_message_that_waits_for_no_answer_stands_in_line(
-    talkative: World, replica: Replica, helper: str
+    talkative: World, replica: Replica, receiver: str
 ) -> None:
     gate = asyncio.Event()
     talkative.router.script = [says("busy", "free", gate=gate)]
-    await replica.runs.start(talkative.request(conversation_id=helper))
+    await replica.runs.start(talkative.request(conversation_id=receiver))
     await eventually(lambda: len(talkative.router.requests) == 1)
-    talkative.router.script = [says(calls=[asks(helper, tool_name=TELL)]), says("sent"), says("read")]
+    talkative.router.script = [says(calls=[asks(receiver, tool_name=TELL)]), says("sent"), says("read")]
     run = await carried_out(replica, talkative)
 
     gate.set()
-    told = next(one for one in await runs_of(replica, helper) if one.parent_run_id == run.id)
+    told = next(one for one in await runs_of(replica, receiver) if one.parent_run_id == run.id)
     await replica.wait_for(told.id, lambda run: run.status == "completed")
 
-    assert talkative.agents.texts(helper) == ["busyfree", "read"]
+    assert talkative.agents.texts(receiver) == ["busyfree", "read"]
 
 
 async def test_a_receiver_that_stays_busy_is_an_error_return(
-    talkative: World, replica: Replica, helper: str, monkeypatch: pytest.MonkeyPatch
+    talkative: World, replica: Replica, receiver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "PATIENCE_S", 0.0)
     talkative.router.script = [says("busy", "free", gate=asyncio.Event())]
-    await replica.runs.start(talkative.request(conversation_id=helper))
+    await replica.runs.start(talkative.request(conversation_id=receiver))
     await eventually(lambda: len(talkative.router.requests) == 1)
-    talkative.router.script = [says(calls=[asks(helper)])]
+    talkative.router.script = [says(calls=[asks(receiver)])]
 
     await carried_out(replica, talkative)
 
-    assert f"{helper} is busy" in returns(talkative)[0].value
+    assert f"{receiver} is busy" in returns(talkative)[0].value
 
 
 async def test_a_receiver_that_asks_for_an_approval_is_an_error_return(
-    talkative: World, replica: Replica, helper: str
+    talkative: World, replica: Replica, receiver: str
 ) -> None:
     talkative.agents.tools.append(tool("act", requires_approval=True))
-    talkative.router.script = [says(calls=[asks(helper)]), says(calls=[call("act", "call-2")])]
+    talkative.router.script = [says(calls=[asks(receiver)]), says(calls=[call("act", "call-2")])]
 
     await carried_out(replica, talkative)
 
@@ -286,11 +288,11 @@ async def test_a_receiver_that_asks_for_an_approval_is_an_error_return(
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 async def test_cancelling_a_run_cancels_what_it_started(
-    talkative: World, replica: Replica, helper: str, elsewhere: bool
+    talkative: World, replica: Replica, receiver: str, elsewhere: bool
 ) -> None:
     other = await talkative.replica()
     grandchild = new_id("agent")
-    talkative.router.script = [says(calls=[asks(helper)]), says(calls=[asks(grandchild, "call-2")])]
+    talkative.router.script = [says(calls=[asks(receiver)]), says(calls=[asks(grandchild, "call-2")])]
     talkative.router.script += [says("one", "two", gate=asyncio.Event())]
     started = await replica.runs.start(talkative.request())
     await eventually(lambda: len(talkative.router.requests) == 3)
@@ -298,27 +300,27 @@ async def test_cancelling_a_run_cancels_what_it_started(
     await (other if elsewhere else replica).runs.cancel(ORGANIZATION, started.run.id)
 
     family = [await replica.runs.get(ORGANIZATION, started.run.id)]
-    family += await runs_of(replica, helper) + await runs_of(replica, grandchild)
+    family += await runs_of(replica, receiver) + await runs_of(replica, grandchild)
     assert [run.status for run in family] == ["cancelled"] * 3
     await eventually(lambda: talkative.router.cancelled == 1)
 
 
-async def test_a_run_that_was_cancelled_starts_nothing_more(talkative: World, replica: Replica, helper: str) -> None:
+async def test_a_run_that_was_cancelled_starts_nothing_more(talkative: World, replica: Replica, receiver: str) -> None:
     talkative.router.script = [says("one", "two", gate=asyncio.Event())]
     started = await replica.runs.start(talkative.request())
     await replica.runs.cancel(ORGANIZATION, started.run.id)
 
     with pytest.raises(ParentEnded):
-        await replica.runs.start(talkative.request(conversation_id=helper, parent_run_id=started.run.id))
+        await replica.runs.start(talkative.request(conversation_id=receiver, parent_run_id=started.run.id))
 
-    assert await runs_of(replica, helper) == []
+    assert await runs_of(replica, receiver) == []
 
 
 async def test_a_new_owner_finds_the_run_that_the_old_one_started(
-    talkative: World, replica: Replica, helper: str
+    talkative: World, replica: Replica, receiver: str
 ) -> None:
     first, gate = await talkative.replica(), asyncio.Event()
-    talkative.router.script = [says(calls=[asks(helper)]), says("lost", "words", gate=gate)]
+    talkative.router.script = [says(calls=[asks(receiver)]), says("lost", "words", gate=gate)]
     started = await first.runs.start(talkative.request())
     await eventually(lambda: len(talkative.router.requests) == 2)
     await first.die()
@@ -328,20 +330,20 @@ async def test_a_new_owner_finds_the_run_that_the_old_one_started(
 
     assert (run.status, run.attempt) == ("completed", 2)
     assert "'response': ['done']" in returns(talkative)[0].value
-    [child] = await runs_of(replica, helper)
+    [child] = await runs_of(replica, receiver)
     assert (child.status, child.attempt) == ("completed", 2)
     assert len([begin for begin in talkative.agents.begins if begin.run_id == child.id]) == 2
 
 
-async def test_the_same_message_sent_again_is_the_same_run(talkative: World, replica: Replica, helper: str) -> None:
-    talkative.router.script = [says(calls=[asks(helper)])]
+async def test_the_same_message_sent_again_is_the_same_run(talkative: World, replica: Replica, receiver: str) -> None:
+    talkative.router.script = [says(calls=[asks(receiver)])]
     started = await replica.runs.start(talkative.request())
     await eventually(lambda: len(returns(talkative)) == 1)
-    [child] = await runs_of(replica, helper)
+    [child] = await runs_of(replica, receiver)
     _, step_id, call_id, _ = child.request_id.split("/")
     agent_id = talkative.conversation.replace("conv-", "agent-")
     sender = CallContext(ORGANIZATION, "user", agent_id, started.run.id, step_id, environment={})
-    letter = Letter(sender, call_id, helper, "Which day is it?", awaits_reply=True)
+    letter = Letter(sender, call_id, receiver, "Which day is it?", awaits_reply=True)
 
     repeated = await replica.runs.start(letter.request())
 
