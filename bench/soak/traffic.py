@@ -170,6 +170,7 @@ async def look_back(program: Program) -> None:
     await program.call("GET", f"{program.path}/context")
 
 
+# As often as they stand here: most programs talk.
 PIECES: tuple[Work, ...] = (
     talk,
     talk,

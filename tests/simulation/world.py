@@ -186,8 +186,7 @@ class World:
     async def thaw(self) -> None:
         """Processes that stood still go on, and hear that their runs are others' now."""
         for replica in self.replicas:
-            if replica.host.frozen:
-                replica.host.frozen = False
+            replica.host.frozen = False
 
     async def pending_calls(self) -> list[str]:
         """The calls that wait for a client."""
