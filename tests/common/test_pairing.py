@@ -3,8 +3,6 @@
 import random
 from collections.abc import Sequence
 
-import pytest
-
 from perdure.conversation.v1.message_pb2 import (
     ROLE_APPROVAL,
     ROLE_ASSISTANT,
@@ -16,8 +14,6 @@ from perdure.conversation.v1.message_pb2 import (
     ToolCall,
     ToolReturn,
 )
-from services.agents.turns.call_order import in_call_order
-from services.agents.turns.errors import UnpairedReturns
 from services.common.calls import tool_calls, tool_returns
 from services.common.pairing import repair
 
@@ -104,19 +100,3 @@ def test_the_calls_of_an_open_request_stay_open() -> None:
 
     assert repair([calls], calls.id).window == [calls]
     assert is_valid(repair([calls], calls.id).window, calls.id)
-
-
-def test_returns_are_put_in_the_order_of_the_calls() -> None:
-    calls = [ToolCall(id="a"), ToolCall(id="b")]
-
-    ordered = in_call_order(calls, [ToolReturn(call_id="b"), ToolReturn(call_id="a")])
-
-    assert [one.call_id for one in ordered] == ["a", "b"]
-
-
-@pytest.mark.parametrize("given", [[], ["a"], ["a", "b", "c"], ["a", "a"], ["a", "b", "b"]])
-def test_returns_that_do_not_match_the_calls_are_refused(given: list[str]) -> None:
-    calls = [ToolCall(id="a"), ToolCall(id="b")]
-
-    with pytest.raises(UnpairedReturns):
-        in_call_order(calls, [ToolReturn(call_id=call_id) for call_id in given])
