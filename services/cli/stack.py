@@ -92,7 +92,9 @@ class Stack:
         self.environment["PERDURE_SECRET_KEY"] = self.environment.get("PERDURE_SECRET_KEY") or data_dir.secret_key()
         self.environment.setdefault("PERDURE_TOOL_PACKAGES_DIR", str(data_dir.path / "packages"))
         self.targets = {name: self._targets(data_dir, name) for name in SERVICES}
-        self.environment |= {f"PERDURE_{name.upper()}_ADDRESS": join(each) for name, each in self.targets.items()}
+        self.environment |= {
+            f"PERDURE_{name.upper()}_ADDRESS": join_targets(each) for name, each in self.targets.items()
+        }
         await self._start_replicas(data_dir, WITHOUT_DATABASE)
         await self._start_postgres(data_dir)
         await self._start_redis(data_dir)
@@ -185,7 +187,7 @@ def read_max_body_bytes(environment: Environment) -> int:
     return int(mebibytes * 1024 * 1024)
 
 
-def join(targets: Sequence[str]) -> str:
+def join_targets(targets: Sequence[str]) -> str:
     """The unix sockets of all replicas as one gRPC target."""
     return "unix:" + ",".join(target.removeprefix("unix:") for target in targets)
 

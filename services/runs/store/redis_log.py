@@ -22,9 +22,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 1.0  # seconds before a write that failed is tried again
 PAGE = 1_000  # entries read at once
-WAITING_EVENTS = (
-    20_000  # events of one run that wait for Redis at most; then its log is given up and rebuilt at the end
-)
+WAITING_EVENTS = 20_000  # events of a run that wait for Redis at most; then its log is given up and rebuilt at the end
 _BATCH = b"e"
 _SHUT_OUT = "equal or smaller"  # in what Redis says of an id that does not grow
 
@@ -145,9 +143,8 @@ class RedisEventLog:
     async def _write(self, batches: Sequence[_Batch]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
         for batch in batches:
-            entry: Any = {
-                _BATCH: RunEvents(events=batch.events).SerializeToString()
-            }  # Any: dict is invariant in its key
+            # Any: dict is invariant in its key
+            entry: Any = {_BATCH: RunEvents(events=batch.events).SerializeToString()}
             entry_id = f"{batch.events[0].attempt}-{batch.events[0].seq}"
             pipeline.xadd(_key(batch.run_id), entry, id=entry_id, maxlen=self._longest, approximate=True)
         for batch in batches:

@@ -203,9 +203,8 @@ class RunStore:
 
         `lost`: those whose owner died, too.
         """
-        since = func.coalesce(
-            runs.c.claimed_at, runs.c.created_at
-        )  # a run that is stored in this moment is no lost one
+        # A run that is stored in this moment is no lost one.
+        since = func.coalesce(runs.c.claimed_at, runs.c.created_at)
         long_ago = since < func.clock_timestamp() - STALE
         forgotten = and_(runs.c.owner == owner, runs.c.id != all_(literal(list(mine), ARRAY(Text))), long_ago)
         alive = select(replicas.c.owner).where(
