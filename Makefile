@@ -61,6 +61,7 @@ test: setup  ## run every test: make test ARGS="-k name"
 
 chaos: setup  ## attack a whole stack; again in the same way: make chaos SEED=7 ARGS="-k r1"
 	@CHAOS_FULL=1 CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos $(ARGS)
+	@$(if $(ARGS),,$(MAKE) --no-print-directory simulate)
 
 simulate: setup  ## play interleavings of the turn protocol: make simulate SEEDS=10000 FIRST=0
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
