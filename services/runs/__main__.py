@@ -95,8 +95,8 @@ class Process:
         self._callbacks = Callbacks(CallbackStore(database), self.agents, self._callback_client, render_callback)
         self._neighbours = ReplicaClient()
         replicas = ReplicaStore(engine, store, owner, config.advertised_address)
-        interruptions = Interruptions(lambda one: self.runs.interrupt(one))
-        self._heartbeat = Heartbeat(replicas, self._turns, bell, self._callbacks, interruptions, self._neighbours)
+        self._interruptions = Interruptions(lambda one: self.runs.interrupt(one))
+        self._heartbeat = Heartbeat(replicas, self._turns, bell, self._callbacks, self._interruptions, self._neighbours)
         self.runs = Runs(
             store=store,
             steps=steps,
@@ -128,6 +128,7 @@ class Process:
         """Lets turns end or reach a step's end, hands the rest over, and leaves."""
         await self._turns.drain(timeout_s)
         await self._stop_tasks()
+        await self._interruptions.stop()
         await self._stop_callbacks()
         await self._heartbeat.leave()
         await self._close_trace()
@@ -136,6 +137,7 @@ class Process:
     async def abandon(self) -> None:
         """Stops at once, without a word to anybody: others will find the runs."""
         await self._stop_tasks()
+        await self._interruptions.stop()
         await self._stop_callbacks()
         await self._turns.abandon()
         await self._heartbeat.stop()

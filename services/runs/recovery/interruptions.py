@@ -24,6 +24,14 @@ class Interruptions:
                 task = self._tasks[one.run_id] = asyncio.create_task(self._interrupt(one), name=f"stop {one.run_id}")
                 task.add_done_callback(lambda _, run_id=one.run_id: self._tasks.pop(run_id))  # type: ignore[misc]
 
+    async def stop(self) -> None:
+        """Breaks off what is under way: others find it."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
     async def _interrupt(self, one: Interrupted) -> None:
         try:
             await self._stop(one)
