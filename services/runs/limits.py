@@ -14,7 +14,8 @@ class Limits:
 
     `slots`: turns that this process carries out at once. `waiting_runs`: runs that wait for a slot of any process.
     `longest_line`: runs that wait for one conversation. `open_streams`: answers of this process that clients wait for.
-    `longest_log`: batches of events of one run that are kept for those who come later; `log_hours`: for how long.
+    `longest_log`: batches of events (without Redis: events) of one run that are kept for those who come later;
+    `log_hours`: for how long.
     `on_busy`: what becomes of a message to a busy conversation, where neither says.
     """
 

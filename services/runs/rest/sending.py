@@ -204,12 +204,12 @@ def _request(
         retry_count=caller.retry_count,
         approval_expires_s=body.approval_expires_s or 0,
         on_busy=body.on_busy,
-        timeout_s=read_timeout(caller.request_timeout),
+        timeout_s=read_request_timeout(caller.request_timeout),
         read_timeout_s=caller.read_timeout_s or READ_TIMEOUT_S,
     )
 
 
-def read_timeout(header: str) -> float:
+def read_request_timeout(header: str) -> float:
     """The seconds of an x-request-timeout header; 0 without one. Raises `Unprocessable`."""
     if not header:
         return 0
