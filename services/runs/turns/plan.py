@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import orjson
 
-from perdure.conversation.v1.message_pb2 import TOOL_STATUS_ERROR, ToolCall, ToolReturn
+from perdure.conversation.v1.message_pb2 import ToolCall, ToolReturn
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT, TOOL_KIND_MEMORY, ToolDefinition
+from services.common.pairing import failed_return
 
 NO_REFUSALS: Mapping[str, str] = {}
 
@@ -62,7 +63,7 @@ def in_order(calls: Iterable[ToolCall], returns: Iterable[ToolReturn]) -> list[T
 
 def error_return(call: ToolCall, text: str) -> ToolReturn:
     """The return of a call that was not carried out."""
-    returned = ToolReturn(call_id=call.id, name=call.name, status=TOOL_STATUS_ERROR, value=text)
+    returned = failed_return(call, text)
     returned.ended_at.GetCurrentTime()
     return returned
 
