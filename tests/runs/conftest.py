@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import grpc
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from perdure.agents.v1.agent_service_pb2_grpc import add_AgentServiceServicer_to_server
@@ -78,6 +79,12 @@ async def eventually(holds: Callable[[], bool]) -> None:
             if holds():
                 return
             await asyncio.sleep(0.02)
+
+
+async def declare_dead(replica: Replica) -> None:
+    """As if no process had stamped for a minute; those that live stamp again at once."""
+    async with replica.engine.begin() as connection:
+        await connection.execute(text("UPDATE runs.replicas SET heartbeat_at = heartbeat_at - interval '1 minute'"))
 
 
 @dataclass

@@ -13,9 +13,8 @@ from services.common.errors import ResourceExhausted
 from services.runs.callbacks.callbacks import Delivery
 from services.runs.callbacks.clients import CallbackClient
 from services.runs.callbacks.urls import BadCallbackUrl, check_url
-from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
+from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import fails, says
-from tests.runs.test_recovery import declare_dead
 
 
 @dataclass

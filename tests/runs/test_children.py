@@ -25,9 +25,8 @@ from services.runs.children.letter import Letter
 from services.runs.children.tools import ASK, ASK_TAGGED, TELL
 from services.runs.records import RunFilter
 from services.runs.turns.tools import CallContext
-from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
+from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import call, fails, says, tool
-from tests.runs.test_recovery import declare_dead
 
 
 class _VendorAway(Unavailable):

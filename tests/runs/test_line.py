@@ -12,9 +12,8 @@ from services.contract.on_busy import OnBusy
 from services.runs.limits import Limits
 from services.runs.line import LineTooLong
 from services.runs.records import RunFilter
-from tests.runs.conftest import LIMITS, ORGANIZATION, Replica, World, eventually
+from tests.runs.conftest import LIMITS, ORGANIZATION, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import call, says, tool
-from tests.runs.test_recovery import declare_dead
 
 STOPPING: tuple[OnBusy, ...] = ("interrupt", "rollback")
 

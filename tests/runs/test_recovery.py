@@ -9,14 +9,8 @@ from services.common.redis import connect
 from services.runs.events.numbers import LOST_NUMBERS, unbroken
 from services.runs.events.reconcile import without_void
 from services.runs.limits import Limits
-from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
+from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import call, says, tool
-
-
-async def declare_dead(replica: Replica) -> None:
-    """As if five seconds had passed since the last stamp."""
-    async with replica.engine.begin() as connection:
-        await connection.execute(text("UPDATE runs.replicas SET heartbeat_at = heartbeat_at - interval '1 minute'"))
 
 
 async def killed_while_streaming(world: World, first: Replica) -> tuple[str, int]:

@@ -6,9 +6,8 @@ from typing import Any
 import orjson
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER, ApprovalAnswer
-from tests.runs.conftest import Replica, World, eventually
+from tests.runs.conftest import Replica, World, declare_dead, eventually
 from tests.runs.fake_services import call, says, tool
-from tests.runs.test_recovery import declare_dead
 from tests.runs.test_rules import CHILDREN, EXIT_B, FIRST, REQUIRED, rule
 from tests.runs.test_turns import finished
 
