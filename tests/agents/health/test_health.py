@@ -1,15 +1,22 @@
 """What the server says of itself."""
 
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from perdure.agents.v1.rest_pb2 import GetHealthQuery
+from perdure.tools.v1.tool_service_pb2 import GetSandboxRequest, GetSandboxResponse
+from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceServicer, add_ToolServiceServicer_to_server
 from services.agents.health.clients import TIMEOUT_S, SandboxClient
 from services.agents.health.rest import HealthOperations
 from services.common.caller import Caller
 from services.common.channels import open_channel
 from services.contract.health import ToolSandbox
+from tests.agents.neighbours import serve
 from tests.agents.service import Api, Service
 
 OK = {"version": version("perdure"), "status": "ok"}
@@ -35,3 +42,33 @@ async def test_health_is_ok_without_tools_and_says_so_soon(service: Service, tmp
 
     assert time.monotonic() - began < 2 * TIMEOUT_S
     assert (answer.status, answer.tool_sandbox) == ("ok", ToolSandbox(status="unreachable"))
+
+
+class Sandboxed(ToolServiceServicer):
+    """A tools service with such a sandbox."""
+
+    def __init__(self, answer: GetSandboxResponse) -> None:
+        self._answer = answer
+
+    async def GetSandbox(self, request: GetSandboxRequest, context: Any) -> GetSandboxResponse:  # noqa: N802
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (GetSandboxResponse(), ToolSandbox(status="not_started")),
+        (GetSandboxResponse(layers=["seccomp"]), ToolSandbox(status="insufficient", layers=["seccomp"])),
+    ],
+)
+async def test_health_tells_of_a_sandbox_that_does_not_shut_in(
+    tmp_path: Path, answer: GetSandboxResponse, expected: ToolSandbox
+) -> None:
+    tools = Sandboxed(answer)  # type: ignore[abstract]  # health asks for nothing else
+    server = await serve(f"unix:{tmp_path}/tools", partial(add_ToolServiceServicer_to_server, tools))
+
+    async with open_channel(f"unix:{tmp_path}/tools") as channel:
+        told = await SandboxClient(channel).sandbox()
+
+    await server.stop(None)
+    assert told == expected

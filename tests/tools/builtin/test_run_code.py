@@ -1,6 +1,7 @@
 """run_code."""
 
 import os
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import orjson
@@ -8,7 +9,7 @@ import pytest
 
 from services.tools.builtin.calls import BuiltinCalls
 from services.tools.builtin.code import Allowance, CodeRunner
-from services.tools.sandbox.job import Limits
+from services.tools.sandbox.job import Event, Job, Limits, Returned
 from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 from tests.tools.builtin.calling import call
 from tests.tools.conftest import LIMITS
@@ -116,6 +117,27 @@ async def test_without_node_the_error_says_so(builtins: BuiltinCalls, language: 
     assert outcome.is_error
     assert orjson.loads(outcome.value)["error"].startswith("NoNode: this server has no Node.js")
     await sandbox.close()
+
+
+class Recording:
+    """A sandbox that keeps the jobs."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    async def run(self, job: Job) -> AsyncGenerator[Event, None]:
+        self.jobs.append(job)
+        yield Returned("", 0)
+
+
+async def test_programs_get_what_the_settings_allow(builtins: BuiltinCalls) -> None:
+    sandbox, allowance = Recording(), Allowance(("six",), network=True)
+    allowed = replace(builtins, code=CodeRunner(sandbox, allowance))
+
+    for language in ("python", "js"):
+        await call(allowed, "run_code", code="1", language=language)
+
+    assert [(job.packages, job.network) for job in sandbox.jobs] == [(("six",), True), ((), True)]
 
 
 @with_registry

@@ -1,0 +1,91 @@
+"""Tools, MCP servers and sandboxes stay within their organisation."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+from grpc.aio import AioRpcError
+
+from perdure.tools.v1.tool_service_pb2 import (
+    DeleteToolRequest,
+    DescribeToolsRequest,
+    ExecuteRequest,
+    GetToolRequest,
+    ListToolsRequest,
+)
+from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
+from services.common.database import Database, Transaction
+from services.common.errors import NotFound
+from services.common.ids import new_id
+from services.common.secrets import SecretBox
+from services.contract.sandbox_configs import LocalSandbox, UpdateSandboxVariable
+from services.tools.mcp.store import ServerStore
+from services.tools.registry import Owner
+from services.tools.sandbox_configs.store import SandboxConfigStore
+from tests.tools.conftest import Api
+from tests.tools.sources import roll_dice
+
+STRANGER = Owner(new_id("org"), "user-stranger")
+
+
+async def not_found(call: Callable[[Transaction], Awaitable[object]], database: Database) -> bool:
+    with pytest.raises(NotFound):
+        async with database.begin() as transaction:
+            await call(transaction)
+    return True
+
+
+async def test_another_organisation_neither_sees_nor_runs_nor_deletes_a_tool(api: Api, stub: ToolServiceStub) -> None:
+    tool_id = (await api.call("CreateTool", {"source_code": roll_dice()}))["id"]
+    mine: dict[str, Any] = {"organization_id": STRANGER.organization_id, "tool_id": tool_id}
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: stub.GetTool(GetToolRequest(**mine)),
+        lambda: stub.DeleteTool(DeleteToolRequest(**mine)),
+        lambda: anext(aiter(stub.Execute(ExecuteRequest(**mine)))),
+        lambda: stub.DescribeTools(DescribeToolsRequest(organization_id=STRANGER.organization_id, tool_ids=[tool_id])),
+    ]
+
+    for call in calls:
+        with pytest.raises(AioRpcError) as caught:
+            await call()
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    listed = await stub.ListTools(ListToolsRequest(organization_id=STRANGER.organization_id, tool_ids=[tool_id]))
+
+    assert not listed.tools
+    assert (await api.call("GetTool", tool_id=tool_id))["id"] == tool_id
+
+
+async def test_another_organisation_neither_sees_nor_changes_a_sandbox(
+    api: Api, database: Database, secrets: SecretBox
+) -> None:
+    config_id = (await api.call("CreateDefaultLocalSandboxConfig"))["id"]
+    body = {"key": "OURS", "value": "1"}
+    variable_id = (await api.call("CreateSandboxVariable", body, sandbox_config_id=config_id))["id"]
+    store, org = SandboxConfigStore(secrets), STRANGER.organization_id
+
+    for call in (
+        lambda tx: store.get(tx, org, config_id),
+        lambda tx: store.update(tx, STRANGER, config_id, LocalSandbox()),
+        lambda tx: store.delete(tx, org, config_id),
+        lambda tx: store.change_variable(tx, STRANGER, variable_id, UpdateSandboxVariable(value="2")),
+        lambda tx: store.delete_variable(tx, org, variable_id),
+    ):
+        assert await not_found(call, database)
+    async with database.begin() as transaction:
+        assert await store.find_setup(transaction, org) is None
+        assert not await store.list_variables(transaction, org, config_id, after="", limit=10)
+
+    (kept,) = await api.call("ListSandboxVariables", sandbox_config_id=config_id)
+    assert (kept["id"], kept["value"]) == (variable_id, "1")
+
+
+async def test_another_organisation_sees_no_mcp_server(api: Api, database: Database, secrets: SecretBox) -> None:
+    config = {"mcp_server_type": "streamable_http", "server_url": "http://127.0.0.1:9/mcp"}
+    server = await api.call("CreateMcpServer", {"server_name": "ours", "config": config})
+    store, org = ServerStore(secrets), STRANGER.organization_id
+
+    assert await not_found(lambda tx: store.get(tx, org, server["id"]), database)
+    assert await not_found(lambda tx: store.get_named(tx, org, "ours"), database)
+    async with database.begin() as transaction:
+        assert await store.list(transaction, org) == []
