@@ -174,7 +174,7 @@ async def _send(world: World) -> None:
 
 async def _crash(world: World) -> None:
     if world.living:
-        world.network.random.choice(world.living).crash()
+        world.network.random.choice(world.living).crash(world.network)
         await world.start_replica()
 
 

@@ -51,10 +51,13 @@ class Replica:
     host: Host
     turns: ActiveTurns
 
-    def crash(self) -> None:
-        """Ends without a word."""
+    def crash(self, network: Network) -> None:
+        """Ends without a word; what it has sent is still on its way."""
         self.host.alive = False
         self.turns.stop(list(self.turns.run_ids), "lost")
+        for packet in network.packets:
+            if packet.sender is self.host:
+                packet.reply.cancel()
 
 
 @dataclass
