@@ -7,6 +7,7 @@ from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.agents.agents.agents import Agents, Stores
 from services.agents.agents.history import MessageCounts
 from services.agents.agents.stored_form import show_stored
+from services.agents.memory.prompt import Prompt
 from services.agents.memory.system_prompts import SystemPrompts
 from services.common.caller import Caller
 from services.common.database import Database
@@ -39,17 +40,14 @@ class ContextOverview:
             counts = (await history.count_messages(tx, [conversation_id])).get(conversation_id, MessageCounts(0, 0))
             passages = await self._stores.archives.count_passages(tx, caller.organization_id, agent_id)
         functions = [_function(tool) for tool in tools]
-        spoken = [show_stored(one) for one in window if one.role not in (ROLE_SYSTEM, ROLE_SUMMARY)]
         summary = "\n\n".join(part.text for one in window if one.role == ROLE_SUMMARY for part in one.parts)
         tokens = {
-            "num_tokens_system": estimate(prompt.system),
-            "num_tokens_core_memory": estimate(prompt.memory_blocks),
-            "num_tokens_tool_usage_rules": estimate(prompt.tool_usage_rules),
-            "num_tokens_directories": estimate(prompt.directories),
-            "num_tokens_external_memory_summary": estimate(prompt.memory_metadata),
+            **_prompt_tokens(prompt),
             "num_tokens_summary_memory": estimate(summary),
             "num_tokens_functions_definitions": sum(estimate(one.model_dump_json()) for one in functions),
-            "num_tokens_messages": sum(_size(one) for one in spoken),
+            "num_tokens_messages": sum(
+                _size(show_stored(one)) for one in window if one.role not in (ROLE_SYSTEM, ROLE_SUMMARY)
+            ),
         }
         return ContextWindow(
             **tokens,
@@ -79,6 +77,16 @@ class ContextOverview:
             if not dry_run:
                 await self._stores.history.rewrite_systems(tx, {conversation_id: text})
         return text
+
+
+def _prompt_tokens(prompt: Prompt) -> dict[str, int]:
+    return {
+        "num_tokens_system": estimate(prompt.system),
+        "num_tokens_core_memory": estimate(prompt.memory_blocks),
+        "num_tokens_tool_usage_rules": estimate(prompt.tool_usage_rules),
+        "num_tokens_directories": estimate(prompt.directories),
+        "num_tokens_external_memory_summary": estimate(prompt.memory_metadata),
+    }
 
 
 def estimate(text: str) -> int:
