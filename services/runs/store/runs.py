@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, Text, all_, and_, bindparam, func, literal, or_, select, text, tuple_, update
+from sqlalchemy import ARRAY, Text, all_, and_, bindparam, func, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.database import Database, outliving_outages
@@ -15,6 +15,7 @@ from services.runs.records import ACTIVE_STATUSES, Claimed, KeyReused, Run, RunF
 from services.runs.recovery.heartbeat import STALE_S
 from services.runs.store.children import hold_parent
 from services.runs.store.insertion import insert_once, run_values
+from services.runs.store.keyset import cut, is_backwards
 from services.runs.store.repeated import repeated, request_hash
 from services.runs.store.run_rows import (
     HAS_FOLLOWERS,
@@ -129,18 +130,10 @@ class RunStore:
     async def list(self, organization_id: str, wanted: RunFilter) -> Sequence[Run]:
         """Runs in the order of their creation."""
         statement = select(*SHOWN).where(runs.c.organization_id == organization_id, *_conditions(wanted))
-        for cursor, forward in ((wanted.after, True), (wanted.before, False)):
-            if cursor:
-                statement = statement.where(_beyond(organization_id, cursor, rising=wanted.ascending is forward))
-        keys = (runs.c.created_at, runs.c.id)
-        # `before` alone asks for the items next to the cursor: they are read backwards and turned round.
-        backwards = bool(wanted.before and not wanted.after)
-        rising = wanted.ascending is not backwards
-        statement = statement.order_by(*(key if rising else key.desc() for key in keys)).limit(wanted.limit)
         async with self._database.begin() as connection:
-            rows = (await connection.execute(statement)).all()
-        found = [read_run(row) for row in rows]
-        return found[::-1] if backwards else found
+            rows = await connection.execute(cut(statement, runs, organization_id, wanted))
+            found = [read_run(row) for row in rows]
+        return found[::-1] if is_backwards(wanted) else found
 
     @outliving_outages
     async def set_agent(self, run: Run, agent_id: str) -> None:
@@ -260,9 +253,3 @@ def _conditions(wanted: RunFilter) -> list[Any]:  # Any: SQL conditions
     if wanted.stop_reason:
         conditions.append(runs.c.stop_reason == wanted.stop_reason)
     return conditions
-
-
-def _beyond(organization_id: str, cursor: str, *, rising: bool) -> Any:  # Any: a SQL condition
-    edge = select(runs.c.created_at, runs.c.id).where(runs.c.organization_id == organization_id, runs.c.id == cursor)
-    key = tuple_(runs.c.created_at, runs.c.id)
-    return key > edge.scalar_subquery() if rising else key < edge.scalar_subquery()

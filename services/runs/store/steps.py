@@ -5,12 +5,13 @@ from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, select, text, tuple_
+from sqlalchemy import Row, select, text
 
 from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn
 from services.common.database import Database, outliving_outages
 from services.runs.conversions import USAGE_FIELDS, read_usage, usage_columns
 from services.runs.records import Draft, LedgerCall, ModelInfo, Run, Step, StepFilter
+from services.runs.store.keyset import cut, is_backwards
 from services.runs.tables import steps, tool_calls
 
 _UPDATED = (
@@ -140,16 +141,10 @@ class StepStore:
     async def list(self, organization_id: str, wanted: StepFilter) -> Sequence[Step]:
         """Steps in the order of their creation."""
         statement = select(steps).where(steps.c.organization_id == organization_id, *_conditions(wanted))
-        for cursor, forward in ((wanted.after, True), (wanted.before, False)):
-            if cursor:
-                statement = statement.where(_beyond(organization_id, cursor, rising=wanted.ascending is forward))
-        backwards = bool(wanted.before and not wanted.after)
-        rising = wanted.ascending is not backwards
-        keys = (steps.c.created_at, steps.c.id)
-        statement = statement.order_by(*(key if rising else key.desc() for key in keys)).limit(wanted.limit)
         async with self._database.begin() as connection:
-            found = [_step(row) for row in await connection.execute(statement)]
-        return found[::-1] if backwards else found
+            rows = await connection.execute(cut(statement, steps, organization_id, wanted))
+            found = [_step(row) for row in rows]
+        return found[::-1] if is_backwards(wanted) else found
 
 
 def step_rows(rows: Sequence[Step], draft: Draft | None = None) -> str:
@@ -200,11 +195,3 @@ def _conditions(wanted: StepFilter) -> list[Any]:  # Any: SQL conditions
     if wanted.end_date:
         conditions.append(steps.c.created_at <= wanted.end_date)
     return conditions
-
-
-def _beyond(organization_id: str, cursor: str, *, rising: bool) -> Any:  # Any: a SQL condition
-    edge = select(steps.c.created_at, steps.c.id).where(
-        steps.c.organization_id == organization_id, steps.c.id == cursor
-    )
-    key = tuple_(steps.c.created_at, steps.c.id)
-    return key > edge.scalar_subquery() if rising else key < edge.scalar_subquery()
