@@ -9,6 +9,7 @@ from letta_client.types import AgentState
 
 MISSING = "00000000-0000-4000-8000-000000000000"
 HELLO = {"role": "user", "content": "Hello"}
+HUGE = {"properties": {"x": {"default": 10**400}}}
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ MALFORMED = (
     Bad("POST", MESSAGES, 422, "input", body(messages=[HELLO], input="Hello")),
     Bad("POST", MESSAGES, 422, "role", body(messages=[{**HELLO, "role": "pope"}])),
     Bad("POST", MESSAGES, 422, "content", body(messages=[{"role": "user"}])),
+    Bad("POST", MESSAGES, 422, "client_tools", body(input="Hello", client_tools=[{"name": "a", "parameters": HUGE}])),
     Bad("POST", MESSAGES, 422, "max_steps", body(input="Hello", max_steps="many")),
     Bad("POST", MESSAGES, 422, "max_steps", body(input="Hello", max_steps=10**12)),
     Bad("POST", MESSAGES, 422, "background", body(input="Hello", background=True)),

@@ -1,9 +1,10 @@
 """The REST operations that send to an agent, follow the answer, and cancel it."""
 
-import json
 import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+
+import orjson
 
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT, ToolDefinition
 from perdure.runs.v1 import rest_pb2 as queries
@@ -224,10 +225,15 @@ def read_request_timeout(header: str) -> float:
 
 
 def _client_tool(tool: bodies.ClientTool) -> ToolDefinition:
+    try:
+        parameters = orjson.dumps(tool.parameters or {"type": "object", "properties": {}}).decode()
+    except TypeError as exc:
+        msg = f"The parameters of {tool.name!r} cannot be sent to a model: {exc}."
+        raise Unprocessable([{"type": "value_error", "loc": ["body", "client_tools"], "msg": msg}]) from exc
     return ToolDefinition(
         name=tool.name,
         description=tool.description or "",
-        parameters=json.dumps(tool.parameters or {"type": "object", "properties": {}}),
+        parameters=parameters,
         kind=TOOL_KIND_CLIENT,
         requires_approval=True,
     )

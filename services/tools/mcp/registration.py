@@ -1,5 +1,6 @@
 """The tools that organisations have from MCP servers."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,8 +14,12 @@ from services.tools.changes import Changes
 from services.tools.mcp.parameters import tool_name, tool_parameters
 from services.tools.mcp.server import Server, Servers
 from services.tools.registry import Owner
+from services.tools.schemas.source import BadSource
+from services.tools.schemas.usable import usable
 from services.tools.storage import Outbox, ToolNotFound, Tools
 from services.tools.stored_tool import MCP_TYPE, StoredTool
+
+log = logging.getLogger(__name__)
 
 Known = Mapping[str, StoredTool]  # tools by the name that their server gives them
 
@@ -43,8 +48,11 @@ class Registration:
         raise ToolNotFound(f"The MCP server {server.name!r} has no tool {tool_id}.")
 
     async def replace(self, owner: Owner, server: Server, offered: Sequence[McpTool]) -> Refreshed:
-        """Makes the registered tools what the server offers. Raises `ServerNotFound` when it is gone by now."""
-        wanted = {one.name: one for one in offered}
+        """Makes the registered tools what the server offers, but for those that nobody can use.
+
+        Raises `ServerNotFound` when it is gone by now.
+        """
+        wanted = {one.name: one for one in offered if _is_usable(server, one)}
         async with self._database.begin() as transaction:
             known = await self._locked(transaction, server)
             gone = {name: one for name, one in known.items() if name not in wanted}
@@ -61,7 +69,8 @@ class Registration:
         return refreshed
 
     async def add(self, owner: Owner, server: Server, offered: McpTool) -> Tool:
-        """Registers one tool, or brings it up to date."""
+        """Registers one tool, or brings it up to date. Raises `BadSource` for one that nobody can use."""
+        check(offered)
         async with self._database.begin() as transaction:
             known = await self._locked(transaction, server)
             if offered.name in known:
@@ -134,6 +143,22 @@ def _record(owner: Owner, server: Server, offered: McpTool, name: str) -> Stored
         **_content(offered, name),
     )
     return StoredTool(owner.organization_id, 1, tool)
+
+
+def check(offered: McpTool) -> None:
+    """Raises `BadSource` for a tool that cannot be stored, or that providers refuse."""
+    if "\0" in offered.name:
+        raise BadSource(f"{offered.name!r} cannot be the name of a tool.")
+    usable(_content(offered, tool_name(offered.name))["json_schema"])
+
+
+def _is_usable(server: Server, offered: McpTool) -> bool:
+    try:
+        check(offered)
+    except BadSource as exc:
+        log.warning("the tool %r of the MCP server %s is left out: %s", offered.name, server.id, exc)
+        return False
+    return True
 
 
 def _content(offered: McpTool, name: str) -> dict[str, Any]:  # Any: values of fields of Tool
