@@ -3,13 +3,15 @@
 import asyncio
 from pathlib import Path
 
+POLL_S = 0.01  # seconds between two looks
 
-async def has_ended(mark: str) -> bool:
-    """Whether no process has `mark` in its command line within half a second, long before the deadline of a call."""
-    for _ in range(50):
+
+async def has_ended(mark: str, within_s: float = 0.5) -> bool:
+    """Whether no process has `mark` in its command line before that time is over; calls have longer deadlines."""
+    for _ in range(round(within_s / POLL_S)):
         if not is_running(mark):
             return True
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(POLL_S)
     return False
 
 

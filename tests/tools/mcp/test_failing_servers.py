@@ -20,10 +20,11 @@ from services.tools.mcp.server import Server, ServerFailed
 from tests.tools.conftest import MCP_ALLOWED
 from tests.tools.mcp.conftest import AddServer, Execute
 from tests.tools.mcp.probe import stdio_config
-from tests.tools.processes import is_running
+from tests.tools.processes import has_ended, is_running
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SLACK_S = 5.0  # seconds over a deadline; the machine may be busy
+END_S = 10.0  # seconds; more than twice what a program is given to end by itself
 
 
 def program(script: str) -> Server:
@@ -171,15 +172,6 @@ async def test_many_hung_servers_are_left_behind(add_server: AddServer, execute:
     assert all("did not answer within 1 s" in one.value for one in ended)
 
 
-async def ends(mark: str) -> bool:
-    """Whether it ends within ten seconds, more than twice what a program is given to end by itself."""
-    for _ in range(200):
-        if not is_running(mark):
-            return True
-        await asyncio.sleep(0.05)
-    return False
-
-
 def stubborn(mark: str) -> Server:
     config = stdio_config(PROBE_STUBBORN=mark)
     config = {**config, "args": [*config["args"], mark]}
@@ -193,7 +185,7 @@ async def test_an_idle_program_ends_with_all_its_children(idling: RemoteServers)
     was_running = is_running(mark)
 
     assert was_running
-    assert await ends(mark)
+    assert await has_ended(mark, within_s=END_S)
 
 
 async def test_programs_end_with_the_service(remote: RemoteServers) -> None:
@@ -210,4 +202,4 @@ async def test_a_program_that_never_connects_ends(impatient: RemoteServers) -> N
 
     await failure(impatient, program(f"exec sleep 1000 # {mark}"))
 
-    assert await ends(f"exec sleep 1000 # {mark}")
+    assert await has_ended(f"exec sleep 1000 # {mark}", within_s=END_S)
