@@ -130,7 +130,8 @@ async def test_a_lost_log_is_rebuilt_from_what_was_committed(
     replays = [await replay(http, run_of(watched)) for _ in range(2 * REPLICAS)]
 
     for replayed in replays:
-        assert kinds(replayed) == kinds(watched)[1:]
+        shown = [event for event in replayed if event.name != "perdure.step_discarded"]  # the numbers of deltas
+        assert kinds(shown) == kinds(watched)[1:]
         assert text_of(replayed) == text_of(watched)
         assert replayed == replays[0]
 
