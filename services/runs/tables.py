@@ -1,4 +1,4 @@
-"""Runs, steps, the ledger of tool calls, and the processes that own runs."""
+"""Runs, steps, the ledger of tool calls, the processes that own runs, traces and counters."""
 
 from sqlalchemy import (
     BigInteger,
