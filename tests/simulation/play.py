@@ -28,7 +28,7 @@ class Broken(AssertionError):
 
 
 class _Complaints(logging.Handler):
-    """Keeps what the services log as errors."""
+    """Keeps what the services log as errors, and tasks that end with one."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -40,12 +40,14 @@ class _Complaints(logging.Handler):
 
 @contextmanager
 def _listening() -> Iterator[list[str]]:
-    complaints, services = _Complaints(), logging.getLogger("services")
-    services.addHandler(complaints)
+    complaints, loggers = _Complaints(), [logging.getLogger(name) for name in ("services", "asyncio")]
+    for logger in loggers:
+        logger.addHandler(complaints)
     try:
         yield complaints.texts
     finally:
-        services.removeHandler(complaints)
+        for logger in loggers:
+            logger.removeHandler(complaints)
 
 
 async def play(agents: AgentsService, seed: int) -> Counter[str]:

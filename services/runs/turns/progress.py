@@ -78,7 +78,9 @@ class Progress:
         self.window_version = committed.window_version
 
     def count(self, step: Step) -> None:
-        """Adds a committed step."""
+        """Adds a committed step, once: who is cancelled while it writes one down meets it again."""
+        if any(row.id == step.id for row in self.rows):
+            return
         self.rows.append(replace(step, status="success"))
         self.usage = add_usage(self.usage, step.usage)
         self.context_tokens = step.usage.total_tokens
