@@ -35,7 +35,7 @@ from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY, TOOL_KIND_SERVER
 from perdure.llm_router.v1 import llm_router_service_pb2, llm_router_service_pb2_grpc
 from perdure.llm_router.v1.llm_router_service_pb2 import FINISH_REASON_STOP, Completion, CompletionEvent, FinishReason
 from perdure.tools.v1 import tool_service_pb2, tool_service_pb2_grpc
-from services.common.errors import Conflict, NotFound, PerdureError, Superseded
+from services.common.errors import Conflict, Internal, NotFound, PerdureError, Superseded
 from services.common.ids import new_id
 
 ANSWER_TOKENS = 5  # what each model call of the fake costs
@@ -91,6 +91,8 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         if request.attempt < turn.attempt:
             raise Superseded("A newer attempt has the turn.")
         turn.attempt = request.attempt
+        if "BeginTurn" in self.lose_answer:
+            raise Internal("The answer could not be sent.")
         return turn_service_pb2.BeginTurnResponse(snapshot=self._snapshot(turn))
 
     async def CommitStep(self, request: Any, context: Any) -> turn_service_pb2.CommitStepResponse:

@@ -1,6 +1,7 @@
 """What a turn does, step by step."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -221,6 +222,26 @@ async def test_a_refused_run_leaves_nothing_behind(world: World, replica: Replic
         await replica.runs.start(world.request())
 
     assert await replica.runs.find_active(ORGANIZATION, world.conversation) is None
+
+
+async def test_a_run_whose_beginning_was_stored_without_an_answer_fails_and_frees_the_conversation(
+    world: World, replica: Replica
+) -> None:
+    world.agents.lose_answer.add("BeginTurn")
+    request = world.request(request_id="")
+    first = await replica.runs.start(request)
+    await replica.watch(first.run.id)
+    failed = await replica.runs.get(ORGANIZATION, first.run.id)
+    world.agents.lose_answer.clear()
+
+    again = await replica.runs.start(replace(request, retry_count=1))
+    await replica.watch(again.run.id)
+
+    assert failed.status == "failed"
+    assert failed.failure is not None
+    assert not failed.failure.before_input
+    assert world.agents.texts(world.conversation) == ["done"]
+    assert len(world.agents.texts(world.conversation, ROLE_USER)) == 1
 
 
 async def test_a_busy_conversation_names_its_run(world: World, replica: Replica) -> None:

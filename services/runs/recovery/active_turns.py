@@ -15,7 +15,7 @@ from services.runs.events.recorder import Recorder
 from services.runs.line import PENDING_APPROVAL, Line
 from services.runs.records import Claimed
 from services.runs.recovery.bell import QUEUE, Bell
-from services.runs.turns.failures import is_interruption
+from services.runs.turns.failures import is_interruption, is_unclear
 from services.runs.turns.services import Services
 from services.runs.turns.turn import Released, Turn
 
@@ -180,6 +180,9 @@ class ActiveTurns:
         if is_interruption(refusal):
             active.accepted.set_result(None)
             await self._release(active)
+        elif is_unclear(refusal) and not active.is_accepted:  # its input may be stored, its conversation taken
+            active.accepted.set_result(None)
+            await active.turn.fail(refusal)
         elif not active.is_accepted:
             await self.services.runs.delete(run.organization_id, run.id)
             active.accepted.set_exception(refusal)

@@ -1,6 +1,6 @@
 """What goes wrong in a turn, as the public API tells it."""
 
-from services.common.errors import DeadlineExceeded, OutOfRange, PerdureError, Unavailable
+from services.common.errors import DeadlineExceeded, Internal, OutOfRange, PerdureError, Unavailable
 from services.runs.records import Failure
 
 # reason: public type, HTTP status, sentence. Reasons are those of perdure.llm_router.v1.LlmRouterService.Complete.
@@ -46,6 +46,11 @@ def is_overflow(error: PerdureError) -> bool:
 def is_interruption(error: PerdureError) -> bool:
     """Whether a service went away under a call: the call may be made again. Its own refusals have reasons."""
     return isinstance(error, Unavailable) and error.reason == Unavailable.reason
+
+
+def is_unclear(error: PerdureError) -> bool:
+    """Whether a call that brought this may have done its work all the same: its answer was lost, or came too late."""
+    return error.reason in (Internal.reason, DeadlineExceeded.reason)
 
 
 def describe_failure(error: PerdureError) -> Failure:

@@ -19,7 +19,7 @@ from services.runs.events.recorder import Recorder
 from services.runs.names import status_value, stop_reason_value
 from services.runs.records import MAX_LOSSES, Claimed, Failure, Run, Step
 from services.runs.turns.calling import RunTaken
-from services.runs.turns.failures import OutOfTime, describe_failure
+from services.runs.turns.failures import OutOfTime, describe_failure, is_unclear
 from services.runs.turns.history import Outcome, Snapshot, TurnEnd, TurnState
 from services.runs.turns.progress import Progress
 from services.runs.turns.services import Services
@@ -178,8 +178,14 @@ class Turn:
         failure = describe_failure(error)
         outcome = await self._end(TurnEnd("failed", failure.stop_reason, failure.detail))
         if outcome.state == "failed":
-            self._failure = replace(failure, before_input=self._begun is None and self._claimed.request.has_input)
+            self._failure = replace(failure, before_input=await self._lacks_input(error))
         return outcome
+
+    async def _lacks_input(self, error: PerdureError) -> bool:
+        """Whether there is input that is not stored, as the beginning failed with this error."""
+        if self._begun is not None or not self._claimed.request.has_input:
+            return False
+        return not (is_unclear(error) and await self._services.history.messages(self.run))
 
     async def _finish(self, outcome: Outcome) -> None:
         """Stores the end, then tells the watchers: who sees the end finds it stored."""
