@@ -84,6 +84,8 @@ async def test_arguments_arrive_as_the_annotations_want_them(
         ("return object", "<class 'object'>"),
         ("return 'a\\x00b'", "a\ufffdb"),
         ("return '\\ud800'", "?"),
+        ("return {(1, 2): 3}", "{(1, 2): 3}"),
+        ("a = {}\na['a'] = a\nreturn a", "{'a': {...}}"),
     ],
 )
 async def test_results_come_back_as_text(sandbox: Sandbox, body: str, value: str) -> None:

@@ -201,8 +201,11 @@ def content_parts(result: Any) -> list[dict[str, Any]]:
 
 
 def as_text(result: Any) -> str:
-    """What the model is told: text as it is, objects as JSON, all else as Python prints it."""
-    return json.dumps(result, ensure_ascii=False, default=str) if isinstance(result, dict) else str(result)
+    """What the model is told: text as it is, objects as JSON if they can be, all else as Python prints it."""
+    if isinstance(result, dict):
+        with suppress(TypeError, ValueError):
+            return json.dumps(result, ensure_ascii=False, default=str)
+    return str(result)
 
 
 def as_json(result: Any, limit: int) -> str:
