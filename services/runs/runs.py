@@ -247,10 +247,11 @@ class Runs:
 
     async def _cancel_all(self, organization_id: str, where: RunFilter) -> Sequence[str]:
         left = [run.id for run in await self.line.store.leave(organization_id, where)]
-        active = await self.store.list(organization_id, replace(where, statuses=ACTIVE_STATUSES))
-        ended = [run.id for run in active if (await self.cancel(organization_id, run.id)).status == "cancelled"]
-        if left or active:
-            return [*ended, *left]
+        ended: list[Run] = []
+        while active := await self.store.list(organization_id, replace(where, statuses=ACTIVE_STATUSES)):  # a page
+            ended += [await self.cancel(organization_id, run.id) for run in active]
+        if left or ended:
+            return [*(run.id for run in ended if run.status == "cancelled"), *left]
         return await self.line.denial.deny(organization_id, where)
 
 

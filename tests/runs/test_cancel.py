@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from perdure.conversation.v1.message_pb2 import STOP_REASON_CANCELLED, ApprovalAnswer
+from services.runs.limits import Limits
+from services.runs.records import RunFilter
 from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
 from tests.runs.fake_services import call, says, tool
 
@@ -79,6 +81,18 @@ async def test_cancel_without_an_active_run_denies_what_waits(world: World, repl
     await replica.watch(started.run.id)
 
     assert await replica.runs.cancel_conversation(ORGANIZATION, world.conversation) == [started.run.id]
+
+
+async def test_all_runs_of_an_agent_are_cancelled_however_many(world: World) -> None:
+    replica = await world.replica(limits=Limits(slots=1))
+    world.router.script = [says("a", "b", gate=asyncio.Event())]
+    many = RunFilter().limit + 1
+    for number in range(many):
+        await replica.runs.start(world.request(conversation_id=f"conv-{number}", agent_id="agent-1"))
+
+    cancelled = await replica.runs.cancel_agent(ORGANIZATION, "agent-1")
+
+    assert len(set(cancelled)) == many
 
 
 async def test_only_the_last_request_of_a_conversation_is_denied(world: World, replica: Replica) -> None:
