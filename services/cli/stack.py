@@ -26,7 +26,7 @@ LOCAL_DEFAULTS = {
 }
 SERVICES = ("agents", "tools", "llm_router", "runs")  # in the order of their start; they stop the other way round
 WITHOUT_DATABASE = "llm_router"  # starts first, as it reads the vendors' SDKs for two seconds
-MAX_BODY_MB = 60  # mebibytes; services take messages of 64, in which a body has to fit
+MAX_BODY_MB = 60  # mebibytes; services take messages of 256, in which a body has to fit four times
 READY_TIMEOUT_S = 120.0  # seconds; Postgres may have to recover, a slow machine has to import
 
 

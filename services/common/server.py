@@ -27,7 +27,9 @@ from services.common.status import abort
 
 log = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # bytes; above the gateway's bound on bodies, so that its answer comes first
+# Bytes. A window may hold the longest body twice, once from a turn that failed over it, before compaction takes the
+# first, and a snapshot has the input once more.
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 MAX_HEADERS_BYTES = 61_440  # bytes; what the gateway takes from a service: an error travels in them
 KEEPALIVE_MS = 60_000  # milliseconds between the pings of a client whose call is silent
 OPTIONS: Sequence[tuple[str, int]] = (
