@@ -3,6 +3,7 @@
 from __future__ import annotations  # grpc's handlers are generic for type checkers only
 
 import asyncio
+import faulthandler
 import logging
 import signal
 from collections.abc import (
@@ -22,6 +23,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.common import ids, telemetry
+from services.common.config import Environment
 from services.common.errors import Internal, PerdureError
 from services.common.status import abort
 
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 # first, and a snapshot has the input once more.
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 MAX_HEADERS_BYTES = 61_440  # bytes; what the gateway takes from a service: an error travels in them
+EXIT_S = 5.0  # seconds after the last call within which a process that stops is gone
 KEEPALIVE_MS = 60_000  # milliseconds between the pings of a client whose call is silent
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -120,13 +123,16 @@ async def serve(
     listen: str,
     add_services: Callable[[grpc.aio.Server], Iterable[str]],
     *,
-    drain: Callable[[], Awaitable[None]] | None = None,
-    grace_s: float = 10.0,
+    drain: Callable[[float], Awaitable[None]] | None = None,
+    drain_s: float = 0,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then drains: no new calls, those under way get `grace_s` seconds.
+    """Serves until SIGTERM or SIGINT, then drains: calls under way get PERDURE_STOP_GRACE_S (10) seconds.
 
-    `add_services` registers servicers and answers their full names; `drain` runs after the signal and before the stop.
+    `add_services` registers servicers and answers their full names; `drain` runs after the signal and before the stop,
+    for `drain_s` seconds. What the last calls need must be there until this returns. A process that is not gone
+    `EXIT_S` later, whatever holds it up, is ended; its log then tells where it was.
     """
+    grace_s = Environment.current().number("PERDURE_STOP_GRACE_S", 10)
     server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=OPTIONS)
     names = list(add_services(server))
     status = health.aio.HealthServicer()
@@ -138,10 +144,13 @@ async def serve(
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
     log.info("listening on %s", listen)
     await _stop_signal()
+    log.info("stopping")
+    faulthandler.dump_traceback_later(drain_s + grace_s + EXIT_S, exit=True)  # a thread of its own, outside of Python
     await status.enter_graceful_shutdown()
     if drain is not None:
-        await drain()
+        await drain(drain_s)
     await server.stop(grace_s)
+    log.info("stopped listening on %s", listen)
 
 
 async def _stop_signal() -> None:

@@ -72,7 +72,7 @@ class Channels:
 class Process:
     """Runs and all that carries them out. Its owner id is made anew with each start.
 
-    `agents` and `runs` are what the faces need; `start` and `drain` frame their time.
+    `agents` and `runs` are what the faces need; `start` and `leave` frame their time.
     """
 
     def __init__(self, config: Config, engine: AsyncEngine, channels: Channels, redis: "Redis | None") -> None:
@@ -125,8 +125,11 @@ class Process:
             self._begin("event log", self._redis_log.run())
 
     async def drain(self, timeout_s: float) -> None:
-        """Lets turns end or reach a step's end, hands the rest over, and leaves."""
+        """Lets turns end or reach a step's end, and hands the rest over. Who follows runs here goes on to do so."""
         await self._turns.drain(timeout_s)
+
+    async def leave(self) -> None:
+        """Ends all else, and says so. For when nobody follows a run here any more."""
         await self._stop_tasks()
         await self._interruptions.stop()
         await self._stop_callbacks()
@@ -187,7 +190,8 @@ async def main() -> None:
             stack.push_async_callback(channel.close)
         process = Process(config, engine, channels, redis)
         await process.start()
-        await serve(addresses.listen, partial(_add_services, process), drain=partial(process.drain, config.drain_s))
+        await serve(addresses.listen, partial(_add_services, process), drain=process.drain, drain_s=config.drain_s)
+        await process.leave()
 
 
 def _add_services(process: Process, server: grpc.aio.Server) -> Iterator[str]:

@@ -11,9 +11,34 @@ from tests.chaos.arena import RECOVERY_S, Arena
 from tests.chaos.conftest import Figures
 from tests.chaos.scale import in_full
 from tests.e2e.waiting import eventually
-from tests.e2e.ways import WAYS, Way, send
+from tests.e2e.ways import WAYS, Answer, Way, join, send
 
 CLIENTS = 8
+ROLL = 'call tool roll_dice with {"num_sides": 6}'
+LASTING = {f"{ROLL} then {ROLL} [[fake: ttft_ms=1000]]": 3, "Reply with 100 words [[fake: inter_token_ms=40]]": 1}
+
+
+async def test_r9_streams_go_on_while_a_replica_stops(arena: Arena) -> None:
+    begun = asyncio.Event()
+    asked = [asyncio.create_task(follow(arena, text, begun)) for text in [*LASTING] * 4]
+    await begun.wait()
+    arena.send(arena.random.choice(("runs", "runs-2")), signal.SIGTERM)
+
+    answers = await asyncio.gather(*asked)
+
+    ends = [(answer.stop_reason, answer.usage.step_count) for answer in answers]
+    assert ends == [("end_turn", steps) for steps in LASTING.values()] * 4
+
+
+async def follow(arena: Arena, text: str, begun: asyncio.Event) -> Answer:
+    """What the stream of an agent of its own tells, that begins and goes on."""
+    agent_id = await arena.make_agent()
+    stream = await arena.sdk.agents.messages.create(agent_id, input=text, streaming=True, stream_tokens=True)
+    events: list[Any] = []
+    async for event in stream:
+        begun.set()
+        events.append(event)
+    return join(events)
 
 
 @in_full

@@ -215,6 +215,28 @@ async def test_a_stopping_process_hands_its_runs_over_without_a_jump(world: Worl
     assert [event.seq for event in rest] == [3, 4, 5]
 
 
+async def test_who_follows_a_run_at_a_process_that_stops_gets_the_rest(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    early, late = asyncio.Event(), asyncio.Event()
+    world.router.script = [says("early", gate=early), says("a", "b", "c", gate=late)]
+    lasting = await first.runs.start(world.request())
+    await first.hear(lasting.run.id, 1)
+    draining = asyncio.create_task(first.process.drain(20))
+    await asyncio.sleep(0)  # from here on it hands over what it is sent
+    handed_over = await first.runs.start(world.request(conversation_id="conv-other"))
+    watching = asyncio.create_task(first.watch(handed_over.run.id))
+    await first.hear(handed_over.run.id, 2)  # as the other replica tells
+
+    early.set()
+    await draining
+    late.set()
+
+    events = await watching
+    assert "".join(event.delta.text for event in events) == "abc"
+    assert events[-1].ended.steps == 1
+    assert (await replica.runs.get(ORGANIZATION, handed_over.run.id)).attempt == 2
+
+
 async def test_runs_above_the_slots_wait_for_one(world: World) -> None:
     replica = await world.replica(limits=Limits(slots=1))
     gate = asyncio.Event()

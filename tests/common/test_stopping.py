@@ -1,0 +1,29 @@
+"""How services stop."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tests.e2e.waiting import eventually
+
+
+async def test_a_service_that_hangs_as_it_stops_is_ended_and_tells_where(tmp_path: Path) -> None:
+    socket = tmp_path / "s"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.common.stuck_service", f"unix:{socket}"),
+        env={**os.environ, "PERDURE_STOP_GRACE_S": "0"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+    async def listens() -> bool:
+        return socket.exists()
+
+    await eventually(listens)
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(30):
+        _, errors = await process.communicate()
+
+    assert process.returncode == 1
+    assert b"in hold_up" in errors
