@@ -32,6 +32,14 @@ class Vendors:
         """Forgets what was received."""
         await self._http.delete("/_received")
 
+    async def wait_until_asked(self, text: str) -> None:
+        """Until a request that holds a text was received."""
+
+        async def is_asked() -> bool:
+            return bool(await self.received(text))
+
+        await eventually(is_asked)
+
     async def wait_until_speaking(self, text: str) -> None:
         """Until a model has begun to answer a request that holds a text."""
 
