@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 1.0  # seconds before a write that failed is tried again
 PAGE = 1_000  # entries read at once
 WAITING_EVENTS = 20_000  # events of a run that wait for Redis at most; then its log is given up and rebuilt at the end
+GIVEN_UP_RUNS = 1_000  # that are known as such: those that ended with another owner are pushed out by newer ones
 _BATCH = b"e"
 _SHUT_OUT = "equal or smaller"  # in what Redis says of an id that does not grow
 
@@ -56,7 +57,7 @@ class RedisEventLog:
         self._kept_s = math.ceil(kept_s)
         self._waiting: dict[str, _Batch] = {}
         self._unsure: list[_Batch] = []  # batches whose write failed, perhaps after Redis had taken them
-        self._given_up: set[str] = set()
+        self._given_up: dict[str, None] = {}  # a set in the order of time
         self._is_away = False
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -64,7 +65,8 @@ class RedisEventLog:
     def append(self, run_id: str, events: Sequence[RunEvent], show: Show) -> None:
         """Adds events to what is written next."""
         if run_id in self._given_up:
-            self._given_up -= {run_id} if _have_ended(events) else set()
+            if _have_ended(events):
+                del self._given_up[run_id]
             show()
             return
         batch = self._waiting.setdefault(run_id, _Batch(run_id))
@@ -99,6 +101,7 @@ class RedisEventLog:
     async def take_over(self, run_id: str, attempt: int) -> list[RunEvent] | None:
         """Writes an empty entry first, which shuts earlier attempts out, then reads."""
         self._waiting.pop(run_id, None)
+        self._given_up.pop(run_id, None)
         try:
             await undisturbed(self._redis.xadd(_key(run_id), {_BATCH: b""}, id=f"{attempt}-0"))
             await undisturbed(self._redis.expire(_key(run_id), self._kept_s))
@@ -129,11 +132,11 @@ class RedisEventLog:
     async def _flush(self) -> None:
         """Writes all that waits. A batch keeps its id when it is sent again, so that Redis takes it once."""
         async with self._writing:
-            batches = [*self._unsure, *self._waiting.values()]
+            batches = self._bounded([*self._unsure, *self._waiting.values()])
             self._unsure, self._waiting = batches, {}
-            if written := self._bounded(batches):
+            if batches:
                 try:
-                    await self._write(written)
+                    await self._write(batches)
                 except RedisError:
                     self._is_away = True
                     self._show_waiting()
@@ -158,17 +161,24 @@ class RedisEventLog:
         for batch in (*self._unsure, *self._waiting.values()):
             batch.show()
 
-    def _bounded(self, batches: Sequence[_Batch]) -> Sequence[_Batch]:
-        """The batches without those of runs of which too much waits."""
+    def _bounded(self, batches: Sequence[_Batch]) -> list[_Batch]:
+        """The batches without those of runs of which too much waits; these are shown at once."""
         counts: dict[str, int] = {}
         for batch in batches:
             counts[batch.run_id] = counts.get(batch.run_id, 0) + len(batch.events)
-        full = {run_id for run_id, count in counts.items() if count > WAITING_EVENTS}
+        full = [run_id for run_id, number in counts.items() if number > WAITING_EVENTS]
         if full:
             log.warning("too many events wait for Redis: the logs of %d runs will be rebuilt", len(full))
-            ended = {batch.run_id for batch in batches if _have_ended(batch.events)}
-            self._given_up |= full - ended
+            self._give_up(full, [batch for batch in batches if batch.run_id in full])
         return [batch for batch in batches if batch.run_id not in full]
+
+    def _give_up(self, run_ids: Sequence[str], batches: Sequence[_Batch]) -> None:
+        ended = {batch.run_id for batch in batches if _have_ended(batch.events)}
+        self._given_up |= dict.fromkeys(run_id for run_id in run_ids if run_id not in ended)
+        for run_id in [*self._given_up][:-GIVEN_UP_RUNS]:
+            del self._given_up[run_id]
+        for batch in batches:
+            batch.show()
 
 
 def _settle(batch: _Batch, answer: object) -> None:
