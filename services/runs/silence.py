@@ -1,14 +1,14 @@
 """Noticing that a stream is silent."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def mark_silence(items: AsyncIterable[T], silence_s: float) -> AsyncIterator[T | None]:
-    """The items, and None each time that `silence_s` seconds went by without one."""
+async def mark_silence(items: AsyncIterable[T], silence_s: float) -> AsyncGenerator[T | None, None]:
+    """The items, and None each time that `silence_s` seconds went by without one. Closes what it reads."""
     iterator = aiter(items)
     upcoming = asyncio.ensure_future(anext(iterator))
     try:
@@ -25,3 +25,6 @@ async def mark_silence(items: AsyncIterable[T], silence_s: float) -> AsyncIterat
             yield item
     finally:
         upcoming.cancel()
+        await asyncio.gather(upcoming, return_exceptions=True)  # nobody is left who wants to hear of a failure
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()

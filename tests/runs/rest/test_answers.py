@@ -146,4 +146,24 @@ async def test_silence_is_marked_and_nothing_is_lost() -> None:
     assert await anext(marked) is None
     queue.put_nowait(1)
     assert await anext(marked) == 1
-    await marked.aclose()  # type: ignore[attr-defined]  # a generator
+    await marked.aclose()
+
+
+@pytest.mark.parametrize("seen", [0, 1])
+async def test_what_is_looked_at_for_silence_is_closed_with_the_look(seen: int) -> None:
+    events: list[str] = []
+
+    async def items() -> AsyncIterator[int]:
+        try:
+            for number in range(seen):
+                yield number
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            events.append("closed")
+
+    marked = mark_silence(items(), 0.01)
+    await anext(marked)
+    await marked.aclose()
+
+    assert events == ["closed"]
