@@ -73,6 +73,7 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         self.rolled_back: list[str] = []
         self.lose_answer: set[str] = set()
         self.calls: list[str] = []
+        self.begin_failures: list[PerdureError] = []
         self.begins: list[turn_service_pb2.BeginTurnRequest] = []
         self.hold_begin = asyncio.Event()
         self.hold_begin.set()
@@ -81,6 +82,8 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         self.calls.append("BeginTurn")
         self.begins.append(request)
         await self.hold_begin.wait()
+        if self.begin_failures:
+            raise self.begin_failures.pop()
         if request.conversation_id in self.missing:
             raise NotFound("There is no such conversation.")
         turn = self.turns.get(request.run_id)

@@ -10,7 +10,7 @@ from perdure.conversation.v1.message_pb2 import ROLE_USER, ApprovalAnswer
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT, TOOL_KIND_MEMORY
 from perdure.llm_router.v1.llm_router_service_pb2 import FINISH_REASON_LENGTH
 from services.common.conversation_busy import ConversationBusy
-from services.common.errors import NotFound, OutOfRange, ResourceExhausted, Unavailable
+from services.common.errors import DeadlineExceeded, Internal, NotFound, OutOfRange, ResourceExhausted, Unavailable
 from services.common.ids import new_id
 from services.runs.records import KeyReused, Skill
 from services.runs.runs import NothingSent
@@ -241,6 +241,26 @@ async def test_a_run_whose_beginning_was_stored_without_an_answer_fails_and_free
     assert failed.failure is not None
     assert not failed.failure.before_input
     assert world.agents.texts(world.conversation) == ["done"]
+    assert len(world.agents.texts(world.conversation, ROLE_USER)) == 1
+
+
+async def test_a_run_that_could_not_be_begun_leaves_nothing_behind(world: World, replica: Replica) -> None:
+    world.agents.begin_failures.append(Internal("The request could not be read."))
+
+    with pytest.raises(Internal):
+        await replica.runs.start(world.request())
+
+    await replica.watch((await replica.runs.start(world.request())).run.id)
+    assert len(world.agents.texts(world.conversation, ROLE_USER)) == 1
+
+
+async def test_a_run_whose_beginning_took_too_long_waits_and_is_begun_again(world: World, replica: Replica) -> None:
+    world.agents.begin_failures.append(DeadlineExceeded("The service did not answer in time."))
+
+    started = await replica.runs.start(world.request())
+    run = await replica.wait_for(started.run.id, lambda run: run.is_final)
+
+    assert (run.status, run.attempt) == ("completed", 2)
     assert len(world.agents.texts(world.conversation, ROLE_USER)) == 1
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from services.common import telemetry
-from services.common.errors import Internal, PerdureError, Superseded
+from services.common.errors import DeadlineExceeded, Internal, PerdureError, Superseded
 from services.common.ids import new_id
 from services.runs.events.feed import Feed
 from services.runs.events.log import EventLog
@@ -177,19 +177,26 @@ class ActiveTurns:
         run = active.turn.run
         if isinstance(refusal, Superseded):
             raise refusal
-        if is_interruption(refusal):
+        if is_interruption(refusal) or isinstance(refusal, DeadlineExceeded):
             active.accepted.set_result(None)
             await self._release(active)
-        elif is_unclear(refusal) and not active.is_accepted:  # its input may be stored, its conversation taken
-            active.accepted.set_result(None)
-            await active.turn.fail(refusal)
         elif not active.is_accepted:
-            await self.services.runs.delete(run.organization_id, run.id)
-            active.accepted.set_exception(refusal)
+            await self._turn_away(active, refusal)
         elif refusal.reason == PENDING_APPROVAL and run.on_busy not in (None, "reject"):
             await self.line.wait_for_approval(active.turn.claimed)
         else:
             await active.turn.fail(refusal)
+
+    async def _turn_away(self, active: ActiveTurn, refusal: PerdureError) -> None:
+        """The run goes, unless its input is stored all the same: then it has failed, and its conversation is free."""
+        run = active.turn.run
+        if is_unclear(refusal):
+            await active.turn.fail(refusal)
+            if not active.turn.lacks_input:
+                active.accepted.set_result(None)
+                return
+        await self.services.runs.delete(run.organization_id, run.id)
+        active.accepted.set_exception(refusal)
 
     async def _wind_up(self, active: ActiveTurn) -> None:
         """The task was cancelled: by a cancel of the run, as the run is another's now, or as the process stops."""

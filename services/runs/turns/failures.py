@@ -49,8 +49,8 @@ def is_interruption(error: PerdureError) -> bool:
 
 
 def is_unclear(error: PerdureError) -> bool:
-    """Whether a call that brought this may have done its work all the same: its answer was lost, or came too late."""
-    return error.reason in (Internal.reason, DeadlineExceeded.reason)
+    """Whether a call that brought this may have done its work all the same, as its answer alone was lost."""
+    return error.reason == Internal.reason
 
 
 def describe_failure(error: PerdureError) -> Failure:

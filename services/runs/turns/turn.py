@@ -69,6 +69,11 @@ class Turn:
         """The run as it was claimed."""
         return self._claimed.run
 
+    @property
+    def lacks_input(self) -> bool:
+        """Whether the turn failed before its input was stored."""
+        return self._failure is not None and self._failure.before_input
+
     async def begin(self) -> None:
         """Takes the conversation. Raises what the agents service refuses with."""
         begun = await self._services.history.begin(self.run, self._claimed.request)
@@ -178,10 +183,10 @@ class Turn:
         failure = describe_failure(error)
         outcome = await self._end(TurnEnd("failed", failure.stop_reason, failure.detail))
         if outcome.state == "failed":
-            self._failure = replace(failure, before_input=await self._lacks_input(error))
+            self._failure = replace(failure, before_input=await self._has_lost_input(error))
         return outcome
 
-    async def _lacks_input(self, error: PerdureError) -> bool:
+    async def _has_lost_input(self, error: PerdureError) -> bool:
         """Whether there is input that is not stored, as the beginning failed with this error."""
         if self._begun is not None or not self._claimed.request.has_input:
             return False
