@@ -14,7 +14,7 @@ from services.runs.trace.metrics import Sample, count
 
 log = logging.getLogger(__name__)
 
-WRITE_S = 1.0  # seconds between two writes: what a killed process forgets
+WRITE_S = 0.25  # seconds between two writes: what a killed process forgets
 SWEEP_S = 60.0  # seconds between two looks for traces that are too old
 MOST_EVENTS = 20_000  # that wait for the database at most; then the oldest are forgotten
 MAX_TEXT_CHARS = 1_000  # of a text in the detail of an event
