@@ -1,5 +1,6 @@
 """Calls of tools as jobs of the sandbox."""
 
+import json
 from collections.abc import Sequence
 
 import orjson
@@ -45,8 +46,9 @@ def job_of_source(body: RunTool, function: str, setup: Setup) -> Job:
 def read_arguments(text: str) -> JsonObject:
     """The arguments as a model wrote them. Raises ValueError, which says what is wrong with them."""
     try:
-        arguments = orjson.loads(text or "{}")
-    except orjson.JSONDecodeError as exc:
+        orjson.loads(text or "{}")  # refuses what the other takes: NaN, half characters, deep nesting
+        arguments = json.loads(text or "{}")  # the former rounds integers of more than 64 bits
+    except (ValueError, RecursionError) as exc:
         raise ValueError(f"the arguments are not valid JSON: {exc}") from exc
     if not isinstance(arguments, dict):
         raise ValueError("the arguments are not a JSON object")  # noqa: TRY004  # the model's mistake, not ours

@@ -196,6 +196,15 @@ async def test_wrong_arguments_are_the_models_to_correct(
     assert said in returned.value
 
 
+@pytest.mark.parametrize("number", [2**63 + 1, 2**70 + 1, -(10**30)])
+async def test_integers_of_any_size_arrive_exactly(stub: ToolServiceStub, organization_id: str, number: int) -> None:
+    tool = await upsert(stub, organization_id, roll_dice())
+
+    returned = await execute(stub, organization_id, tool, f'{{"num_sides": {number}}}')
+
+    assert returned.value == str(number)
+
+
 async def test_a_renamed_tool_still_runs(stub: ToolServiceStub, organization_id: str) -> None:
     schema = '{"name": "probe", "description": "d", "parameters": {"type": "object", "properties": {}}}'
     request = UpsertToolRequest(

@@ -1,6 +1,7 @@
 """Calls of an agent's tools by the API, outside of any turn: nothing of them stands in a history."""
 
 from collections.abc import Mapping
+from json import dumps
 from typing import Protocol
 
 import orjson
@@ -61,7 +62,7 @@ class DirectCalls:
     async def run(self, caller: Caller, agent_id: str, tool_name: str, arguments: JsonObject) -> ToolExecutionResult:
         """How a call ended, also in failure. Raises `AgentNotFound`, `ToolNotGiven`, `OnlyInTurns`."""
         tool, environment = await self._find(caller, agent_id, tool_name)
-        call = ToolCall(id=new_id("call"), name=tool_name, arguments=orjson.dumps(arguments).decode())
+        call = ToolCall(id=new_id("call"), name=tool_name, arguments=dumps(arguments))
         if tool.kind == TOOL_KIND_MEMORY:
             return await self._run_in_memory(caller, agent_id, call)
         if tool.kind != TOOL_KIND_SERVER:

@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import json
 import os
 import shutil
 import signal
@@ -10,8 +11,6 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Literal
-
-import orjson
 
 from services.tools.sandbox.answer import read_answer, storable
 from services.tools.sandbox.child import READ_BYTES, Child
@@ -89,7 +88,7 @@ class ToolProcess:
                 task.cancel()
 
     async def _send(self, job: Job) -> None:
-        frame = orjson.dumps(job)
+        frame = json.dumps(vars(job)).encode()  # with integers of any size
         await self._child.send(len(frame).to_bytes(HEADER_BYTES, "big") + frame)
 
     async def _follow(

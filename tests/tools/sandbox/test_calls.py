@@ -43,6 +43,7 @@ def text_of(events: list[Event], stream: str) -> str:
     [
         ("int", "3", "3"),
         ("int", 3.0, "3"),
+        ("int", 2**70 + 1, "1180591620717411303425"),
         ("float", 2, "2.0"),
         ("bool", "false", "False"),
         ("str", 5, "'5'"),

@@ -1,8 +1,7 @@
 """The functions behind the REST operations of MCP servers."""
 
+import json
 from functools import partial
-
-import orjson
 
 from perdure.tools.v1.rest_pb2 import (
     ConnectMcpServerQuery,
@@ -84,7 +83,7 @@ class McpRest:
         """Runs one of them."""
         server = await self._servers.get(caller.organization_id, query.mcp_server_id)
         stored = await self._registration.get(server, query.tool_id)
-        events = self._execution.call(stored, Call(orjson.dumps(body.args).decode()))
+        events = self._execution.call(stored, Call(json.dumps(body.args)))
         return _result([event async for event in events if isinstance(event, Outcome)][-1])
 
     async def refresh_mcp_server(self, caller: Caller, query: RefreshMcpServerQuery, body: None) -> Refreshed:
