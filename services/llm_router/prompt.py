@@ -1,7 +1,7 @@
 """What a model is asked: the conversation in the form in which every provider takes it."""
 
 import itertools
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from perdure.conversation.v1.message_pb2 import (
@@ -55,24 +55,27 @@ def tidy_messages(messages: Iterable[Message]) -> list[Message]:
 def _with_unique_ids(messages: Iterable[Message]) -> Iterator[Message]:
     """The messages with other ids for calls whose ids came before: some models count anew in each answer."""
     seen: set[str] = set()
-    renamed: dict[str, str] = {}
+    ids: list[str] = []
+    given: list[str] = []
     for message in messages:
         calls = [call.id for call in tool_calls(message)]
         if calls:
-            renamed = _new_ids(calls, seen)
-            seen.update(renamed.get(call_id, call_id) for call_id in calls)
-        yield _rename(message, renamed) if renamed and (calls or message.role == ROLE_TOOL) else message
+            ids, given = calls, _new_ids(calls, seen)
+            seen.update(given)
+        yield _rename(message, given) if given != ids and (calls or message.role == ROLE_TOOL) else message
 
 
-def _new_ids(calls: Sequence[str], seen: set[str]) -> dict[str, str]:
-    """Ids for the calls of a message whose own came before: unlike those, and unlike its other calls'."""
-    taken = set() if seen.isdisjoint(calls) else seen.union(calls)
-    renamed: dict[str, str] = {}
+def _new_ids(calls: list[str], seen: set[str]) -> list[str]:
+    """An id for each call of a message: its own, or another where a call before it has that."""
+    if seen.isdisjoint(calls) and len(set(calls)) == len(calls):
+        return calls
+    taken = seen.union(calls)
+    given: list[str] = []
     for call_id in calls:
-        if call_id in seen:
-            renamed[call_id] = _unused(call_id, taken)
-            taken.add(renamed[call_id])
-    return renamed
+        is_new = call_id not in seen and call_id not in given
+        given.append(call_id if is_new else _unused(call_id, taken))
+        taken.add(given[-1])
+    return given
 
 
 def _unused(call_id: str, seen: Container[str]) -> str:
@@ -80,14 +83,15 @@ def _unused(call_id: str, seen: Container[str]) -> str:
     return next(name for number in numbers if (name := f"{call_id[:MAX_STEM]}_{number}") not in seen)
 
 
-def _rename(message: Message, renamed: Mapping[str, str]) -> Message:
-    copy = Message()
+def _rename(message: Message, ids: Iterable[str]) -> Message:
+    """The message with these ids for its calls, or its returns, which stand in the order of their calls."""
+    copy, names = Message(), iter(ids)
     copy.CopyFrom(message)
     for part in copy.parts:
         if part.HasField("tool_call"):
-            part.tool_call.id = renamed.get(part.tool_call.id, part.tool_call.id)
+            part.tool_call.id = next(names)
         elif part.HasField("tool_return"):
-            part.tool_return.call_id = renamed.get(part.tool_return.call_id, part.tool_return.call_id)
+            part.tool_return.call_id = next(names)
     return copy
 
 

@@ -99,3 +99,10 @@ def test_an_id_that_is_told_apart_is_unlike_those_of_the_other_calls() -> None:
     tidied = tidy_messages([calling("a"), returning("a"), calling("a", "a_2"), returning("a", "a_2")])
 
     assert returned_ids(tidied) == [["a"], ["a_3", "a_2"]]
+
+
+def test_calls_of_one_answer_that_share_an_id_are_told_apart() -> None:
+    tidied = tidy_messages([calling("a", "b", "a"), returning("a", "b", "a"), calling("a"), returning("a")])
+
+    called = [[part.tool_call.id for part in message.parts] for message in tidied if message.role == ROLE_ASSISTANT]
+    assert called == returned_ids(tidied) == [["a", "b", "a_2"], ["a_3"]]
