@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 
+from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, Part
 from services.common.database import Database
 from services.runs.store.traces import TraceStore
 from services.runs.tables import tool_calls
@@ -42,6 +43,18 @@ async def test_a_trace_tells_what_was_asked_of_whom(world: World, replica: Repli
     assert events[1].detail["outcome"] == "ok"
     assert events[1].step_id == events[2].step_id
     assert events[3].detail["status"] == "completed"
+
+
+async def test_a_trace_tells_of_a_prompt_that_breaks_the_rule_of_pairs(world: World, replica: Replica) -> None:
+    lost = Message(id="message-lost", role=ROLE_ASSISTANT, parts=[Part(tool_call=call("quick"))])
+    world.agents.histories[world.conversation] = [lost]
+    started = await replica.runs.start(world.request())
+    await replica.watch(started.run.id)
+
+    events = await trace_of(replica, started.run.id)
+
+    (problem,) = next(event.detail["problems"] for event in events if event.kind == "repair")
+    assert "message-lost" in problem
 
 
 async def test_counters_add_up_over_processes(world: World, replica: Replica) -> None:

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from perdure.conversation.v1.message_pb2 import TOOL_STATUS_SUCCESS, Message, ToolCall, ToolReturn
+from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, TOOL_STATUS_SUCCESS, Message, ToolCall, ToolReturn
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from perdure.runs.v1.run_pb2 import MessageDelta
 from services.common.errors import PerdureError, Superseded
@@ -126,7 +126,7 @@ class TracedModel:
 
     def _check(self, prompt: Prompt) -> None:
         """The router mends what breaks the rule of pairs; this says so."""
-        run, problems = _current.get(), repair(prompt.messages).problems
+        run, problems = _current.get(), repair(_since_last_answer(prompt.messages)).problems
         if run is not None and problems:
             self.trace.note(run, "repair", step_id=prompt.step_id, problems=problems)
 
@@ -145,6 +145,12 @@ class TracedModel:
             prompt_tokens=whole.usage.prompt_tokens if whole else None,
             completion_tokens=whole.usage.completion_tokens if whole else None,
         )
+
+
+def _since_last_answer(messages: Sequence[Message]) -> Sequence[Message]:
+    """The end of a prompt: what is before it was looked at when that answer was asked for, or as the turn began."""
+    answers = (at for at in reversed(range(len(messages))) if messages[at].role == ROLE_ASSISTANT)
+    return messages[next(answers, 0) :]
 
 
 @dataclass(frozen=True)
