@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -13,9 +14,9 @@ from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, Part
 from services.common.database import Database
 from services.runs.store.traces import TraceStore
 from services.runs.tables import tool_calls
-from services.runs.trace.events import TraceEvent
+from services.runs.trace.events import Kind, TraceEvent
 from services.runs.trace.journal import Journal
-from services.runs.trace.metrics import Sample, count, print_metrics
+from services.runs.trace.metrics import Gauges, Sample, count, print_metrics
 from services.runs.trace.spans import RunSpans
 from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
 from tests.runs.fake_services import call, says, tool
@@ -166,3 +167,13 @@ def test_a_time_falls_into_every_bucket_that_is_long_enough(seconds: float) -> N
     }
     assert buckets["+Inf"] == 1
     assert ("0.25" in buckets) is (seconds <= 0.25)
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_kind_of_event_is_counted_and_printed(kind: Kind) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    samples = count([TraceEvent("org", "run-1", 1, "me", kind, now, now)])
+
+    printed = print_metrics(samples, Gauges(active_runs={}, waiting_runs=0, oldest_waiting_s=0, replicas=1)).decode()
+    assert "_total{" in printed or "_total 1.0" in printed
