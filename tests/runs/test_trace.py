@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, Part
 from services.common.database import Database
+from services.runs.limits import Limits
 from services.runs.store.traces import TraceStore
 from services.runs.tables import tool_calls
 from services.runs.trace.events import Kind, TraceEvent
@@ -84,6 +85,21 @@ async def test_the_figures_can_be_read_by_prometheus(world: World, replica: Repl
     calls = {sample.name: sample.value for sample in families["perdure_model_call_seconds"].samples}
     assert calls["perdure_model_call_seconds_count"] == 1
     assert families["perdure_replicas"].samples[0].value >= 1
+
+
+async def test_a_run_in_a_line_does_not_wait_for_a_process(world: World) -> None:
+    replica = await world.replica(limits=Limits(slots=1))
+    gate = asyncio.Event()
+    world.router.script = [says("a", "b", gate=gate)]
+    await replica.runs.start(world.request())
+    await replica.runs.start(world.request("next", on_busy="enqueue"))
+    other = (await replica.runs.start(world.request(conversation_id="conv-other"))).run
+    await replica.wait_for(other.id, lambda run: run.owner is None)
+
+    gauges = await replica.process.traces.gauges()
+
+    assert (gauges.waiting_runs, gauges.runs_in_line) == (1, 1)
+    assert gauges.oldest_waiting_s > 0
 
 
 async def test_an_event_that_cannot_be_stored_does_not_end_all_traces(world: World, replica: Replica) -> None:
@@ -175,5 +191,6 @@ def test_every_kind_of_event_is_counted_and_printed(kind: Kind) -> None:
 
     samples = count([TraceEvent("org", "run-1", 1, "me", kind, now, now)])
 
-    printed = print_metrics(samples, Gauges(active_runs={}, waiting_runs=0, oldest_waiting_s=0, replicas=1)).decode()
+    gauges = Gauges(active_runs={}, waiting_runs=0, runs_in_line=0, oldest_waiting_s=0, replicas=1)
+    printed = print_metrics(samples, gauges).decode()
     assert "_total{" in printed or "_total 1.0" in printed

@@ -105,11 +105,20 @@ class TraceStore:
         """How things stand. Three statements."""
         is_active = runs.c.status.in_(ACTIVE_STATUSES)
         by_status = select(runs.c.status, func.count()).where(is_active).group_by(runs.c.status)
-        age = func.extract("epoch", func.clock_timestamp() - func.min(runs.c.created_at))
-        waiting = select(func.count(), func.coalesce(age, 0)).where(is_active, runs.c.owner.is_(None))
+        in_line = runs.c.line_place.is_not(None)  # for its conversation; the others wait for a process
+        oldest = func.min(runs.c.created_at).filter(~in_line)
+        age = func.coalesce(func.extract("epoch", func.clock_timestamp() - oldest), 0)
+        counts = (func.count().filter(~in_line), func.count().filter(in_line), age)
+        waiting = select(*counts).where(is_active, runs.c.owner.is_(None))
         living = select(func.count()).where(replicas.c.heartbeat_at > func.clock_timestamp() - _BEATS)
         async with self._database.begin() as connection:
             active = {status: number for status, number in await connection.execute(by_status)}  # noqa: C416  # typed rows
-            number, oldest = (await connection.execute(waiting)).one()
+            for_process, for_conversation, oldest_s = (await connection.execute(waiting)).one()
             beating = (await connection.execute(living)).scalar_one()
-        return Gauges(active, number, float(oldest), beating)
+        return Gauges(
+            active_runs=active,
+            waiting_runs=for_process,
+            runs_in_line=for_conversation,
+            oldest_waiting_s=float(oldest_s),
+            replicas=beating,
+        )

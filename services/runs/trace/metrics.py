@@ -67,7 +67,8 @@ class Gauges:
     """How things stand at this moment. Ages in seconds."""
 
     active_runs: Mapping[str, int]  # by status
-    waiting_runs: int
+    waiting_runs: int  # for a process
+    runs_in_line: int  # for their conversation
     oldest_waiting_s: float
     replicas: int
 
@@ -147,7 +148,8 @@ def _gauges(gauges: Gauges) -> Iterator[Metric]:
     for status, number in sorted(gauges.active_runs.items()):
         active.add_metric([status], number)
     yield active
-    yield GaugeMetricFamily("perdure_runs_waiting", "Runs that no process carries out.", value=gauges.waiting_runs)
-    text = "How long the oldest run without a process has waited."
+    yield GaugeMetricFamily("perdure_runs_waiting", "Runs that wait for a process.", value=gauges.waiting_runs)
+    yield GaugeMetricFamily("perdure_runs_in_line", "Runs that wait for their conversation.", value=gauges.runs_in_line)
+    text = "How long the oldest run that waits for a process has waited."
     yield GaugeMetricFamily("perdure_oldest_waiting_seconds", text, value=gauges.oldest_waiting_s)
     yield GaugeMetricFamily("perdure_replicas", "Processes of the runs service that beat.", value=gauges.replicas)
