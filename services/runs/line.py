@@ -61,7 +61,7 @@ class LineStore(Protocol):
         """A run of ours, before the others of its line again; it is not taken before the pause is over."""
 
     async def leave(self, organization_id: str, where: RunFilter) -> Sequence[Run]:
-        """Cancels the runs that wait and match a filter by id, agent or conversation."""
+        """Cancels the runs that wait and match a filter by id, agent or conversation: one of these at least."""
 
 
 class Conversations(Protocol):

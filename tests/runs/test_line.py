@@ -298,3 +298,14 @@ async def test_the_server_says_what_becomes_of_sends(world: World) -> None:
     started = await replica.runs.start(world.request("second"))
 
     assert started.run.queue_position == 1
+
+
+async def test_nobody_leaves_a_line_without_being_named(world: World, replica: Replica) -> None:
+    world.router.script = [says("a", "b", gate=asyncio.Event())]
+    await replica.runs.start(world.request())
+    waiting = (await replica.runs.start(world.request("next", on_busy="enqueue"))).run
+
+    with pytest.raises(ValueError, match="by id, agent or conversation"):
+        await replica.runs.line.store.leave(ORGANIZATION, RunFilter(statuses=("created",)))
+
+    assert not (await replica.runs.get(ORGANIZATION, waiting.id)).is_final

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import orjson
 from sqlalchemy import func, literal, select, text, update
@@ -111,14 +112,18 @@ class LineStore:
             await connection.execute(statement)
 
     async def leave(self, organization_id: str, where: RunFilter) -> Sequence[Run]:
-        """Cancels the runs that wait and match a filter by id, agent or conversation."""
-        conditions = [runs.c.organization_id == organization_id, runs.c.line_place.is_not(None)]
-        conditions += [runs.c.id.in_(where.ids)] if where.ids else []
+        """Cancels the runs that wait and match a filter by id, agent or conversation.
+
+        Raises `ValueError` for a filter with none of these, which would end every line.
+        """
+        conditions: list[Any] = [runs.c.id.in_(where.ids)] if where.ids else []  # Any: SQL conditions
         conditions += [runs.c.agent_id.in_(where.agent_ids)] if where.agent_ids else []
         conditions += [runs.c.conversation_id == where.conversation_id] if where.conversation_id else []
+        if not conditions:
+            raise ValueError("Runs leave their line by id, agent or conversation.")
         statement = (
             update(runs)
-            .where(*conditions)
+            .where(runs.c.organization_id == organization_id, runs.c.line_place.is_not(None), *conditions)
             .values(status="cancelled", stop_reason="cancelled", completed_at=func.clock_timestamp(), line_place=None)
             .returning(*SHOWN)
         )
