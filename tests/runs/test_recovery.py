@@ -237,6 +237,20 @@ async def test_who_follows_a_run_at_a_process_that_stops_gets_the_rest(world: Wo
     assert (await replica.runs.get(ORGANIZATION, handed_over.run.id)).attempt == 2
 
 
+async def test_what_is_about_to_begin_as_the_process_stops_begins_elsewhere(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    world.agents.hold_begin.clear()
+    starting = asyncio.create_task(first.runs.start(world.request()))
+    await eventually(lambda: world.agents.begins != [])
+
+    await first.process.drain(0)
+    world.agents.hold_begin.set()
+
+    started = await starting
+    assert (await first.watch(started.run.id))[-1].ended.steps == 1
+    assert len(world.agents.texts(world.conversation, ROLE_USER)) == 1
+
+
 async def test_runs_above_the_slots_wait_for_one(world: World) -> None:
     replica = await world.replica(limits=Limits(slots=1))
     gate = asyncio.Event()

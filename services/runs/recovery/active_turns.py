@@ -206,6 +206,8 @@ class ActiveTurns:
             except PerdureError as exc:
                 log.warning("the end could not be told: %s", exc)
         elif active.stop == "released":
+            if not active.accepted.done():  # it is stored: who sent it hears from the next owner what becomes of it
+                active.accepted.set_result(None)
             await self._release(active)
 
     async def _give_back(self, active: ActiveTurn, exc: Exception) -> None:
