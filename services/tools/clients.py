@@ -1,6 +1,7 @@
 """The agents service, as tools need it."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 
 import grpc
 
@@ -11,11 +12,14 @@ from perdure.agents.v1.agent_service_pb2 import (
 )
 from perdure.agents.v1.agent_service_pb2 import BlockChange as BlockChangeMessage
 from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceStub
+from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.common.channels import UNARY_TIMEOUT_S
 from services.common.status import rpc_errors
 from services.tools.agent_state import BlockChange
 from services.tools.conversions import tool_definition
 from services.tools.stored_tool import StoredTool
+
+log = logging.getLogger(__name__)
 
 APPLY_TIMEOUT_S = 2.0  # seconds that a caller who changes a tool waits for agents
 
@@ -30,7 +34,7 @@ class AgentsClient:
         """Tells of changed and deleted tools. Raises `PerdureError`."""
         request = ApplyToolChangesRequest(
             organization_id=organization_id,
-            changed=[tool_definition(stored) for stored in changed],
+            changed=_definitions(changed),
             deleted_tool_ids=deleted,
         )
         with rpc_errors():
@@ -51,3 +55,12 @@ class AgentsClient:
         )
         with rpc_errors():
             await self._stub.ChangeMemory(request, timeout=UNARY_TIMEOUT_S)
+
+
+def _definitions(changed: Sequence[StoredTool]) -> Iterator[ToolDefinition]:
+    """Without those that cannot be sent: one of them would keep the others from their agents."""
+    for stored in changed:
+        try:
+            yield tool_definition(stored)
+        except (TypeError, ValueError):
+            log.exception("agents are not told of the tool %s, which cannot be sent", stored.tool.id)

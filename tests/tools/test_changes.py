@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager, suppress
 from perdure.tools.v1.tool_service_pb2 import DeleteToolRequest, UpsertToolRequest
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.database import Database
+from services.contract.tools import Tool
 from services.tools.changes import Changes
+from services.tools.clients import AgentsClient
 from services.tools.store.outbox import OutboxStore
+from services.tools.stored_tool import StoredTool
 from tests.tools.conftest import RecordingAgents
 from tests.tools.sources import roll_dice
 
@@ -83,6 +86,18 @@ async def test_a_change_is_told_once(
     assert len(agents.told) == 1
     async with database.begin() as transaction:
         assert organization_id not in await OutboxStore().organizations(transaction)
+
+
+async def test_a_tool_that_cannot_be_sent_does_not_stop_the_others(
+    agents: RecordingAgents, agents_client: AgentsClient, organization_id: str
+) -> None:
+    bad = StoredTool(organization_id, 1, Tool(id="tool-bad", name="bad", json_schema={"description": "\ud800"}))
+    good = StoredTool(organization_id, 1, Tool(id="tool-good", name="good"))
+
+    await agents_client.apply_changes(organization_id, [bad, good], ["tool-gone"])
+
+    assert [tool.id for tool in agents.told[0].changed] == ["tool-good"]
+    assert list(agents.told[0].deleted_tool_ids) == ["tool-gone"]
 
 
 async def test_versions_arrive_in_order_whoever_changes(
