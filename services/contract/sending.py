@@ -1,8 +1,9 @@
 """Sending to an agent: requests, the answer in one piece, and the events of a stream."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.contract.content import Content
@@ -14,12 +15,19 @@ from services.contract.on_busy import OnBusy
 from services.contract.stop_reasons import StopReason
 
 DEFAULT_MAX_STEPS = 50  # model calls in one turn
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what every provider takes
+
+
+def _is_tool_name(name: str) -> str:
+    if not _TOOL_NAME.fullmatch(name):
+        raise PydanticCustomError("tool_name", "The name of a tool is 1 to 64 of the characters A-Z, a-z, 0-9, _ and -")
+    return name
 
 
 class ClientTool(BaseModel):
     """A tool that runs at the client, for this request."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_is_tool_name)]
     description: str | None = None
     parameters: JsonObject | None = None
 

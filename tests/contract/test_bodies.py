@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from services.contract.agents import CreateAgent, UpdateAgent
 from services.contract.model_settings import AnthropicSettings, PlainSettings
 from services.contract.new_messages import NewApproval, NewMessage, NewToolReturn
+from services.contract.passages import CreateArchivalMemory, CreatePassage
 from services.contract.sending import AsyncSendRequest, ConversationSendRequest, SendRequest, StreamRequest
 from services.contract.tools import CreateTool
 
@@ -19,6 +20,19 @@ def problems(model: type[BaseModel], body: dict[str, Any]) -> list[tuple[str, st
     with pytest.raises(ValidationError) as caught:
         model.model_validate(body)
     return [(".".join(map(str, error["loc"])), error["msg"]) for error in caught.value.errors()]
+
+
+@pytest.mark.parametrize("name", ["bad name!", "", "a" * 65, "a\n"])
+def test_names_of_client_tools_are_those_that_providers_take(name: str) -> None:
+    [(place, words)] = problems(SendRequest, {"messages": [HELLO], "client_tools": [{"name": name}]})
+
+    assert place == "client_tools.0.name"
+    assert "1 to 64 of the characters" in words
+
+
+@pytest.mark.parametrize("model", [CreateArchivalMemory, CreatePassage])
+def test_a_passage_has_a_text(model: type[BaseModel]) -> None:
+    assert problems(model, {"text": ""}) == [("text", "The text of a passage must not be empty")]
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from services.agents.archives.archival_memory import ArchivalMemory
 from services.agents.archives.embedding import Vectors
 from services.agents.memory.workbench import CallingAgent
 from services.common.database import Transaction
-from services.contract.passages import ArchivalSearch, CreateArchivalMemory
+from services.contract.passages import ArchivalSearch, CreateArchivalMemory, PassageText
 
 
 class InsertArguments(BaseModel):
     """Of archival_memory_insert."""
 
-    content: str
+    content: PassageText
     tags: list[str] | None = None
 
 
