@@ -50,6 +50,7 @@ async def test_an_exception_is_an_error_with_its_line(builtins: BuiltinCalls) ->
     assert answer["error"] == "ZeroDivisionError: division by zero"
     assert answer["stdout"] == "before\n"
     assert 'File "<code>", line 2' in answer["stderr"]
+    assert "<tool>" not in answer["stderr"]
 
 
 async def test_a_program_that_is_none_is_an_error(builtins: BuiltinCalls) -> None:

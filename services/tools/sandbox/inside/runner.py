@@ -15,7 +15,7 @@ import textwrap
 import traceback
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -131,9 +131,26 @@ def convert(value: Any, wanted: Any) -> Any:
     if is_union(wanted):
         return convert_to_member(value, typing.get_args(wanted))
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if isinstance(value, str) and takes_items(origin or wanted):
+        value = read_items(value)
     if origin is not None:
         return convert_container(value, origin, arguments)
     return convert_to_class(value, wanted) if isinstance(wanted, type) else value
+
+
+def takes_items(wanted: Any) -> bool:
+    """Whether a type is one that JSON has a list or an object for."""
+    if not isinstance(wanted, type) or issubclass(wanted, str | bytes):
+        return False
+    return dataclasses.is_dataclass(wanted) or hasattr(wanted, "model_validate") or issubclass(wanted, Iterable)
+
+
+def read_items(text: str) -> Any:
+    """The list or object that a model wrote as a text of JSON, else the text."""
+    with suppress(ValueError, RecursionError):
+        value = json.loads(text)
+        return value if isinstance(value, list | dict) else text
+    return text
 
 
 def convert_to_member(value: Any, members: tuple[Any, ...]) -> Any:
@@ -238,9 +255,10 @@ def flush_output() -> None:
 
 
 def print_traceback(exc: BaseException) -> None:
-    """Prints the part of the traceback that is in the tool's own code."""
+    """Prints the part of the traceback that is in the tool's own code, or in the file that it names in `__traced__`."""
+    file = getattr(sys.modules.get(MODULE), "__traced__", FILE)
     frames = exc.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename != FILE:
+    while frames is not None and frames.tb_frame.f_code.co_filename != file:
         frames = frames.tb_next
     with suppress(AttributeError, ValueError, OSError):  # as above
         traceback.print_exception(type(exc), exc, frames)
