@@ -64,6 +64,17 @@ def test_annotations(annotation: str, expected: dict[str, Any]) -> None:
     assert parameter(annotation) == expected
 
 
+def test_an_enum_whose_values_are_no_constants_may_be_anything() -> None:
+    assert parameter("Color", "class Color(Enum):\n    RED = shade(1)\n    BLUE = shade(2)\n") == {}
+
+
+def test_parameters_by_position_only_are_refused() -> None:
+    said = problem(tool_source(parameters="a: int, /, b: int", documented="a: A.\nb: B."))
+
+    assert "'a' of probe" in said
+    assert "remove the /" in said
+
+
 def test_enum_of_the_source() -> None:
     enum = "class Color(str, Enum):\n    RED = 'red'\n    BLUE = 'blue'\n"
 

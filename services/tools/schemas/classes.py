@@ -35,7 +35,8 @@ def read_class(types: TypeReader, node: ast.ClassDef) -> JsonObject:
     """The JSON schema of a class. Raises `BadSource` for one that JSON cannot fill."""
     bases = {last_name(base) for base in node.bases if isinstance(base, ast.Name | ast.Attribute)}
     if bases & _ENUMS:
-        return values_schema(list(_enum_values(node, bases)))
+        values = list(_enum_values(node, bases))
+        return values_schema(values) if values else {}  # no constants: only the tool's code knows them
     if not _is_object(types, node):
         raise BadSource(f"The class {node.name} has no JSON form: make it a pydantic model, a dataclass or an Enum.")
     members = {member.name: member for member in _members(types, node)}

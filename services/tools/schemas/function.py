@@ -51,7 +51,7 @@ def takes_agent_state(code: str) -> bool:
         signature = read_source(code).tool.args
     except BadSource:
         return False
-    return AGENT_STATE in [one.arg for one in (*signature.posonlyargs, *signature.args, *signature.kwonlyargs)]
+    return AGENT_STATE in [one.arg for one in (*signature.args, *signature.kwonlyargs)]
 
 
 def _named(json_schema: JsonObject, function: str) -> JsonObject:
@@ -86,11 +86,10 @@ def _from_signature(function: Function, types: TypeReader) -> JsonObject:
 
 def _parameters(function: Function) -> Iterator[Parameter]:
     signature = function.args
-    positional = [*signature.posonlyargs, *signature.args]
-    first_default = len(positional) - len(signature.defaults)
-    defaults = [index >= first_default for index in range(len(positional))]
+    first_default = len(signature.args) - len(signature.defaults)
+    defaults = [index >= first_default for index in range(len(signature.args))]
     defaults += [default is not None for default in signature.kw_defaults]
-    for argument, has_default in zip([*positional, *signature.kwonlyargs], defaults, strict=True):
+    for argument, has_default in zip([*signature.args, *signature.kwonlyargs], defaults, strict=True):
         if argument.arg not in SUPPLIED:
             yield Parameter(argument.arg, argument.annotation, has_default)
 

@@ -47,6 +47,11 @@ def read_source(code: str) -> Source:
         _add(source, node)
     if not source.functions:
         raise BadSource("The source code defines no function; the tool is its last function.")
+    if by_position := source.tool.args.posonlyargs:
+        raise BadSource(
+            f"The parameter {by_position[0].arg!r} of {source.tool.name} can be given only by its position, "
+            "but tools are called with names: remove the / from the parameters."
+        )
     return source
 
 
