@@ -125,8 +125,9 @@ async def serve(
     *,
     drain: Callable[[float], Awaitable[None]] | None = None,
     drain_s: float = 0,
+    broken: asyncio.Event | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then drains: calls under way get PERDURE_STOP_GRACE_S (10) seconds.
+    """Serves until SIGTERM or SIGINT, or `broken`, then drains: calls under way get PERDURE_STOP_GRACE_S (10) seconds.
 
     `add_services` registers servicers and answers their full names; `drain` runs after the signal and before the stop,
     for `drain_s` seconds. What the last calls need must be there until this returns. A process that is not gone
@@ -143,7 +144,7 @@ async def serve(
     for name in ("", *names):
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
     log.info("listening on %s", listen)
-    await _stop_signal()
+    await _stop_signal(broken or asyncio.Event())
     log.info("stopping")
     faulthandler.dump_traceback_later(drain_s + grace_s + EXIT_S, exit=True)  # a thread of its own, outside of Python
     await status.enter_graceful_shutdown()
@@ -153,8 +154,7 @@ async def serve(
     log.info("stopped listening on %s", listen)
 
 
-async def _stop_signal() -> None:
-    stopped = asyncio.Event()
+async def _stop_signal(stopped: asyncio.Event) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await stopped.wait()

@@ -57,6 +57,7 @@ from services.runs.watching import Watching
 
 log = logging.getLogger(__name__)
 
+VITAL = frozenset({"heartbeat", "event log"})  # work without which others had better take this process's runs
 CANCEL_S = 0.5  # seconds before a task that was cancelled is cancelled again
 
 
@@ -72,7 +73,8 @@ class Channels:
 class Process:
     """Runs and all that carries them out. Its owner id is made anew with each start.
 
-    `agents` and `runs` are what the faces need; `start` and `leave` frame their time.
+    `agents` and `runs` are what the faces need; `start` and `leave` frame their time. `broken` is set when vital work
+    broke off.
     """
 
     def __init__(self, config: Config, engine: AsyncEngine, channels: Channels, redis: "Redis | None") -> None:
@@ -114,6 +116,7 @@ class Process:
             allow_private_callbacks=config.allow_private_callbacks,
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self.broken = asyncio.Event()
 
     async def start(self) -> None:
         """From here on it stamps, takes lost runs, and may accept new ones."""
@@ -149,8 +152,15 @@ class Process:
     def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
         """Work that lasts as long as the process."""
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_complain)
+        task.add_done_callback(self._complain)
         self._tasks.append(task)
+
+    def _complain(self, task: asyncio.Task[None]) -> None:
+        """Work that breaks off is heard of at once: nobody waits for it before the process stops."""
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.error("the %s broke off", task.get_name(), exc_info=problem)
+            if task.get_name() in VITAL:
+                self.broken.set()
 
     async def _close_trace(self) -> None:
         with suppress(PerdureError):  # without the database the last second is forgotten
@@ -169,14 +179,8 @@ class Process:
                 await asyncio.wait([task], timeout=CANCEL_S)
 
 
-def _complain(task: asyncio.Task[None]) -> None:
-    """Work that breaks off is heard of at once: nobody waits for it before the process stops."""
-    if not task.cancelled() and (problem := task.exception()) is not None:
-        log.error("the %s broke off", task.get_name(), exc_info=problem)
-
-
 async def main() -> None:
-    """Serves until told to stop."""
+    """Serves until told to stop. Raises `RuntimeError` where it stopped because a part of it broke off."""
     config = Config.read(Environment.current())
     async with AsyncExitStack() as stack:
         engine = open_engine(config.database_url)
@@ -190,8 +194,11 @@ async def main() -> None:
             stack.push_async_callback(channel.close)
         process = Process(config, engine, channels, redis)
         await process.start()
-        await serve(addresses.listen, partial(_add_services, process), drain=process.drain, drain_s=config.drain_s)
+        add_services = partial(_add_services, process)
+        await serve(addresses.listen, add_services, drain=process.drain, drain_s=config.drain_s, broken=process.broken)
         await process.leave()
+        if process.broken.is_set():
+            raise RuntimeError("A part of this process broke off; its log says which.")
 
 
 def _add_services(process: Process, server: grpc.aio.Server) -> Iterator[str]:

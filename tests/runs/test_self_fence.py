@@ -44,3 +44,10 @@ async def test_turns_stop_after_two_seconds_without_a_stamp(world: World, replic
     assert heartbeat.FENCE_S < heartbeat.STALE_S
     run = await replica.wait_for(started.run.id, lambda run: run.is_final)
     assert (run.attempt, run.status) == (2, "completed")
+
+
+async def test_a_process_whose_log_writer_breaks_off_is_broken(replica: Replica) -> None:
+    replica.runs.watching.event_log.append("run-1", [], lambda: None)  # no batch may be empty
+
+    async with asyncio.timeout(20):
+        await replica.process.broken.wait()
