@@ -171,3 +171,17 @@ async def test_a_voice_agent_speaks_and_recalls(client: AsyncLetta) -> None:
 
     assert "My cat is called Miou" in answer.returns[0][2]
     assert answer.kinds[-1] == "assistant_message"
+
+
+async def test_an_agent_that_tends_the_memory_of_a_voice_agent_rewrites_blocks(client: AsyncLetta) -> None:
+    agent = await client.agents.create(
+        model="openai/gpt-4o-mini",
+        agent_type="voice_sleeptime_agent",
+        memory_blocks=[{"label": "human", "value": "Name: unknown"}],
+    )
+
+    await send(client, agent.id, 'call tool memory_rethink with {"label": "human", "new_memory": "Name: Ada"}')
+
+    assert (await client.agents.blocks.retrieve("human", agent_id=agent.id)).value == "Name: Ada"
+    assert {tool.name for tool in agent.tools} >= {"archival_memory_insert", "memory_rethink", "memory_finish_edits"}
+    await client.agents.delete(agent.id)

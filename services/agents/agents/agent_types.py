@@ -40,8 +40,8 @@ _VOICE_PROMPT = f"""You talk with a person by voice.
 {_MEMORY}
 Your words are read aloud: short sentences, no lists, no markup. Say numbers and abbreviations as one speaks them."""
 _VOICE_SLEEPTIME_PROMPT = """You look after the memory of an agent that talks by voice.
-Store what is worth keeping of the conversation that you are given, then rewrite the block about the person until it is
-complete and without contradictions, and end with finish_rethinking_memory."""
+Store what is worth keeping of the conversation that you are given in archival memory, then rewrite the block about the
+person until it is complete and without contradictions, and end with memory_finish_edits."""
 
 _PROMPTS: dict[AgentType, str] = {
     "letta_v1_agent": _V1_PROMPT,
@@ -72,7 +72,7 @@ _BASE_TOOLS: dict[AgentType, Sequence[str]] = {
     "split_thread_agent": _V1_TOOLS,
     "sleeptime_agent": ("memory_rethink", "memory_finish_edits", "memory_insert", "memory_replace"),
     "voice_convo_agent": ("send_message", "search_memory"),
-    "voice_sleeptime_agent": ("store_memories", "rethink_user_memory", "finish_rethinking_memory"),
+    "voice_sleeptime_agent": ("archival_memory_insert", "memory_rethink", "memory_finish_edits"),
 }
 FILE_TOOLS = ("open_files", "grep_files", "semantic_search_files")  # of agents that have a folder
 MULTI_AGENT_TOOLS = (
@@ -81,7 +81,7 @@ MULTI_AGENT_TOOLS = (
     "send_message_to_agent_async",
 )
 
-_ENDING = ("send_message", "memory_finish_edits", "finish_rethinking_memory")
+_ENDING = ("send_message", "memory_finish_edits")
 _CONTINUING = {
     *(name for names in _BASE_TOOLS.values() for name in names),
     "memory_rethink",
