@@ -33,14 +33,6 @@ def _is_iso(text: str) -> str:
 
 Embedding = Annotated[list[float], PlainSerializer(_pad, return_type=list[float], when_used="json")]
 
-
-def _is_not_empty(text: str) -> str:
-    if not text:
-        raise PydanticCustomError("too_short", "The text of a passage must not be empty")
-    return text
-
-
-PassageText = Annotated[str, AfterValidator(_is_not_empty)]  # embedding models refuse an empty one
 Moment = Annotated[str, AfterValidator(_is_iso)]  # a day, or a time with or without a zone
 
 
@@ -64,7 +56,7 @@ class Passage(Audited):
 class CreateArchivalMemory(BaseModel):
     """A new passage of an agent. Without `created_at` it is made now."""
 
-    text: PassageText
+    text: str
     tags: list[str] | None = None
     created_at: Timestamp | None = None
 

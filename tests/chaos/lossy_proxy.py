@@ -21,14 +21,27 @@ class LossyProxy:
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client."""
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            head, body = await _read_request(reader)
-            server_reader, server = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                await self._carry(reader, writer)
+        finally:
+            await _close(writer)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head, body = await _read_request(reader)
+        server_reader, server = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
             server.write(head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) + body)
             await server.drain()
             await _answer(server_reader, writer, self._lose(head))
-            server.close()
-        writer.close()
+        finally:
+            await _close(server)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def _answer(server: asyncio.StreamReader, client: asyncio.StreamWriter, loss: Loss | None) -> None:

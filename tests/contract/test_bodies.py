@@ -8,7 +8,6 @@ from pydantic import BaseModel, ValidationError
 from services.contract.agents import CreateAgent, UpdateAgent
 from services.contract.model_settings import AnthropicSettings, PlainSettings
 from services.contract.new_messages import NewApproval, NewMessage, NewToolReturn
-from services.contract.passages import CreateArchivalMemory, CreatePassage
 from services.contract.sending import AsyncSendRequest, ConversationSendRequest, SendRequest, StreamRequest
 from services.contract.tools import CreateTool
 
@@ -28,11 +27,6 @@ def test_names_of_client_tools_are_those_that_providers_take(name: str) -> None:
 
     assert place == "client_tools.0.name"
     assert "1 to 64 of the characters" in words
-
-
-@pytest.mark.parametrize("model", [CreateArchivalMemory, CreatePassage])
-def test_a_passage_has_a_text(model: type[BaseModel]) -> None:
-    assert problems(model, {"text": ""}) == [("text", "The text of a passage must not be empty")]
 
 
 @pytest.mark.parametrize(

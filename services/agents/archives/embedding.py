@@ -48,16 +48,16 @@ class Vectors:
         self._known.update(zip(wanted, made, strict=True))
 
     def of(self, organization_id: str, config: EmbeddingConfig | None, texts: Sequence[str]) -> Sequence[Vector | None]:
-        """The vector of each text, None where there is no model to make one.
+        """The vector of each text, None where there is no model to make one; all zeros for an empty text.
 
         Raises `VectorsMissing`, `WrongDimensions`, and the failure of the model.
         """
         if config is None:
             return [None] * len(texts)
         wanted = [Wanted(organization_id, handle_of(config), text) for text in texts]
-        if missing := [one for one in wanted if one not in self._known]:
+        if missing := [one for one in wanted if one.text and one not in self._known]:
             raise VectorsMissing(missing)
-        return [self._checked(one, config) for one in wanted]
+        return [self._checked(one, config) if one.text else [0.0] * config.embedding_dim for one in wanted]
 
     def _checked(self, wanted: Wanted, config: EmbeddingConfig) -> Vector:
         vector = self._known[wanted]

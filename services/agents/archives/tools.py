@@ -6,13 +6,13 @@ from services.agents.archives.archival_memory import ArchivalMemory
 from services.agents.archives.embedding import Vectors
 from services.agents.memory.workbench import CallingAgent
 from services.common.database import Transaction
-from services.contract.passages import ArchivalSearch, CreateArchivalMemory, PassageText
+from services.contract.passages import ArchivalSearch, CreateArchivalMemory
 
 
 class InsertArguments(BaseModel):
     """Of archival_memory_insert."""
 
-    content: PassageText
+    content: str
     tags: list[str] | None = None
 
 

@@ -86,6 +86,16 @@ async def test_without_a_model_passages_have_no_embedding(api: Api) -> None:
     assert (passage["embedding"], passage["embedding_config"], passage["tags"]) == (None, None, None)
 
 
+async def test_an_empty_passage_has_a_vector_of_nothing(api: Api) -> None:
+    agent = await api.create(embedding=EMBEDDING)
+
+    [passage] = await api.call("CreateArchivalMemory", {"text": ""}, agent_id=agent["id"])
+    await api.call("CreateArchivalMemory", {"text": "The sky is green."}, agent_id=agent["id"])
+
+    assert set(passage["embedding"]) == {0.0}
+    assert await found(api, agent["id"], "what is green", top_k=1) == ["The sky is green."]
+
+
 async def test_a_search_ranks_what_fits(api: Api, agent_id: str) -> None:
     assert await found(api, agent_id, "where is the cat on the mat", top_k=1) == ["The cat sat on the mat."]
 
