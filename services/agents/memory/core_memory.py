@@ -89,6 +89,8 @@ class CoreMemory:
             for change in changes:
                 if change.label not in stored:
                     raise LabelNotFound(f"Agent {agent_id} has no block with the label {change.label!r}.")
+            # In one order for all agents: two that share blocks never wait for each other in a circle.
+            for change in sorted(changes, key=lambda one: stored[one.label].block.id):
                 await self._rewrite_one(tx, organization_id, agent_id, stored[change.label], change)
 
     async def _rewrite_one(
