@@ -5,6 +5,8 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
+from random import Random
 from typing import Any
 
 import httpx
@@ -52,24 +54,24 @@ async def follow(sdk: AsyncLetta, agent_id: str) -> str:
     return (await answer_of(sdk, run.id)).text
 
 
+def lose(random: Random, lost: Counter[str], head: bytes) -> Loss | None:
+    """The first answer to each send always, the second now and then, the last never. Counts them by kind."""
+    count = _RETRY_COUNT.search(head)
+    again = int(count[1]) if count else 2
+    if not head.startswith(b"POST") or not any(kind in head for kind in _KINDS) or again > 1:
+        return None
+    if again == 1 and random.random() < 0.7:
+        return None
+    loss = random.choice(LOSSES)
+    lost[loss] += 1
+    return loss
+
+
 async def test_a_message_whose_answer_is_lost_is_there_once(arena: Arena, figures: Figures) -> None:
     lost = Counter[str]()
-
-    def lose(head: bytes) -> Loss | None:
-        """The first answer to each send always, the second now and then, the last never."""
-        count = _RETRY_COUNT.search(head)
-        again = int(count[1]) if count else 2
-        if not head.startswith(b"POST") or not any(kind in head for kind in _KINDS) or again > 1:
-            return None
-        if again == 1 and arena.random.random() < 0.7:
-            return None
-        loss = arena.random.choice(LOSSES)
-        lost[loss] += 1
-        return loss
-
     sends = arena.scale.pick(full=1000, short=40)
     async with (
-        lossy_proxy(arena.stack.options.port, lose) as url,
+        lossy_proxy(arena.stack.options.port, partial(lose, arena.random, lost)) as url,
         AsyncLetta(base_url=url, timeout=arena.sdk.timeout) as sdk,
     ):
 
