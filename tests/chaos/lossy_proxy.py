@@ -73,6 +73,16 @@ async def _read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 @asynccontextmanager
 async def lossy_proxy(port: int, lose: Callable[[bytes], Loss | None]) -> AsyncIterator[str]:
     """The address of a proxy before a server on this machine."""
-    server = await asyncio.start_server(LossyProxy(port, lose).carry, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    proxy, connections = LossyProxy(port, lose), set[asyncio.Task[None]]()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(connection := asyncio.create_task(proxy.carry(reader, writer)))
+        connection.add_done_callback(connections.discard)
+
+    try:
+        async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
