@@ -40,14 +40,14 @@ from services.runs.rest.operations import RunRest
 from services.runs.runs import Runs
 from services.runs.servicer import RunServicer
 from services.runs.store.bell import RedisBell
-from services.runs.store.callbacks import CallbackStore
-from services.runs.store.children import FamilyStore
-from services.runs.store.line import LineStore
+from services.runs.store.callbacks import PostgresCallbacks
+from services.runs.store.children import PostgresFamily
+from services.runs.store.line import PostgresLines
 from services.runs.store.redis_log import RedisEventLog
-from services.runs.store.replicas import ReplicaStore
-from services.runs.store.runs import RunStore
-from services.runs.store.steps import StepStore
-from services.runs.store.traces import TraceStore
+from services.runs.store.replicas import PostgresReplicas
+from services.runs.store.runs import PostgresRuns
+from services.runs.store.steps import PostgresSteps
+from services.runs.store.traces import PostgresTraces
 from services.runs.trace.journal import Journal
 from services.runs.trace.spans import RunSpans
 from services.runs.trace.traced import traced
@@ -79,24 +79,24 @@ class Process:
 
     def __init__(self, config: Config, engine: AsyncEngine, channels: Channels, redis: "Redis | None") -> None:
         database, owner, limits = Database(engine), str(uuid.uuid4()), config.limits
-        store, steps, family = RunStore(database), StepStore(database), FamilyStore(database)
+        store, steps, family = PostgresRuns(database), PostgresSteps(database), PostgresFamily(database)
         self.agents, model = AgentsClient(channels.agents), RouterClient(channels.llm_router)
         self._redis_log = RedisEventLog(redis, limits.longest_log, limits.log_hours * 3600) if redis else None
         event_log: EventLog = self._redis_log or MemoryEventLog(limits.longest_log)
         bell: Bell = RedisBell(redis) if redis else OwnBell()
         delivery = Delivery(lambda: self.runs, family, config.agent_reply_timeout_s)
         tools = AgentTools(ToolsClient(channels.tools), delivery, self.agents)
-        self.traces = TraceStore(database, config.trace_days)
+        self.traces = PostgresTraces(database, config.trace_days)
         self._spans = RunSpans(owner) if config.sends_spans else None
         self._journal = Journal(self.traces, owner, *([self._spans.tell] if self._spans else []))
         services = traced(Services(self.agents, model, tools, steps, store), self._journal)
         denial = Denial(store, self.agents)
-        line = Line(LineStore(database), self.agents, denial, bell, limits.on_busy, limits.longest_line)
+        line = Line(PostgresLines(database), self.agents, denial, bell, limits.on_busy, limits.longest_line)
         self._turns = ActiveTurns(services, event_log, bell, line, limits.slots)
         self._callback_client = CallbackClient(allow_private=config.allow_private_callbacks)
-        self._callbacks = Callbacks(CallbackStore(database), self.agents, self._callback_client, render_callback)
+        self._callbacks = Callbacks(PostgresCallbacks(database), self.agents, self._callback_client, render_callback)
         self._neighbours = ReplicaClient()
-        replicas = ReplicaStore(engine, store, owner, config.advertised_address)
+        replicas = PostgresReplicas(engine, store, owner, config.advertised_address)
         self._interruptions = Interruptions(lambda one: self.runs.interrupt(one))
         self._heartbeat = Heartbeat(replicas, self._turns, bell, self._callbacks, self._interruptions, self._neighbours)
         self.runs = Runs(

@@ -35,16 +35,16 @@ from services.tools.mcp.oauth.store import PostgresSessions
 from services.tools.mcp.oauth.tokens import Tokens
 from services.tools.mcp.registration import Registration
 from services.tools.mcp.servers import McpServers
-from services.tools.mcp.store import ServerStore
+from services.tools.mcp.store import PostgresServers
 from services.tools.operations import ToolOperations
 from services.tools.registry import Registry
 from services.tools.sandbox.sandbox import Sandbox
 from services.tools.sandbox.zygote import CannotStart
 from services.tools.sandbox_configs.configs import SandboxConfigs
-from services.tools.sandbox_configs.store import SandboxConfigStore
+from services.tools.sandbox_configs.store import PostgresSandboxConfigs
 from services.tools.servicer import ToolServicer
-from services.tools.store.outbox import OutboxStore
-from services.tools.store.tools import ToolStore
+from services.tools.store.outbox import PostgresOutbox
+from services.tools.store.tools import PostgresTools
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ async def main() -> None:
     config = Config.read(Environment.current())
     async with AsyncExitStack() as stack:
         outside = await _open(config, stack)
-        changes = Changes(outside.database, OutboxStore(), ToolStore(), outside.agents)
+        changes = Changes(outside.database, PostgresOutbox(), PostgresTools(), outside.agents)
         operations, servicer = _wire(config, outside, changes)
         delivery = asyncio.create_task(changes.deliver_forever())
         stack.push_async_callback(_stop, delivery)
@@ -97,8 +97,8 @@ async def _open(config: Config, stack: AsyncExitStack) -> Outside:
 
 
 def _wire(config: Config, outside: Outside, changes: Changes) -> tuple[ToolOperations, ToolServicer]:
-    database, tools, outbox = outside.database, ToolStore(), OutboxStore()
-    servers, configs = ServerStore(config.secrets), SandboxConfigs(database, SandboxConfigStore(config.secrets))
+    database, tools, outbox = outside.database, PostgresTools(), PostgresOutbox()
+    servers, configs = PostgresServers(config.secrets), SandboxConfigs(database, PostgresSandboxConfigs(config.secrets))
     calls = McpCalls(database, servers, outside.remote)
     web = WebSearch(outside.searches, config.search_accounts)
     builtins = BuiltinCalls(web, outside.pages, CodeRunner(outside.sandbox, config.programs))

@@ -5,18 +5,18 @@ from dataclasses import replace
 from services.common.database import Database
 from services.runs.ending import Ending
 from services.runs.records import Step, StepFilter
-from services.runs.store.runs import RunStore
-from services.runs.store.steps import StepStore
+from services.runs.store.runs import PostgresRuns
+from services.runs.store.steps import PostgresSteps
 from tests.runs.conftest import ORGANIZATION, Replica, World
 
 
-async def committed_step(world: World, replica: Replica) -> tuple[Step, RunStore, StepStore]:
+async def committed_step(world: World, replica: Replica) -> tuple[Step, PostgresRuns, PostgresSteps]:
     """The step of a run that has ended, and stores to write with."""
     run_id = (await replica.runs.start(world.request())).run.id
     await replica.wait_for(run_id, lambda run: run.is_final)
     (step,) = await replica.runs.list_steps(ORGANIZATION, StepFilter(run_id=run_id))
     database = Database(replica.engine)
-    return step, RunStore(database), StepStore(database)
+    return step, PostgresRuns(database), PostgresSteps(database)
 
 
 async def test_a_late_end_changes_no_step(world: World, replica: Replica) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, Part
 from services.common.database import Database
 from services.runs.limits import Limits
-from services.runs.store.traces import TraceStore
+from services.runs.store.traces import PostgresTraces
 from services.runs.tables import tool_calls
 from services.runs.trace.events import Kind, TraceEvent
 from services.runs.trace.journal import Journal
@@ -104,7 +104,7 @@ async def test_a_run_in_a_line_does_not_wait_for_a_process(world: World) -> None
 
 async def test_an_event_that_cannot_be_stored_does_not_end_all_traces(world: World, replica: Replica) -> None:
     run = (await replica.runs.start(world.request())).run
-    store = TraceStore(Database(replica.engine), kept_days=1)
+    store = PostgresTraces(Database(replica.engine), kept_days=1)
     journal = Journal(store, "another owner")
     journal.note(run, "repair", problems=["no text for Postgres: \0"])
     writing = asyncio.create_task(journal.run())
@@ -123,7 +123,7 @@ async def test_old_traces_are_swept(world: World, replica: Replica) -> None:
     await replica.watch(started.run.id)
     await trace_of(replica, started.run.id)
 
-    await TraceStore(Database(replica.engine), kept_days=0).sweep()
+    await PostgresTraces(Database(replica.engine), kept_days=0).sweep()
 
     assert not await replica.process.traces.of_run(ORGANIZATION, started.run.id, 10)
 
@@ -132,7 +132,7 @@ async def test_the_ledger_is_swept_when_its_run_has_ended(world: World, replica:
     world.agents.tools = [tool("quick")]
     gate = asyncio.Event()
     world.router.script = [says("I will", calls=[call("quick")]), says("so it", "is", gate=gate)]
-    traces = TraceStore(Database(replica.engine), kept_days=0)
+    traces = PostgresTraces(Database(replica.engine), kept_days=0)
     started = await replica.runs.start(world.request())
     await eventually(lambda: len(world.router.requests) == 2)
 

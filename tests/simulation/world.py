@@ -16,8 +16,8 @@ from services.runs.events.log import MemoryEventLog
 from services.runs.records import Claimed, RunRequest
 from services.runs.recovery.active_turns import ActiveTurn, ActiveTurns
 from services.runs.recovery.bell import OwnBell
-from services.runs.store.runs import RunStore
-from services.runs.store.steps import StepStore
+from services.runs.store.runs import PostgresRuns
+from services.runs.store.steps import PostgresSteps
 from services.runs.turns.services import Services
 from services.runs.turns.turn import CANCELLED, STATUSES
 from tests.simulation.in_process import InProcessChannel
@@ -102,7 +102,7 @@ class World:
         """One more process."""
         self.names += 1
         host = Host(f"{self.conversation_id[-6:]}-{self.names}")
-        runs, steps = RunStore(self.agents.database), StepStore(self.agents.database)
+        runs, steps = PostgresRuns(self.agents.database), PostgresSteps(self.agents.database)
         channel = InProcessChannel(self.agents.handlers, lambda what, serve: self.network.send(host, what, serve))
         services = Services(
             history=AgentsClient(cast(Any, channel)),
@@ -131,7 +131,7 @@ class World:
             **fields,
         )
         run_id = new_id("run")
-        store = RunStore(self.agents.database)
+        store = PostgresRuns(self.agents.database)
         run = await store.insert(run_id, request, replica.host.name, sent=request)
         if run is None:
             return None
@@ -158,7 +158,7 @@ class World:
 
     async def cancel(self) -> None:
         """A client cancels the conversation's run, or what waits for an approval."""
-        store = RunStore(self.agents.database)
+        store = PostgresRuns(self.agents.database)
         run = await store.find_active(CALLER.organization_id, self.conversation_id)
         run_id = run.id if run else await self.asking_run()
         run = run or (await store.get(CALLER.organization_id, run_id) if run_id else None)
@@ -181,7 +181,7 @@ class World:
             await connection.execute(text("DELETE FROM runs.replicas"))
             for one in self.living:
                 await connection.execute(text(_BEAT), {"owner": one.host.name})
-            store, mine = RunStore(self.agents.database), replica.turns.run_ids
+            store, mine = PostgresRuns(self.agents.database), replica.turns.run_ids
             claims = await store.claim(connection, replica.host.name, mine, 1, lost=True)
         for claimed in claims:
             replica.turns.start(claimed, is_accepted=True)

@@ -51,16 +51,16 @@ from services.tools.mcp.oauth.store import PostgresSessions
 from services.tools.mcp.oauth.tokens import Tokens
 from services.tools.mcp.registration import Registration
 from services.tools.mcp.servers import McpServers
-from services.tools.mcp.store import ServerStore
+from services.tools.mcp.store import PostgresServers
 from services.tools.operations import ToolOperations
 from services.tools.registry import Registry
 from services.tools.sandbox.job import Limits
 from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 from services.tools.sandbox_configs.configs import SandboxConfigs
-from services.tools.sandbox_configs.store import SandboxConfigStore
+from services.tools.sandbox_configs.store import PostgresSandboxConfigs
 from services.tools.servicer import ToolServicer
-from services.tools.store.outbox import OutboxStore
-from services.tools.store.tools import ToolStore
+from services.tools.store.outbox import PostgresOutbox
+from services.tools.store.tools import PostgresTools
 
 REST = rest_pb2.DESCRIPTOR.services_by_name["ToolRest"]
 PUBLIC_URL = "http://perdure.test"  # nobody goes there: tests carry what a browser would
@@ -183,7 +183,7 @@ async def agents_client(agents: RecordingAgents) -> AsyncIterator[AgentsClient]:
 
 @pytest.fixture
 def changes(database: Database, agents_client: AgentsClient) -> Changes:
-    return Changes(database, OutboxStore(), ToolStore(), agents_client)
+    return Changes(database, PostgresOutbox(), PostgresTools(), agents_client)
 
 
 @pytest.fixture
@@ -231,13 +231,13 @@ async def channel(
     agents_client: AgentsClient,
     models: ScriptedModels,
 ) -> AsyncIterator[grpc.aio.Channel]:
-    registry = Registry(database, ToolStore(), OutboxStore(), changes)
+    registry = Registry(database, PostgresTools(), PostgresOutbox(), changes)
     authorizing = Authorizing(sessions, AuthorizationServers(MCP_ALLOWED), PUBLIC_URL)
-    servers = ServerStore(secrets)
+    servers = PostgresServers(secrets)
     calls = McpCalls(database, servers, remote)
-    configs = SandboxConfigs(database, SandboxConfigStore(secrets))
+    configs = SandboxConfigs(database, PostgresSandboxConfigs(secrets))
     execution = Execution(sandbox, calls, builtins, configs, agents_client)
-    registration = Registration(database, servers, ToolStore(), OutboxStore(), changes)
+    registration = Registration(database, servers, PostgresTools(), PostgresOutbox(), changes)
     mcp_servers = McpServers(database, servers, registration, remote=remote, authorizing=authorizing)
     operations = ToolOperations(
         registry,

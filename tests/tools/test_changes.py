@@ -10,7 +10,7 @@ from services.common.database import Database
 from services.contract.tools import Tool
 from services.tools.changes import Changes
 from services.tools.clients import AgentsClient
-from services.tools.store.outbox import OutboxStore
+from services.tools.store.outbox import PostgresOutbox
 from services.tools.stored_tool import StoredTool
 from tests.tools.conftest import RecordingAgents
 from tests.tools.sources import roll_dice
@@ -85,7 +85,7 @@ async def test_a_change_is_told_once(
 
     assert len(agents.told) == 1
     async with database.begin() as transaction:
-        assert organization_id not in await OutboxStore().organizations(transaction)
+        assert organization_id not in await PostgresOutbox().organizations(transaction)
 
 
 async def test_a_tool_that_cannot_be_sent_does_not_stop_the_others(

@@ -20,9 +20,9 @@ from services.common.errors import NotFound
 from services.common.ids import new_id
 from services.common.secrets import SecretBox
 from services.contract.sandbox_configs import LocalSandbox, UpdateSandboxVariable
-from services.tools.mcp.store import ServerStore
+from services.tools.mcp.store import PostgresServers
 from services.tools.registry import Owner
-from services.tools.sandbox_configs.store import SandboxConfigStore
+from services.tools.sandbox_configs.store import PostgresSandboxConfigs
 from tests.tools.conftest import Api
 from tests.tools.sources import roll_dice
 
@@ -62,7 +62,7 @@ async def test_another_organisation_neither_sees_nor_changes_a_sandbox(
     config_id = (await api.call("CreateDefaultLocalSandboxConfig"))["id"]
     body = {"key": "OURS", "value": "1"}
     variable_id = (await api.call("CreateSandboxVariable", body, sandbox_config_id=config_id))["id"]
-    store, org = SandboxConfigStore(secrets), STRANGER.organization_id
+    store, org = PostgresSandboxConfigs(secrets), STRANGER.organization_id
 
     for call in (
         lambda tx: store.get(tx, org, config_id),
@@ -83,7 +83,7 @@ async def test_another_organisation_neither_sees_nor_changes_a_sandbox(
 async def test_another_organisation_sees_no_mcp_server(api: Api, database: Database, secrets: SecretBox) -> None:
     config = {"mcp_server_type": "streamable_http", "server_url": "http://127.0.0.1:9/mcp"}
     server = await api.call("CreateMcpServer", {"server_name": "ours", "config": config})
-    store, org = ServerStore(secrets), STRANGER.organization_id
+    store, org = PostgresServers(secrets), STRANGER.organization_id
 
     assert await not_found(lambda tx: store.get(tx, org, server["id"]), database)
     assert await not_found(lambda tx: store.get_named(tx, org, "ours"), database)

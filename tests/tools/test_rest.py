@@ -14,8 +14,8 @@ from services.common.errors import PerdureError
 from services.tools.base_tools import BASE_TOOLS
 from services.tools.changes import Changes
 from services.tools.registry import Owner, Registry
-from services.tools.store.outbox import OutboxStore
-from services.tools.store.tools import ToolStore
+from services.tools.store.outbox import PostgresOutbox
+from services.tools.store.tools import PostgresTools
 from tests.tools.conftest import Api, RecordingAgents
 from tests.tools.sources import roll_dice, tool_source
 
@@ -190,7 +190,7 @@ async def test_base_tools_of_an_older_server_are_renewed(
             description = CASE name WHEN 'memory_insert' THEN 'Old.' ELSE description END
             WHERE name LIKE 'memory_%'"""
         await transaction.execute(text(old))
-    restarted = Registry(database, ToolStore(), OutboxStore(), changes)
+    restarted = Registry(database, PostgresTools(), PostgresOutbox(), changes)
     owner = Owner(DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID)
 
     after = {tool.tool.id: tool for tool in await restarted.base_tools(owner)}

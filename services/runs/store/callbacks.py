@@ -42,7 +42,7 @@ async def claim_callbacks(connection: AsyncConnection, limit: int) -> Sequence[R
     return [read_run(row) for row in await connection.execute(_CLAIM, {"limit": limit})]
 
 
-class CallbackStore:
+class PostgresCallbacks:
     """What came of callbacks."""
 
     def __init__(self, database: Database) -> None:

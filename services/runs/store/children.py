@@ -44,7 +44,7 @@ async def hold_parent(connection: AsyncConnection, organization_id: str, run_id:
         raise ParentEnded(run_id)
 
 
-class FamilyStore:
+class PostgresFamily:
     """Who started whom. Every method is one statement in a transaction of its own."""
 
     def __init__(self, database: Database) -> None:

@@ -68,7 +68,7 @@ _FIRST_PLACE = (
 )
 
 
-class LineStore:
+class PostgresLines:
     """The line of each conversation. Every method is one statement in a transaction of its own, unless it says so."""
 
     def __init__(self, database: Database) -> None:

@@ -10,7 +10,7 @@ from services.runs.records import Claimed, Run
 from services.runs.recovery.heartbeat import STALE_S, Pulse
 from services.runs.store.callbacks import claim_callbacks
 from services.runs.store.line import claim_next, tend_lines
-from services.runs.store.runs import RunStore
+from services.runs.store.runs import PostgresRuns
 
 # Stamps, notes what was delivered, and tells which of our runs have ended elsewhere or belong to another by now, and
 # which replicas live.
@@ -36,10 +36,10 @@ _BEAT = text(
 _LEAVE = text("DELETE FROM runs.replicas WHERE owner = :owner")
 
 
-class ReplicaStore:
+class PostgresReplicas:
     """The row of this process, on a connection of its own, so that a busy pool cannot make it look dead."""
 
-    def __init__(self, engine: AsyncEngine, runs: RunStore, owner: str, address: str) -> None:
+    def __init__(self, engine: AsyncEngine, runs: PostgresRuns, owner: str, address: str) -> None:
         self._engine = engine
         self._runs = runs
         self._owner = owner

@@ -66,7 +66,7 @@ _DELETE = text(
 )
 
 
-class RunStore:
+class PostgresRuns:
     """Runs. Every method is one statement in a transaction of its own, unless it says otherwise."""
 
     def __init__(self, database: Database) -> None:

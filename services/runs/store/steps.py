@@ -52,7 +52,7 @@ _CLOSE_CALL = text(
 )
 
 
-class StepStore:
+class PostgresSteps:
     """Steps and the ledger. Every method is one statement in a transaction of its own."""
 
     def __init__(self, database: Database) -> None:

@@ -52,7 +52,7 @@ _SWEEP = text(
 )
 
 
-class TraceStore:
+class PostgresTraces:
     """Every method is one statement in a transaction of its own, unless it says otherwise."""
 
     def __init__(self, database: Database, kept_days: float) -> None:

@@ -20,7 +20,7 @@ _READ = select(
 _FIND_TOOL = _READ.add_columns(mcp_tools.c.remote_name).join(mcp_tools)
 
 
-class ServerStore:
+class PostgresServers:
     """MCP servers of organisations, in the transaction that is given. One statement each."""
 
     def __init__(self, secrets: SecretBox) -> None:

@@ -28,7 +28,7 @@ _SETUP = (
 )
 
 
-class SandboxConfigStore:
+class PostgresSandboxConfigs:
     """Sandboxes of organisations, in the transaction that is given. One statement each, one more for a cursor."""
 
     def __init__(self, secrets: SecretBox) -> None:

@@ -9,7 +9,7 @@ _TAKE = delete(outbox).returning(outbox.c.position, outbox.c.tool_id)
 _ORGANIZATIONS = select(outbox.c.organization_id).distinct()
 
 
-class OutboxStore:
+class PostgresOutbox:
     """One statement per method, in the transaction that is given."""
 
     async def add(self, transaction: Transaction, organization_id: str, tool_id: str) -> None:

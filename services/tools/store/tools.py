@@ -25,7 +25,7 @@ _TEXT = func.setweight(func.to_tsvector(_SIMPLE, tools.c.name), text("'A'")).op(
 Record = Row[Any]  # Any: the columns of _READ
 
 
-class ToolStore:
+class PostgresTools:
     """Tools of organisations, in the transaction that is given. One statement each, unless a method says otherwise."""
 
     async def insert(self, transaction: Transaction, new: Sequence[StoredTool]) -> list[str]:
