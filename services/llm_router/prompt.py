@@ -1,6 +1,7 @@
 """What a model is asked: the conversation in the form in which every provider takes it."""
 
 import itertools
+import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,16 @@ from perdure.conversation.v1.message_pb2 import (
     Part,
 )
 from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
-from services.common.calls import tool_calls
+from services.common.calls import tool_calls, tool_returns
 from services.common.pairing import repair
 from services.llm_router.model import Model
 
 _NO_WORDS = "(This message is empty.)"
-MAX_STEM = 32  # characters that a call id keeps when it gets a number; OpenAI takes 40
+_UNKNOWN = "unknown"  # a call that has no id, or no name
+_UNFIT = re.compile(r"[^A-Za-z0-9_-]")  # what Anthropic and OpenAI refuse in ids and names
+MAX_NAME = 64  # characters of the name of a call; OpenAI and Gemini take no more
+MAX_ID = 40  # characters of its id; OpenAI takes no more
+MAX_STEM = 32  # of these, what an id keeps when it gets a number
 
 
 @dataclass(frozen=True)
@@ -43,26 +48,33 @@ class Prompt:
 def tidy_messages(messages: Iterable[Message]) -> list[Message]:
     """The messages that a model may see, each call followed by its return, no call id twice.
 
-    Providers refuse a conversation where a call has no return, a return no call, where a text is blank, or where a
-    message ends in reasoning. A call without a return gets one that says so, and so does a message without words;
-    other loose ends are left out.
+    Providers refuse a conversation where a call has no return, a return no call, where a text is blank, where a message
+    ends in reasoning, or where ids and names of calls are unlike their own. A call without a return gets one that says
+    so, and so does a message without words; other loose ends are left out.
     """
     paired = repair([message for message in messages if message.role != ROLE_APPROVAL]).window
     tidied = (_without_last_thoughts(_without_blanks(message)) for message in paired)
-    return list(_with_unique_ids(message for message in tidied if message.parts))
+    return list(_with_fit_labels(message for message in tidied if message.parts))
 
 
-def _with_unique_ids(messages: Iterable[Message]) -> Iterator[Message]:
-    """The messages with other ids for calls whose ids came before: some models count anew in each answer."""
+def _with_fit_labels(messages: Iterable[Message]) -> Iterator[Message]:
+    """The messages with ids and names of calls that every provider takes, no id twice.
+
+    Some models count their calls anew in each answer, have longer ids than others take, or call what can be no tool.
+    """
     seen: set[str] = set()
-    ids: list[str] = []
-    given: list[str] = []
+    labels: list[tuple[str, str]] = []
     for message in messages:
-        calls = [call.id for call in tool_calls(message)]
+        calls = tool_calls(message)
         if calls:
-            ids, given = calls, _new_ids(calls, seen)
-            seen.update(given)
-        yield _rename(message, given) if given != ids and (calls or message.role == ROLE_TOOL) else message
+            ids = _new_ids([_fit(call.id, MAX_ID) for call in calls], seen)
+            seen.update(ids)
+            labels = [(call_id, _fit(call.name, MAX_NAME)) for call_id, call in zip(ids, calls, strict=True)]
+        yield _relabel(message, labels) if calls or message.role == ROLE_TOOL else message
+
+
+def _fit(text: str, longest: int) -> str:
+    return _UNFIT.sub("_", text)[:longest] or _UNKNOWN
 
 
 def _new_ids(calls: list[str], seen: set[str]) -> list[str]:
@@ -83,15 +95,18 @@ def _unused(call_id: str, seen: Container[str]) -> str:
     return next(name for number in numbers if (name := f"{call_id[:MAX_STEM]}_{number}") not in seen)
 
 
-def _rename(message: Message, ids: Iterable[str]) -> Message:
-    """The message with these ids for its calls, or its returns, which stand in the order of their calls."""
-    copy, names = Message(), iter(ids)
+def _relabel(message: Message, labels: Sequence[tuple[str, str]]) -> Message:
+    """The message with these ids and names for its calls, or its returns, which stand in the order of their calls."""
+    called = [(call.id, call.name) for call in tool_calls(message)]
+    if (called or [(returned.call_id, returned.name) for returned in tool_returns(message)]) == labels:
+        return message
+    copy, rest = Message(), iter(labels)
     copy.CopyFrom(message)
     for part in copy.parts:
         if part.HasField("tool_call"):
-            part.tool_call.id = next(names)
+            part.tool_call.id, part.tool_call.name = next(rest)
         elif part.HasField("tool_return"):
-            part.tool_return.call_id = next(names)
+            part.tool_return.call_id, part.tool_return.name = next(rest)
     return copy
 
 

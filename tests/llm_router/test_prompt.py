@@ -106,3 +106,19 @@ def test_calls_of_one_answer_that_share_an_id_are_told_apart() -> None:
 
     called = [[part.tool_call.id for part in message.parts] for message in tidied if message.role == ROLE_ASSISTANT]
     assert called == returned_ids(tidied) == [["a", "b", "a_2"], ["a_3"]]
+
+
+def test_calls_get_ids_and_names_that_every_provider_takes() -> None:
+    labels = [("a b", "has space"), ("a_b", ""), ("", "n" * 65), ("chatcmpl-tool-" + "0" * 32, "look")]
+    calls = [Part(tool_call=ToolCall(id=call_id, name=name)) for call_id, name in labels]
+    returns = [Part(tool_return=ToolReturn(call_id=call_id, value="x")) for call_id, _ in labels]
+
+    called, returned = tidy_messages(
+        [Message(role=ROLE_ASSISTANT, parts=calls), Message(role=ROLE_TOOL, parts=returns)]
+    )
+
+    ids = ["a_b", "a_b_2", "unknown", "chatcmpl-tool-" + "0" * 26]
+    names = ["has_space", "unknown", "n" * 64, "look"]
+    assert [(part.tool_call.id, part.tool_call.name) for part in called.parts] == list(zip(ids, names, strict=True))
+    assert [part.tool_return.call_id for part in returned.parts] == ids
+    assert [part.tool_return.name for part in returned.parts] == names

@@ -1,7 +1,6 @@
 """Conversations as messages of Anthropic."""
 
 import base64
-import re
 from collections.abc import Iterator, Sequence
 
 import orjson
@@ -28,7 +27,6 @@ from services.llm_router.providers.spoken import (
 
 CACHED = {"type": "ephemeral"}  # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
 _THINKING = ("thinking", "redacted_thinking")
-_NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def build_messages(prompt: Prompt, messages: Sequence[Message]) -> list[Json]:
@@ -77,7 +75,7 @@ def _assistant(message: Message, *, is_own: bool) -> Iterator[Json]:
                 yield _thought(part)
         elif part.HasField("tool_call"):
             call = part.tool_call
-            yield {"type": "tool_use", "id": _id(call.id), "name": call.name, "input": read_arguments(call)}
+            yield {"type": "tool_use", "id": call.id, "name": call.name, "input": read_arguments(call)}
         elif part.text.strip():
             yield {"type": "text", "text": part.text}
 
@@ -92,7 +90,7 @@ def _thought(part: Part) -> Json:
 def _return(part: Part, *, sees: bool) -> Json:
     result = part.tool_return
     text = print_return(result, sees=sees)
-    block: Json = {"type": "tool_result", "tool_use_id": _id(result.call_id), "content": text}
+    block: Json = {"type": "tool_result", "tool_use_id": result.call_id, "content": text}
     if sees and result.images:
         block["content"] = [{"type": "text", "text": text}, *map(_image, result.images)]
     return block | ({"is_error": True} if result.status == TOOL_STATUS_ERROR else {})
@@ -111,8 +109,3 @@ def _image(image: Image) -> Json:
         return {"type": "image", "source": {"type": "url", "url": image.url}}
     data = base64.b64encode(image.data).decode()
     return {"type": "image", "source": {"type": "base64", "media_type": media_type(image), "data": data}}
-
-
-def _id(call_id: str) -> str:
-    """The id of a call in the characters that are allowed; those of other providers may have more."""
-    return _NOT_IN_IDS.sub("_", call_id)
