@@ -60,13 +60,15 @@ class AgentTools(relations.AgentTools, Protocol):
     ) -> list[ToolDefinition]:
         """Gives tools to an agent, after those it has; one that it has stays as it is. Those that are new to it."""
 
-    async def detach(self, tx: Transaction, agent_id: str, tool_id: str) -> None:
+    async def detach(self, tx: Transaction, organization_id: str, agent_id: str, tool_id: str) -> None:
         """Takes a tool from an agent."""
 
-    async def detach_others(self, tx: Transaction, agent_id: str, kept: Sequence[str]) -> None:
+    async def detach_others(self, tx: Transaction, organization_id: str, agent_id: str, kept: Sequence[str]) -> None:
         """Takes all tools from an agent but these."""
 
-    async def waive_approval(self, tx: Transaction, agent_id: str, tool_id: str, *, waived: bool) -> None:
+    async def waive_approval(
+        self, tx: Transaction, organization_id: str, agent_id: str, tool_id: str, *, waived: bool
+    ) -> None:
         """Says whether an agent calls a tool without the approval that the tool asks for by default."""
 
     async def find_renamed(
@@ -157,7 +159,7 @@ class Agents:
             await self._stores.agents.insert(tx, caller.organization_id, new.state)
             await self._add_relations(tx, caller, new, request)
             await self._open_history(tx, caller.organization_id, new.state, request)
-            loaded = await self._relations.load(tx, [new.state], relations.ALL)
+            loaded = await self._relations.load(tx, caller.organization_id, [new.state], relations.ALL)
         [agent] = await self._relations.show_tools(caller.organization_id, loaded)
         return agent
 
@@ -179,7 +181,7 @@ class Agents:
     ) -> None:
         assert agent.created_at is not None  # a new agent has its dates
         origin = Origin(agent_id=agent.id, conversation_id=agent.id, made_at=agent.created_at)
-        system = await self._prompts.compile_for(tx, agent.id, agent.id)
+        system = await self._prompts.compile_for(tx, organization_id, agent.id, agent.id)
         timezone, sent = agent.timezone or "UTC", request.initial_message_sequence
         messages = first_messages(origin, system, agent.agent_type, timezone, sent)
         await self._stores.history.open_own(tx, organization_id, agent.id, messages)
@@ -194,7 +196,7 @@ class Agents:
     async def load(self, tx: Transaction, caller: Caller, agent_id: str, wanted: frozenset[str]) -> LoadedAgents:
         """As `get`, in a transaction of the caller's, without tools."""
         agent = await self.find(tx, caller.organization_id, agent_id)
-        return await self._relations.load(tx, [agent], wanted)
+        return await self._relations.load(tx, caller.organization_id, [agent], wanted)
 
     async def find(self, tx: Transaction, organization_id: str, agent_id: str, *, lock: bool = False) -> AgentState:
         """One agent without relations. Raises `AgentNotFound`."""
@@ -209,7 +211,7 @@ class Agents:
         """A page of agents with the relations in `include`. Raises `CursorNotFound`."""
         async with self._database.begin() as tx:
             agents = await self._stores.agents.list_page(tx, caller.organization_id, wanted, page, order_by)
-            loaded = await self._relations.load(tx, agents, include)
+            loaded = await self._relations.load(tx, caller.organization_id, agents, include)
         return await self._relations.show_tools(caller.organization_id, loaded)
 
     async def count(self, caller: Caller, wanted: AgentFilter) -> int:

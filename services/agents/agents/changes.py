@@ -83,7 +83,7 @@ class AgentChanges:
         values = await self._values(caller, before, request, sent)
         async with self._database.begin() as tx:
             if request.message_ids is not None:  # locks the conversation, which comes before the agent everywhere
-                await self._stores.history.set_own_window(tx, agent_id, request.message_ids)
+                await self._stores.history.set_own_window(tx, caller.organization_id, agent_id, request.message_ids)
             await self._stores.folders.lock(tx, caller.organization_id, chosen_folders(request) or [])
             agent = await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
             values["last_updated_by_id"] = caller.user_id
@@ -96,7 +96,7 @@ class AgentChanges:
             if sent & _OF_FOLDERS:
                 await self._change_folders(tx, caller, agent_id, chosen_folders(request), file_tools)
             if sent & _IN_PROMPT:
-                await self._prompts.refresh_own(tx, [agent_id])
+                await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])
             loaded = await self._agents.load(tx, caller, agent_id, relations.ALL)
         [agent] = await self._relations.show_tools(caller.organization_id, loaded)
         return agent
@@ -156,14 +156,17 @@ class AgentChanges:
         self, tx: Transaction, caller: Caller, agent_id: str, tools: Sequence[ToolDefinition]
     ) -> list[ToolDefinition]:
         """Gives the agent exactly these tools; those that are new to it."""
-        await self._stores.tools.detach_others(tx, agent_id, [tool.id for tool in tools])
+        await self._stores.tools.detach_others(tx, caller.organization_id, agent_id, [tool.id for tool in tools])
         return await self._stores.tools.attach(tx, caller.organization_id, agent_id, tools)
 
     async def _replace_blocks(self, tx: Transaction, organization_id: str, agent_id: str, block_ids: list[str]) -> None:
         wanted = await find_blocks(self._stores.blocks, tx, organization_id, block_ids)
-        present = {stored.block.id for stored in (await self._stores.blocks.of_agents(tx, [agent_id]))[agent_id]}
+        present = {
+            stored.block.id
+            for stored in (await self._stores.blocks.of_agents(tx, organization_id, [agent_id]))[agent_id]
+        }
         for block_id in present.difference(block_ids):
-            await self._stores.blocks.detach(tx, agent_id, block_id)
+            await self._stores.blocks.detach(tx, organization_id, agent_id, block_id)
         new = [stored.block for stored in wanted if stored.block.id not in present]
         await self._stores.blocks.attach(tx, organization_id, agent_id, new)
 

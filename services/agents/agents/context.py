@@ -34,11 +34,12 @@ class ContextOverview:
         history = self._stores.history
         async with self._database.begin() as tx:
             agent = await self._agents.find(tx, caller.organization_id, agent_id)
-            prompt = await self._prompts.compile_parts(tx, agent_id, conversation_id)
-            tools = (await self._stores.tools.of_agents(tx, [agent_id]))[agent_id]
+            prompt = await self._prompts.compile_parts(tx, caller.organization_id, agent_id, conversation_id)
+            tools = (await self._stores.tools.of_agents(tx, caller.organization_id, [agent_id]))[agent_id]
             window = await history.read_window(tx, caller.organization_id, conversation_id)
-            counts = (await history.count_messages(tx, [conversation_id])).get(conversation_id, MessageCounts(0, 0))
+            counted = await history.count_messages(tx, caller.organization_id, [conversation_id])
             passages = await self._stores.archives.count_passages(tx, caller.organization_id, agent_id)
+        counts = counted.get(conversation_id, MessageCounts(0, 0))
         functions = [_function(tool) for tool in tools]
         summary = "\n\n".join(part.text for one in window if one.role == ROLE_SUMMARY for part in one.parts)
         tokens = {
@@ -73,9 +74,9 @@ class ContextOverview:
         """
         async with self._database.begin() as tx:
             await self._agents.find(tx, caller.organization_id, agent_id)
-            text = await self._prompts.compile_for(tx, agent_id, conversation_id)
+            text = await self._prompts.compile_for(tx, caller.organization_id, agent_id, conversation_id)
             if not dry_run:
-                await self._stores.history.rewrite_systems(tx, {conversation_id: text})
+                await self._stores.history.rewrite_systems(tx, caller.organization_id, {conversation_id: text})
         return text
 
 

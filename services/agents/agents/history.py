@@ -27,25 +27,35 @@ class History(Protocol):
     async def open_own(self, tx: Transaction, organization_id: str, agent_id: str, messages: Sequence[Message]) -> None:
         """Opens a new agent's own history with its first messages, all in the context window, system message first."""
 
-    async def own_windows(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[str]]:
+    async def own_windows(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[str]]:
         """The message ids in the context window of each agent's own history, oldest first."""
 
-    async def set_own_window(self, tx: Transaction, agent_id: str, message_ids: Sequence[str]) -> None:
+    async def set_own_window(
+        self, tx: Transaction, organization_id: str, agent_id: str, message_ids: Sequence[str]
+    ) -> None:
         """Puts exactly these messages into the context window. Raises NotFound for one that is not the agent's."""
 
-    async def rewrite_systems(self, tx: Transaction, texts: Mapping[str, str]) -> dict[str, Message]:
+    async def rewrite_systems(
+        self, tx: Transaction, organization_id: str, texts: Mapping[str, str]
+    ) -> dict[str, Message]:
         """Replaces the texts of system messages, which keep their ids. By conversation; who has none is left out."""
 
-    async def pending_approvals(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, ApprovalRequestMessage]:
+    async def pending_approvals(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, ApprovalRequestMessage]:
         """The unanswered approval request in each agent's own history; agents without one are left out."""
 
     async def read_window(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[Message]:
         """The context window, oldest first."""
 
-    async def count_messages(self, tx: Transaction, conversation_ids: Sequence[str]) -> dict[str, MessageCounts]:
+    async def count_messages(
+        self, tx: Transaction, organization_id: str, conversation_ids: Sequence[str]
+    ) -> dict[str, MessageCounts]:
         """How many messages each conversation has; conversations that do not exist are left out."""
 
-    async def isolated_block_ids(self, tx: Transaction, conversation_id: str) -> list[str]:
+    async def isolated_block_ids(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[str]:
         """The conversation's own copies of blocks; none in an agent's own history."""
 
     async def search(

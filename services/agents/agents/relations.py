@@ -56,31 +56,39 @@ def wanted_relations(caller: Caller, include: Sequence[str], older: Sequence[str
 class AgentTools(Protocol):
     """Which tools agents have."""
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[ToolDefinition]]:
+    async def of_agents(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[ToolDefinition]]:
         """Each agent's tools in their order."""
 
 
 class Tags(Protocol):
     """Which tags agents have."""
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[str]]:
+    async def of_agents(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> dict[str, list[str]]:
         """Each agent's tags by name."""
 
 
 class Variables(Protocol):
     """Which variables agents have."""
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[EnvironmentVariable]]:
+    async def of_agents(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[EnvironmentVariable]]:
         """Each agent's variables by key, decrypted."""
 
 
 class Folders(Protocol):
     """What agents have of folders."""
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[Source]]:
+    async def of_agents(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[Source]]:
         """The folders of each agent, in the order in which it got them."""
 
-    async def file_blocks(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[FileBlock]]:
+    async def file_blocks(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[FileBlock]]:
         """The files of the folders of each agent that has some, as blocks."""
 
 
@@ -111,53 +119,65 @@ class Relations:
         self._stores = stores
         self._tools = tools
 
-    async def load(self, tx: Transaction, agents: Sequence[AgentState], wanted: frozenset[str]) -> LoadedAgents:
+    async def load(
+        self, tx: Transaction, organization_id: str, agents: Sequence[AgentState], wanted: frozenset[str]
+    ) -> LoadedAgents:
         """Fills what this service stores: at most eight statements, however many agents."""
         agent_ids = [agent.id for agent in agents]
         if not agents:
             return LoadedAgents([], {})
-        windows = await self._stores.history.own_windows(tx, agent_ids)
+        windows = await self._stores.history.own_windows(tx, organization_id, agent_ids)
         for agent in agents:
             agent.message_ids = windows.get(agent.id, [])
         if "agent.blocks" in wanted:
-            await self._load_blocks(tx, agents, agent_ids)
+            await self._load_blocks(tx, organization_id, agents, agent_ids)
         if "agent.sources" in wanted:
-            await self._load_sources(tx, agents, agent_ids)
+            await self._load_sources(tx, organization_id, agents, agent_ids)
         if "agent.tags" in wanted:
-            await self._load_tags(tx, agents, agent_ids)
+            await self._load_tags(tx, organization_id, agents, agent_ids)
         if "agent.secrets" in wanted:
-            await self._load_variables(tx, agents, agent_ids)
+            await self._load_variables(tx, organization_id, agents, agent_ids)
         if "agent.pending_approval" in wanted:
-            pending = await self._stores.history.pending_approvals(tx, agent_ids)
+            pending = await self._stores.history.pending_approvals(tx, organization_id, agent_ids)
             for agent in agents:
                 agent.pending_approval = pending.get(agent.id)
-        return LoadedAgents(agents, await self._tool_ids(tx, agent_ids) if "agent.tools" in wanted else {})
+        return LoadedAgents(
+            agents, await self._tool_ids(tx, organization_id, agent_ids) if "agent.tools" in wanted else {}
+        )
 
-    async def _load_blocks(self, tx: Transaction, agents: Sequence[AgentState], agent_ids: Sequence[str]) -> None:
-        found = await self._stores.blocks.of_agents(tx, agent_ids)
-        files = await self._stores.folders.file_blocks(tx, agent_ids)
+    async def _load_blocks(
+        self, tx: Transaction, organization_id: str, agents: Sequence[AgentState], agent_ids: Sequence[str]
+    ) -> None:
+        found = await self._stores.blocks.of_agents(tx, organization_id, agent_ids)
+        files = await self._stores.folders.file_blocks(tx, organization_id, agent_ids)
         for agent in agents:
             agent.memory.file_blocks = files.get(agent.id, [])
             agent.blocks = [stored.block for stored in found[agent.id]]
             agent.memory.blocks = agent.blocks
 
-    async def _load_sources(self, tx: Transaction, agents: Sequence[AgentState], agent_ids: Sequence[str]) -> None:
-        folders = await self._stores.folders.of_agents(tx, agent_ids)
+    async def _load_sources(
+        self, tx: Transaction, organization_id: str, agents: Sequence[AgentState], agent_ids: Sequence[str]
+    ) -> None:
+        folders = await self._stores.folders.of_agents(tx, organization_id, agent_ids)
         for agent in agents:
             agent.sources = folders[agent.id]
 
-    async def _load_tags(self, tx: Transaction, agents: Sequence[AgentState], agent_ids: Sequence[str]) -> None:
-        tags = await self._stores.tags.of_agents(tx, agent_ids)
+    async def _load_tags(
+        self, tx: Transaction, organization_id: str, agents: Sequence[AgentState], agent_ids: Sequence[str]
+    ) -> None:
+        tags = await self._stores.tags.of_agents(tx, organization_id, agent_ids)
         for agent in agents:
             agent.tags = tags[agent.id]
 
-    async def _load_variables(self, tx: Transaction, agents: Sequence[AgentState], agent_ids: Sequence[str]) -> None:
-        variables = await self._stores.variables.of_agents(tx, agent_ids)
+    async def _load_variables(
+        self, tx: Transaction, organization_id: str, agents: Sequence[AgentState], agent_ids: Sequence[str]
+    ) -> None:
+        variables = await self._stores.variables.of_agents(tx, organization_id, agent_ids)
         for agent in agents:
             agent.secrets = agent.tool_exec_environment_variables = variables[agent.id]
 
-    async def _tool_ids(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[str]]:
-        tools = await self._stores.tools.of_agents(tx, agent_ids)
+    async def _tool_ids(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> dict[str, list[str]]:
+        tools = await self._stores.tools.of_agents(tx, organization_id, agent_ids)
         return {agent_id: [tool.id for tool in tools[agent_id]] for agent_id in agent_ids}
 
     async def show_tools(self, organization_id: str, loaded: LoadedAgents) -> list[AgentState]:

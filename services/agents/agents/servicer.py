@@ -34,12 +34,12 @@ class AgentServicer:
         """Makes an agent."""
         caller = Caller(request.organization_id, request.user_id)
         agent = await self._agents.create(caller, read_create(request))
-        return service.CreateAgentResponse(agent=await self._typed(agent))
+        return service.CreateAgentResponse(agent=await self._typed(caller.organization_id, agent))
 
     async def GetAgent(self, request: service.GetAgentRequest, context: Context) -> service.GetAgentResponse:
         """One agent."""
         agent = await self._agents.get(Caller(request.organization_id), request.agent_id, _SHOWN)
-        return service.GetAgentResponse(agent=await self._typed(agent))
+        return service.GetAgentResponse(agent=await self._typed(request.organization_id, agent))
 
     async def ListAgents(self, request: service.ListAgentsRequest, context: Context) -> service.ListAgentsResponse:
         """A page of agents, the newest first; a token is the id of the last agent of a page."""
@@ -51,7 +51,7 @@ class AgentServicer:
             order_by="created_at",
             include=_SHOWN,
         )
-        tools = await self._equipment.definitions([agent.id for agent in agents])
+        tools = await self._equipment.definitions(request.organization_id, [agent.id for agent in agents])
         return service.ListAgentsResponse(
             agents=[type_agent(agent, tools[agent.id]) for agent in agents],
             next_page_token=agents[-1].id if len(agents) == size else "",
@@ -63,7 +63,7 @@ class AgentServicer:
         before = await self._agents.get(caller, request.agent_id, frozenset())
         changes = read_update(request, before.model or "")
         agent = await self._changes.update(caller, request.agent_id, changes)
-        return service.UpdateAgentResponse(agent=await self._typed(agent))
+        return service.UpdateAgentResponse(agent=await self._typed(caller.organization_id, agent))
 
     async def DeleteAgent(self, request: service.DeleteAgentRequest, context: Context) -> service.DeleteAgentResponse:
         """Deletes an agent with its history."""
@@ -84,6 +84,6 @@ class AgentServicer:
         agent = await self._agents.get(Caller(request.organization_id), request.agent_id, _TOLD_TO_TOOLS)
         return service.GetAgentStateResponse(json=agent.model_dump_json())
 
-    async def _typed(self, agent: AgentState) -> agent_pb2.Agent:
-        tools = await self._equipment.definitions([agent.id])
+    async def _typed(self, organization_id: str, agent: AgentState) -> agent_pb2.Agent:
+        tools = await self._equipment.definitions(organization_id, [agent.id])
         return type_agent(agent, tools[agent.id])

@@ -25,9 +25,7 @@ _SORTS: dict[str, ColumnElement[Any]] = {  # Any: of whatever type
     "updated_at": agents.c.updated_at,
     "last_run_completion": func.coalesce(agents.c.last_run_completion, _NEVER),
 }
-_prompted = select(
-    agents.c.id, agents.c.organization_id, agents.c.system, agents.c.model, agents.c.timezone, agents.c.tool_rules
-)
+_prompted = select(agents.c.id, agents.c.system, agents.c.model, agents.c.timezone, agents.c.tool_rules)
 
 
 class PostgresAgents:
@@ -73,9 +71,11 @@ class PostgresAgents:
         query = delete(agents).where(agents.c.id == agent_id, agents.c.organization_id == organization_id)
         return (await tx.execute(query)).rowcount > 0
 
-    async def read_prompted(self, tx: Transaction, agent_ids: Sequence[str]) -> list[PromptedAgent]:
+    async def read_prompted(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> list[PromptedAgent]:
         """One statement."""
-        query = _prompted.where(agents.c.id.in_(agent_ids))
+        query = _prompted.where(agents.c.id.in_(agent_ids), agents.c.organization_id == organization_id)
         return [PromptedAgent(**row._mapping) for row in await tx.execute(query)]  # noqa: SLF001  # the row as a dict
 
 

@@ -50,7 +50,7 @@ class ConversationStore(Protocol):
     async def find(self, tx: Transaction, organization_id: str, conversation_id: str) -> Conversation | None:
         """A conversation."""
 
-    async def window_ids(self, tx: Transaction, conversation_id: str) -> list[str]:
+    async def window_ids(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[str]:
         """The ids of the messages in a conversation's context window, oldest first."""
 
     async def list_page(
@@ -61,16 +61,18 @@ class ConversationStore(Protocol):
     async def change(self, tx: Transaction, caller: Caller, conversation_id: str, values: Mapping[str, Any]) -> None:
         """Changes columns of a conversation."""
 
-    async def lock_idle(self, tx: Transaction, conversation_id: str) -> None:
+    async def lock_idle(self, tx: Transaction, organization_id: str, conversation_id: str) -> None:
         """Locks a conversation in which no turn is active. Raises `ConversationNotFound`, `ConversationBusy`."""
 
-    async def delete(self, tx: Transaction, conversation_id: str) -> None:
+    async def delete(self, tx: Transaction, organization_id: str, conversation_id: str) -> None:
         """Deletes a conversation, and the messages that no other conversation shows."""
 
-    async def empty_window(self, tx: Transaction, conversation_id: str) -> None:
+    async def empty_window(self, tx: Transaction, organization_id: str, conversation_id: str) -> None:
         """Takes all messages but the system message out of the context window; pending approvals are void."""
 
-    async def append(self, tx: Transaction, conversation_id: str, messages: Sequence[Message]) -> None:
+    async def append(
+        self, tx: Transaction, organization_id: str, conversation_id: str, messages: Sequence[Message]
+    ) -> None:
         """Adds messages at the end of a conversation and of its context window."""
 
 
@@ -121,7 +123,9 @@ class Conversations:
         """One conversation with the ids of its context window. Raises `ConversationNotFound`."""
         async with self._database.begin() as tx:
             conversation = await self._find(tx, caller, conversation_id)
-            conversation.in_context_message_ids = await self._store.window_ids(tx, conversation_id)
+            conversation.in_context_message_ids = await self._store.window_ids(
+                tx, caller.organization_id, conversation_id
+            )
         return conversation
 
     async def agent_id_of(self, caller: Caller, conversation_id: str) -> str | None:
@@ -149,8 +153,8 @@ class Conversations:
         """Deletes a conversation with its own copies of blocks. Raises `ConversationNotFound`, `ConversationBusy`."""
         async with self._database.begin() as tx:
             conversation = await self._find(tx, caller, conversation_id)
-            await self._store.lock_idle(tx, conversation_id)
-            await self._store.delete(tx, conversation_id)
+            await self._store.lock_idle(tx, caller.organization_id, conversation_id)
+            await self._store.delete(tx, caller.organization_id, conversation_id)
             for block_id in conversation.isolated_block_ids:
                 await self._blocks.delete(tx, caller.organization_id, block_id)
 
@@ -161,10 +165,10 @@ class Conversations:
         """
         async with self._database.begin() as tx:
             await self._find(tx, caller, conversation_id)
-            await self._store.lock_idle(tx, conversation_id)
-            await self._store.empty_window(tx, conversation_id)
+            await self._store.lock_idle(tx, caller.organization_id, conversation_id)
+            await self._store.empty_window(tx, caller.organization_id, conversation_id)
             if messages:
-                await self._store.append(tx, conversation_id, messages)
+                await self._store.append(tx, caller.organization_id, conversation_id, messages)
 
     async def _find(self, tx: Transaction, caller: Caller, conversation_id: str) -> Conversation:
         found = await self._store.find(tx, caller.organization_id, conversation_id)
@@ -185,7 +189,7 @@ class Conversations:
         """Copies the agent's blocks with these labels; the copies' ids."""
         if not labels:
             return []
-        stored = await self._blocks.of_agents(tx, [agent_id])
+        stored = await self._blocks.of_agents(tx, caller.organization_id, [agent_id])
         by_label = {one.block.label: one.block for one in stored[agent_id]}
         copies: list[Block] = []
         for label in dict.fromkeys(labels):

@@ -33,7 +33,7 @@ class ForkStore(Protocol):
 class Prompts(Protocol):
     """The system messages of conversations."""
 
-    async def compile_for(self, tx: Transaction, agent_id: str, conversation_id: str) -> str:
+    async def compile_for(self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str) -> str:
         """The text of a conversation's system message as it would be now."""
 
 
@@ -70,7 +70,7 @@ class Forks:
                 isolated_block_ids=await self._copy(tx, caller, source.isolated_block_ids),
             )
             if await self._store.insert_fork(tx, caller, fork, conversation_id):
-                text = await self._prompts.compile_for(tx, fork.agent_id, fork.id)
+                text = await self._prompts.compile_for(tx, caller.organization_id, fork.agent_id, fork.id)
                 system = Origin(fork.agent_id, fork.id, now).text(ROLE_SYSTEM, text)
                 await self._store.set_system(tx, caller.organization_id, fork.id, system)
         return fork

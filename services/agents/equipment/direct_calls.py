@@ -73,8 +73,8 @@ class DirectCalls:
     async def _find(self, caller: Caller, agent_id: str, tool_name: str) -> tuple[ToolDefinition, dict[str, str]]:
         async with self._database.begin() as tx:
             await self._agents.find(tx, caller.organization_id, agent_id)
-            tools = (await self._stores.tools.of_agents(tx, [agent_id]))[agent_id]
-            variables = (await self._stores.variables.of_agents(tx, [agent_id]))[agent_id]
+            tools = (await self._stores.tools.of_agents(tx, caller.organization_id, [agent_id]))[agent_id]
+            variables = (await self._stores.variables.of_agents(tx, caller.organization_id, [agent_id]))[agent_id]
         for tool in tools:
             if tool.name == tool_name:
                 return tool, {variable.key: variable.value for variable in variables}
@@ -92,7 +92,7 @@ class DirectCalls:
                     vectors=vectors,
                 )
                 if self._memory.changes_prompt(call.name):
-                    await self._prompts.refresh_own(tx, [agent_id])
+                    await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])
                 return returned
 
         try:

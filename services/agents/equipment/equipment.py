@@ -43,15 +43,15 @@ class Equipment:
         """A page of the agent's tools, by when it got them. Raises `AgentNotFound`, `CursorNotFound`."""
         async with self._database.begin() as tx:
             await self._agents.find(tx, caller.organization_id, agent_id)
-            tools = (await self._stores.tools.of_agents(tx, [agent_id]))[agent_id]
+            tools = (await self._stores.tools.of_agents(tx, caller.organization_id, [agent_id]))[agent_id]
         tool_ids = cut_list([tool.id for tool in tools], page)
         shown = await self._tools.show(caller.organization_id, tool_ids) if tool_ids else {}
         return [shown[tool_id] for tool_id in tool_ids if tool_id in shown]
 
-    async def definitions(self, agent_ids: Sequence[str]) -> dict[str, list[ToolDefinition]]:
+    async def definitions(self, organization_id: str, agent_ids: Sequence[str]) -> dict[str, list[ToolDefinition]]:
         """Each agent's tools as its model sees them."""
         async with self._database.begin() as tx:
-            return await self._stores.tools.of_agents(tx, agent_ids)
+            return await self._stores.tools.of_agents(tx, organization_id, agent_ids)
 
     async def apply_changes(
         self, organization_id: str, changed: Sequence[ToolDefinition], deleted: Sequence[str]
@@ -80,7 +80,7 @@ class Equipment:
         """Takes a tool from the agent, if it has it. Raises `AgentNotFound`."""
         async with self._database.begin() as tx:
             await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
-            await self._stores.tools.detach(tx, agent_id, tool_id)
+            await self._stores.tools.detach(tx, caller.organization_id, agent_id, tool_id)
         return await self._agents.get(caller, agent_id, relations.ALL)
 
     async def set_approval(self, caller: Caller, agent_id: str, tool_name: str, *, required: bool) -> AgentState:
@@ -90,14 +90,14 @@ class Equipment:
         """
         async with self._database.begin() as tx:
             agent = await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
-            tools = (await self._stores.tools.of_agents(tx, [agent_id]))[agent_id]
+            tools = (await self._stores.tools.of_agents(tx, caller.organization_id, [agent_id]))[agent_id]
             tool = next((tool for tool in tools if tool.name == tool_name), None)
             if tool is None:
                 raise ToolNotGiven(agent_id, tool_name)
             rules = agent.tool_rules or []
             changed = demand_approval(rules, [tool_name]) if required else spare_approval(rules, tool_name)
             await self._change_rules(tx, caller, agent, changed)
-            await self._stores.tools.waive_approval(tx, agent_id, tool.id, waived=not required)
+            await self._stores.tools.waive_approval(tx, caller.organization_id, agent_id, tool.id, waived=not required)
         return await self._agents.get(caller, agent_id, relations.ALL)
 
     async def _change_rules(
@@ -108,4 +108,4 @@ class Equipment:
             return
         values = {"tool_rules": [rule.model_dump() for rule in rules], "last_updated_by_id": caller.user_id}
         await self._stores.agents.change(tx, caller.organization_id, agent.id, values)
-        await self._prompts.refresh_own(tx, [agent.id])
+        await self._prompts.refresh_own(tx, caller.organization_id, [agent.id])

@@ -17,10 +17,12 @@ from services.contract.folders import Source
 class Store(Protocol):
     """Which agents have which folders. Every method runs in the transaction of its caller."""
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[Source]]:
+    async def of_agents(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[Source]]:
         """The folders of each agent, in the order in which it got them."""
 
-    async def shelves(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, Shelf]:
+    async def shelves(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> dict[str, Shelf]:
         """What each agent sees of its folders; agents without folders are left out."""
 
     async def lock(self, tx: Transaction, organization_id: str, folder_ids: Sequence[str]) -> set[str]:
@@ -36,10 +38,12 @@ class Store(Protocol):
 class AgentTools(Protocol):
     """Which tools agents have."""
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[ToolDefinition]]:
+    async def of_agents(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[ToolDefinition]]:
         """Each agent's tools in their order."""
 
-    async def detach(self, tx: Transaction, agent_id: str, tool_id: str) -> None:
+    async def detach(self, tx: Transaction, organization_id: str, agent_id: str, tool_id: str) -> None:
         """Takes a tool from an agent."""
 
 
@@ -51,18 +55,22 @@ class AgentFolders:
         self._open_files = open_files
         self._tools = tools
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[Source]]:
+    async def of_agents(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[Source]]:
         """The folders of each agent, in the order in which it got them. One statement."""
-        return await self._store.of_agents(tx, agent_ids)
+        return await self._store.of_agents(tx, organization_id, agent_ids)
 
-    async def file_blocks(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[FileBlock]]:
+    async def file_blocks(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[FileBlock]]:
         """The files of each agent's folders, as blocks; closed ones are empty. One statement."""
-        shelves = await self._store.shelves(tx, agent_ids)
+        shelves = await self._store.shelves(tx, organization_id, agent_ids)
         return {agent_id: _file_blocks(shelves[agent_id]) for agent_id in agent_ids if agent_id in shelves}
 
-    async def directories(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, str]:
+    async def directories(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> dict[str, str]:
         """What the system message of each agent with folders says of them. One statement."""
-        shelves = await self._store.shelves(tx, agent_ids)
+        shelves = await self._store.shelves(tx, organization_id, agent_ids)
         return {agent_id: print_shelf(shelf) for agent_id, shelf in shelves.items()}
 
     async def lock(self, tx: Transaction, organization_id: str, folder_ids: Sequence[str]) -> None:
@@ -83,23 +91,23 @@ class AgentFolders:
         if not await self._store.detach(tx, organization_id, agent.id, folder_id):
             return False
         await self._open_files.remove_folder(tx, organization_id, agent, folder_id)
-        await self.drop_tools(tx, [agent.id])
+        await self.drop_tools(tx, organization_id, [agent.id])
         return True
 
-    async def drop_tools(self, tx: Transaction, agent_ids: Sequence[str]) -> None:
+    async def drop_tools(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> None:
         """Takes the file tools from those of the agents that have no folder left."""
-        folders = await self._store.of_agents(tx, agent_ids)
+        folders = await self._store.of_agents(tx, organization_id, agent_ids)
         bare = [agent_id for agent_id in agent_ids if not folders[agent_id]]
-        for agent_id, tools in (await self._tools.of_agents(tx, bare)).items():
+        for agent_id, tools in (await self._tools.of_agents(tx, organization_id, bare)).items():
             for tool in tools:
                 if tool.name in FILE_TOOLS:
-                    await self._tools.detach(tx, agent_id, tool.id)
+                    await self._tools.detach(tx, organization_id, agent_id, tool.id)
 
     async def replace(
         self, tx: Transaction, organization_id: str, agent: AgentState, folder_ids: Sequence[str]
     ) -> None:
         """Gives an agent exactly these folders, which are locked."""
-        present = (await self._store.of_agents(tx, [agent.id]))[agent.id]
+        present = (await self._store.of_agents(tx, organization_id, [agent.id]))[agent.id]
         for folder in present:
             if folder.id not in folder_ids:
                 await self.take(tx, organization_id, agent, folder.id)

@@ -37,7 +37,7 @@ class Attachments:
         """A page of the agent's folders, by when it got them. Raises `AgentNotFound`, `CursorNotFound`."""
         async with self._database.begin() as tx:
             await self._agents.find(tx, caller.organization_id, agent_id)
-            found = (await self._agent_folders.of_agents(tx, [agent_id]))[agent_id]
+            found = (await self._agent_folders.of_agents(tx, caller.organization_id, [agent_id]))[agent_id]
         by_id = {folder.id: folder for folder in found}
         return [by_id[folder_id] for folder_id in cut_list(list(by_id), page)]
 
@@ -53,7 +53,7 @@ class Attachments:
             agent = await self._agents.find(tx, organization_id, agent_id, lock=True)
             await self._agent_folders.give(tx, organization_id, agent, [folder_id])
             await self._agent_tools.attach(tx, organization_id, agent_id, file_tools)
-            await self._prompts.refresh_own(tx, [agent_id])
+            await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])
         return await self._agents.get(caller, agent_id, relations.ALL)
 
     async def detach(self, caller: Caller, agent_id: str, folder_id: str) -> AgentState:
@@ -63,5 +63,5 @@ class Attachments:
             await self._agent_folders.lock(tx, organization_id, [folder_id])
             agent = await self._agents.find(tx, organization_id, agent_id, lock=True)
             if await self._agent_folders.take(tx, organization_id, agent, folder_id):
-                await self._prompts.refresh_own(tx, [agent_id])
+                await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])
         return await self._agents.get(caller, agent_id, relations.ALL)

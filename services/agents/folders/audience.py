@@ -36,4 +36,4 @@ class FolderAudience:
         agents = await self._agents.find(tx, organization_id, agent_ids)
         for agent_id in agent_ids:
             await self._open_files.add_folder(tx, organization_id, agents[agent_id], folder_id)
-        await self._prompts.refresh_own(tx, agent_ids)
+        await self._prompts.refresh_own(tx, organization_id, agent_ids)

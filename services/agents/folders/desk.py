@@ -52,4 +52,4 @@ class Desk:
         """A transaction with the agent locked; its system message is compiled anew at the end."""
         async with self._database.begin() as tx:
             yield tx, await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
-            await self._prompts.refresh_own(tx, [agent_id])
+            await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])

@@ -159,7 +159,7 @@ class Files:
         agent_ids = await self._folders.lock_agents(tx, caller.organization_id, folder_id)
         if not await self._store.delete(tx, caller.organization_id, folder_id, file_id):
             raise FileNotFound(folder_id, file_id)
-        await self._prompts.refresh_own(tx, agent_ids)
+        await self._prompts.refresh_own(tx, caller.organization_id, agent_ids)
 
     async def _find(
         self, tx: Transaction, caller: Caller, folder_id: str, file_id: str, *, with_text: bool = False

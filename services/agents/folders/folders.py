@@ -77,14 +77,14 @@ class Store(Protocol):
 class AgentFolders(Protocol):
     """What agents have of folders."""
 
-    async def drop_tools(self, tx: Transaction, agent_ids: Sequence[str]) -> None:
+    async def drop_tools(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> None:
         """Takes the file tools from those of the agents that have no folder left."""
 
 
 class Prompts(Protocol):
     """The system messages that show folders."""
 
-    async def refresh_own(self, tx: Transaction, agent_ids: Sequence[str]) -> None:
+    async def refresh_own(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> None:
         """Compiles the system message of each agent's own history anew."""
 
 
@@ -166,7 +166,7 @@ class Folders:
             values |= {"last_updated_by_id": caller.user_id, "updated_at": datetime.now(UTC)}
             agent_ids = await self._store.lock_agents(tx, organization_id, folder_id)
             changed = await self._store.change(tx, organization_id, folder_id, values)
-            await self._prompts.refresh_own(tx, agent_ids)
+            await self._prompts.refresh_own(tx, caller.organization_id, agent_ids)
         return changed
 
     async def delete(self, caller: Caller, folder_id: str) -> None:
@@ -176,8 +176,8 @@ class Folders:
             await find_folder(self._store, tx, organization_id, folder_id, lock=True)
             agent_ids = await self._store.lock_agents(tx, organization_id, folder_id)
             await self._store.delete(tx, organization_id, folder_id)
-            await self._agent_folders.drop_tools(tx, agent_ids)
-            await self._prompts.refresh_own(tx, agent_ids)
+            await self._agent_folders.drop_tools(tx, caller.organization_id, agent_ids)
+            await self._prompts.refresh_own(tx, caller.organization_id, agent_ids)
 
 
 async def find_folder(

@@ -106,7 +106,7 @@ class FileTools:
         for file, lines in wanted:
             closed += await self._open_files.open(tx, organization_id, agent, file, lines)
         if caller.conversation_id != agent.id:  # the turn itself renews the prompt of its conversation
-            await self._prompts.refresh_own(tx, [agent.id])
+            await self._prompts.refresh_own(tx, caller.organization_id, [agent.id])
         told = f"Opened {', '.join(file.path for file, _ in wanted)}."
         return f"{told} Closed {', '.join(closed)}." if closed else told
 
@@ -142,7 +142,7 @@ class FileTools:
     async def search(self, tx: Transaction, caller: CallingAgent, sent: FileSearchArguments, vectors: Vectors) -> str:
         """Finds pieces by their meaning, by their words where there is no embedding model. Raises `VectorsMissing`."""
         organization_id = caller.organization_id
-        folders = (await self._folders.of_agents(tx, [caller.agent_id]))[caller.agent_id]
+        folders = (await self._folders.of_agents(tx, caller.organization_id, [caller.agent_id]))[caller.agent_id]
         question = Question(words=sent.query, limit=sent.limit or 5)
         hits = await find_passages(
             tx, self._passages, organization_id, within=folders, question=question, vectors=vectors

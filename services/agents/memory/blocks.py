@@ -104,23 +104,25 @@ class Store(Protocol):
     async def delete(self, tx: Transaction, organization_id: str, block_id: str) -> None:
         """Deletes a block, also from its agents."""
 
-    async def agents_of(self, tx: Transaction, block_id: str) -> list[str]:
+    async def agents_of(self, tx: Transaction, organization_id: str, block_id: str) -> list[str]:
         """The ids of the agents that have a block."""
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[StoredBlock]]:
+    async def of_agents(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[StoredBlock]]:
         """The blocks of each agent, in their order there."""
 
     async def attach(self, tx: Transaction, organization_id: str, agent_id: str, new: Sequence[Block]) -> None:
         """Gives blocks to an agent, after those it has. Raises `DuplicateLabel`."""
 
-    async def detach(self, tx: Transaction, agent_id: str, block_id: str) -> bool:
+    async def detach(self, tx: Transaction, organization_id: str, agent_id: str, block_id: str) -> bool:
         """Takes a block from an agent, and says whether it had it."""
 
 
 class Prompts(Protocol):
     """The system messages that show blocks."""
 
-    async def refresh_own(self, tx: Transaction, agent_ids: Sequence[str]) -> None:
+    async def refresh_own(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> None:
         """Compiles the system message of each agent's own history anew."""
 
 
@@ -166,16 +168,18 @@ class Blocks:
         check_length(stored.block.model_copy(update=values))
         change = BlockChange(values, by=caller.user_id)
         changed = await self._store.change(tx, caller.organization_id, block_id, change)
-        await self._prompts.refresh_own(tx, await self._store.agents_of(tx, block_id))
+        await self._prompts.refresh_own(
+            tx, caller.organization_id, await self._store.agents_of(tx, caller.organization_id, block_id)
+        )
         return changed.block
 
     async def delete(self, caller: Caller, block_id: str) -> None:
         """Deletes a block, also from its agents. Raises `BlockNotFound`."""
         async with self._database.begin() as tx:
             await find_block(self._store, tx, caller.organization_id, block_id, lock=True)
-            agent_ids = await self._store.agents_of(tx, block_id)
+            agent_ids = await self._store.agents_of(tx, caller.organization_id, block_id)
             await self._store.delete(tx, caller.organization_id, block_id)
-            await self._prompts.refresh_own(tx, agent_ids)
+            await self._prompts.refresh_own(tx, caller.organization_id, agent_ids)
 
 
 async def find_block(

@@ -55,13 +55,15 @@ class CoreMemory:
         """All blocks of an agent. Raises `AgentNotFound`."""
         async with self._database.begin() as tx:
             agent = await self._agents.find(tx, caller.organization_id, agent_id)
-            return Memory(agent_type=agent.agent_type, blocks=await self._of_agent(tx, agent_id))
+            return Memory(
+                agent_type=agent.agent_type, blocks=await self._of_agent(tx, caller.organization_id, agent_id)
+            )
 
     async def list_page(self, caller: Caller, agent_id: str, page: Page) -> list[Block]:
         """A page of an agent's blocks, by when it got them. Raises `AgentNotFound`, `CursorNotFound`."""
         async with self._database.begin() as tx:
             await self._agents.find(tx, caller.organization_id, agent_id)
-            blocks = {block.id: block for block in await self._of_agent(tx, agent_id)}
+            blocks = {block.id: block for block in await self._of_agent(tx, caller.organization_id, agent_id)}
         return [blocks[block_id] for block_id in cut_list(list(blocks), page)]
 
     async def get_block(self, caller: Caller, agent_id: str, label: str) -> Block:
@@ -85,7 +87,9 @@ class CoreMemory:
         """
         async with self._database.begin() as tx:
             await self._agents.find(tx, organization_id, agent_id)
-            stored = {one.block.label: one for one in (await self._store.of_agents(tx, [agent_id]))[agent_id]}
+            stored = {
+                one.block.label: one for one in (await self._store.of_agents(tx, organization_id, [agent_id]))[agent_id]
+            }
             for change in changes:
                 if change.label not in stored:
                     raise LabelNotFound(f"Agent {agent_id} has no block with the label {change.label!r}.")
@@ -103,16 +107,18 @@ class CoreMemory:
         check_length(stored.block.model_copy(update={"value": change.after}))
         new = BlockChange({"value": change.after}, by=agent_id)
         await self._store.change(tx, organization_id, stored.block.id, new, version=stored.version)
-        await self._prompts.refresh_own(tx, await self._store.agents_of(tx, stored.block.id))
+        await self._prompts.refresh_own(
+            tx, organization_id, await self._store.agents_of(tx, organization_id, stored.block.id)
+        )
 
     async def attach(self, caller: Caller, agent_id: str, block_id: str) -> AgentState:
         """Gives an agent a block; one that it has stays. Raises `AgentNotFound`, `BlockNotFound`, `DuplicateLabel`."""
         async with self._database.begin() as tx:
             await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
             stored = await find_block(self._store, tx, caller.organization_id, block_id)
-            if block_id not in [block.id for block in await self._of_agent(tx, agent_id)]:
+            if block_id not in [block.id for block in await self._of_agent(tx, caller.organization_id, agent_id)]:
                 await self._store.attach(tx, caller.organization_id, agent_id, [stored.block])
-                await self._prompts.refresh_own(tx, [agent_id])
+                await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])
         return await self._agents.get(caller, agent_id, relations.ALL)
 
     async def detach(self, caller: Caller, agent_id: str, block_id: str) -> AgentState:
@@ -120,16 +126,16 @@ class CoreMemory:
         async with self._database.begin() as tx:
             await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
             await find_block(self._store, tx, caller.organization_id, block_id)
-            if await self._store.detach(tx, agent_id, block_id):
-                await self._prompts.refresh_own(tx, [agent_id])
+            if await self._store.detach(tx, caller.organization_id, agent_id, block_id):
+                await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])
         return await self._agents.get(caller, agent_id, relations.ALL)
 
     async def _find(self, tx: Transaction, caller: Caller, agent_id: str, label: str) -> Block:
         await self._agents.find(tx, caller.organization_id, agent_id)
-        for block in await self._of_agent(tx, agent_id):
+        for block in await self._of_agent(tx, caller.organization_id, agent_id):
             if block.label == label:
                 return block
         raise LabelNotFound(f"Agent {agent_id} has no block with the label {label!r}.")
 
-    async def _of_agent(self, tx: Transaction, agent_id: str) -> list[Block]:
-        return [stored.block for stored in (await self._store.of_agents(tx, [agent_id]))[agent_id]]
+    async def _of_agent(self, tx: Transaction, organization_id: str, agent_id: str) -> list[Block]:
+        return [stored.block for stored in (await self._store.of_agents(tx, organization_id, [agent_id]))[agent_id]]

@@ -93,12 +93,12 @@ class PostgresBlocks:
         if row is None:
             raise BlockChanged(f"Block {block_id} was changed by someone else just now.")
         if "label" in change.values:
-            await self._relabel(tx, block_id, change.values["label"])
+            await self._relabel(tx, organization_id, block_id, change.values["label"])
         return _stored(row)
 
-    async def _relabel(self, tx: Transaction, block_id: str, label: str) -> None:
+    async def _relabel(self, tx: Transaction, organization_id: str, block_id: str, label: str) -> None:
         try:
-            await tx.execute(update(agent_blocks).where(agent_blocks.c.block_id == block_id).values(label=label))
+            await tx.execute(update(agent_blocks).where(*_links(organization_id, block_id)).values(label=label))
         except IntegrityError as exc:
             raise DuplicateLabel(f"An agent with block {block_id} has another block labelled {label!r}.") from exc
 
@@ -106,15 +106,18 @@ class PostgresBlocks:
         """One statement."""
         await tx.execute(delete(blocks).where(blocks.c.id == block_id, blocks.c.organization_id == organization_id))
 
-    async def agents_of(self, tx: Transaction, block_id: str) -> list[str]:
+    async def agents_of(self, tx: Transaction, organization_id: str, block_id: str) -> list[str]:
         """One statement."""
-        query = select(agent_blocks.c.agent_id).where(agent_blocks.c.block_id == block_id)
+        query = select(agent_blocks.c.agent_id).where(*_links(organization_id, block_id))
         return list((await tx.execute(query.order_by(agent_blocks.c.agent_id))).scalars())
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[StoredBlock]]:
+    async def of_agents(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[StoredBlock]]:
         """One statement."""
         found: dict[str, list[StoredBlock]] = {agent_id: [] for agent_id in agent_ids}
-        for row in await tx.execute(_of_agents.where(agent_blocks.c.agent_id.in_(agent_ids))):
+        given = agent_blocks.c.agent_id.in_(agent_ids), agent_blocks.c.organization_id == organization_id
+        for row in await tx.execute(_of_agents.where(*given)):
             found[row.agent_id].append(_stored(row))
         return found
 
@@ -139,10 +142,14 @@ class PostgresBlocks:
             labels = ", ".join(repr(block.label) for block in new)
             raise DuplicateLabel(f"An agent has one block of each label; {agent_id} has one of {labels}.") from exc
 
-    async def detach(self, tx: Transaction, agent_id: str, block_id: str) -> bool:
+    async def detach(self, tx: Transaction, organization_id: str, agent_id: str, block_id: str) -> bool:
         """One statement."""
-        query = delete(agent_blocks).where(agent_blocks.c.agent_id == agent_id, agent_blocks.c.block_id == block_id)
+        query = delete(agent_blocks).where(agent_blocks.c.agent_id == agent_id, *_links(organization_id, block_id))
         return (await tx.execute(query)).rowcount > 0
+
+
+def _links(organization_id: str, block_id: str) -> tuple[ColumnElement[bool], ...]:
+    return agent_blocks.c.block_id == block_id, agent_blocks.c.organization_id == organization_id
 
 
 def _stored(row: Row[Any]) -> StoredBlock:

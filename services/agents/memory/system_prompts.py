@@ -21,7 +21,6 @@ class PromptedAgent:
     """What system messages show of an agent. `tool_rules` are in the public form."""
 
     id: str
-    organization_id: str
     system: str
     model: str
     timezone: str | None
@@ -31,14 +30,16 @@ class PromptedAgent:
 class Agents(Protocol):
     """Where agents are kept."""
 
-    async def read_prompted(self, tx: Transaction, agent_ids: Sequence[str]) -> list[PromptedAgent]:
+    async def read_prompted(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> list[PromptedAgent]:
         """The agents that exist."""
 
 
 class Folders(Protocol):
     """What agents have of folders."""
 
-    async def directories(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, str]:
+    async def directories(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> dict[str, str]:
         """What the system message of each agent with folders says of them."""
 
 
@@ -54,43 +55,43 @@ class SystemPrompts:
         self._folders = folders
         self._history = history
 
-    async def compile_for(self, tx: Transaction, agent_id: str, conversation_id: str) -> str:
+    async def compile_for(self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str) -> str:
         """The system message of a conversation, which need not have one yet. At most six statements."""
-        return str(await self.compile_parts(tx, agent_id, conversation_id))
+        return str(await self.compile_parts(tx, organization_id, agent_id, conversation_id))
 
-    async def compile_parts(self, tx: Transaction, agent_id: str, conversation_id: str) -> Prompt:
+    async def compile_parts(self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str) -> Prompt:
         """As `compile_for`, in parts."""
-        [agent] = await self._agents.read_prompted(tx, [agent_id])
-        blocks = await self.visible_blocks(tx, agent.organization_id, agent_id, conversation_id)
-        directories = (await self._folders.directories(tx, [agent_id])).get(agent_id, "")
-        counts = (await self._history.count_messages(tx, [conversation_id])).get(conversation_id)
+        [agent] = await self._agents.read_prompted(tx, organization_id, [agent_id])
+        blocks = await self.visible_blocks(tx, organization_id, agent_id, conversation_id)
+        directories = (await self._folders.directories(tx, organization_id, [agent_id])).get(agent_id, "")
+        counts = (await self._history.count_messages(tx, organization_id, [conversation_id])).get(conversation_id)
         return _compile(agent, blocks, directories, conversation_id, counts)
 
     async def visible_blocks(
         self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str
     ) -> list[StoredBlock]:
         """The agent's blocks, with a conversation's own copies in place of those with the same labels."""
-        own = (await self._blocks.of_agents(tx, [agent_id]))[agent_id]
+        own = (await self._blocks.of_agents(tx, organization_id, [agent_id]))[agent_id]
         if conversation_id == agent_id:
             return own
-        isolated = await self._history.isolated_block_ids(tx, conversation_id)
+        isolated = await self._history.isolated_block_ids(tx, organization_id, conversation_id)
         found = await self._blocks.find(tx, organization_id, isolated) if isolated else {}
         copies = {copy.block.label: copy for copy in found.values()}
         return [copies.get(stored.block.label, stored) for stored in own]
 
-    async def refresh_own(self, tx: Transaction, agent_ids: Sequence[str]) -> None:
+    async def refresh_own(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> None:
         """Compiles the system message of each agent's own history anew: six statements, none for no agents."""
         if not agent_ids:
             return
-        blocks = await self._blocks.of_agents(tx, agent_ids)
-        shown = await self._folders.directories(tx, agent_ids)
-        counts = await self._history.count_messages(tx, agent_ids)
-        agents = await self._agents.read_prompted(tx, agent_ids)
+        blocks = await self._blocks.of_agents(tx, organization_id, agent_ids)
+        shown = await self._folders.directories(tx, organization_id, agent_ids)
+        counts = await self._history.count_messages(tx, organization_id, agent_ids)
+        agents = await self._agents.read_prompted(tx, organization_id, agent_ids)
         texts = {
             one.id: str(_compile(one, blocks[one.id], shown.get(one.id, ""), one.id, counts.get(one.id)))
             for one in agents
         }
-        await self._history.rewrite_systems(tx, texts)
+        await self._history.rewrite_systems(tx, organization_id, texts)
 
 
 def _compile(

@@ -56,7 +56,7 @@ class Workbench:
         change = BlockChange(values, by=self._agent.agent_id)
         block_id = stored.block.id
         await self._blocks.change(self._tx, self._agent.organization_id, block_id, change, version=stored.version)
-        await self._tell_others(await self._blocks.agents_of(self._tx, block_id))
+        await self._tell_others(await self._blocks.agents_of(self._tx, self._agent.organization_id, block_id))
 
     async def create(self, label: str, value: str, description: str | None) -> None:
         """Gives the agent a new block. Raises `BlockTooLong`, `DuplicateLabel`."""
@@ -69,11 +69,13 @@ class Workbench:
     async def remove(self, label: str) -> None:
         """Takes a block from the agent, and deletes it if nobody else has it."""
         block_id = (await self.find(label)).block.id
-        await self._blocks.detach(self._tx, self._agent.agent_id, block_id)
-        if not await self._blocks.agents_of(self._tx, block_id):
+        await self._blocks.detach(self._tx, self._agent.organization_id, self._agent.agent_id, block_id)
+        if not await self._blocks.agents_of(self._tx, self._agent.organization_id, block_id):
             await self._blocks.delete(self._tx, self._agent.organization_id, block_id)
         await self._tell_others([self._agent.agent_id])
 
     async def _tell_others(self, agent_ids: list[str]) -> None:
         """Renews the agents' own prompts, but not that of the present conversation: its turn does that."""
-        await self._prompts.refresh_own(self._tx, sorted(set(agent_ids) - {self._agent.conversation_id}))
+        await self._prompts.refresh_own(
+            self._tx, self._agent.organization_id, sorted(set(agent_ids) - {self._agent.conversation_id})
+        )

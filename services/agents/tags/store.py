@@ -25,17 +25,20 @@ class PostgresTags:
         query = query.order_by(tag.desc() if page.descending else tag).limit(page.limit)
         return list((await tx.execute(query)).scalars())
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[str]]:
+    async def of_agents(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> dict[str, list[str]]:
         """Each agent's tags by name: one statement."""
         found: dict[str, list[str]] = {agent_id: [] for agent_id in agent_ids}
-        query = select(agent_tags.c.agent_id, agent_tags.c.tag).where(agent_tags.c.agent_id.in_(agent_ids))
+        query = select(agent_tags.c.agent_id, agent_tags.c.tag).where(
+            agent_tags.c.agent_id.in_(agent_ids), agent_tags.c.organization_id == organization_id
+        )
         for row in await tx.execute(query.order_by(agent_tags.c.tag)):
             found[row.agent_id].append(row.tag)
         return found
 
     async def replace(self, tx: Transaction, organization_id: str, agent_id: str, tags: Iterable[str]) -> None:
         """Gives an agent exactly these tags: two statements, one for none."""
-        await tx.execute(delete(agent_tags).where(agent_tags.c.agent_id == agent_id))
+        given = agent_tags.c.agent_id == agent_id, agent_tags.c.organization_id == organization_id
+        await tx.execute(delete(agent_tags).where(*given))
         rows = [{"organization_id": organization_id, "agent_id": agent_id, "tag": tag} for tag in set(tags)]
         if rows:
             await tx.execute(insert(agent_tags).values(rows))

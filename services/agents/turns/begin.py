@@ -95,13 +95,15 @@ class TurnStarter:
         conversation: LockedConversation,
         accepted: Accepted,
     ) -> Turn:
-        is_new = conversation.next_position == 0
+        system = None
+        if conversation.next_position == 0:
+            system = await self._prompts.compile_for(tx, organization_id, conversation.agent_id, conversation.id)
         opening = plan_opening(
             run_id,
             attempt,
             Origin(conversation.agent_id, conversation.id, self._now()),
             accepted,
-            system=await self._prompts.compile_for(tx, conversation.agent_id, conversation.id) if is_new else None,
+            system=system,
             next_position=conversation.next_position,
         )
         await self._store.begin(tx, organization_id, opening)

@@ -121,7 +121,7 @@ class StepCommitter:
         await self._store.write(tx, organization_id, written.turn, writing, now)
         answer = _answer(written, [message for message, _ in placed])
         if self._memory.changes_prompt(returns):
-            return replace(answer, system=await self._memory.renew_prompt(tx, turn))
+            return replace(answer, system=await self._memory.renew_prompt(tx, organization_id, turn))
         return answer
 
     def _expiry(self, step: Step, now: datetime) -> datetime | None:

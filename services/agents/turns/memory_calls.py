@@ -37,7 +37,7 @@ class MemoryTools(Protocol):
 class SystemPrompts(Protocol):
     """Compiles system messages."""
 
-    async def compile_for(self, tx: Transaction, agent_id: str, conversation_id: str) -> str:
+    async def compile_for(self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str) -> str:
         """The system message of a conversation, which need not have one yet."""
 
 
@@ -53,7 +53,9 @@ class Agents(Protocol):
 class SystemMessages(Protocol):
     """Where the system messages of conversations are kept."""
 
-    async def rewrite_systems(self, tx: Transaction, texts: Mapping[str, str]) -> dict[str, Message]:
+    async def rewrite_systems(
+        self, tx: Transaction, organization_id: str, texts: Mapping[str, str]
+    ) -> dict[str, Message]:
         """Replaces the texts of system messages, which keep their ids. By conversation; who has none is left out."""
 
 
@@ -113,8 +115,8 @@ class MemoryCalls:
         """Whether a step with these returns changed the system message."""
         return any(returned.executed and self._tools.changes_prompt(returned.name) for returned in returns)
 
-    async def renew_prompt(self, tx: Transaction, turn: Turn) -> Message | None:
+    async def renew_prompt(self, tx: Transaction, organization_id: str, turn: Turn) -> Message | None:
         """Compiles the conversation's system message anew and stores it."""
-        text = await self._prompts.compile_for(tx, turn.agent_id or "", turn.conversation_id)
-        rewritten = await self._system_messages.rewrite_systems(tx, {turn.conversation_id: text})
+        text = await self._prompts.compile_for(tx, organization_id, turn.agent_id or "", turn.conversation_id)
+        rewritten = await self._system_messages.rewrite_systems(tx, organization_id, {turn.conversation_id: text})
         return rewritten.get(turn.conversation_id)

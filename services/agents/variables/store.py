@@ -21,7 +21,8 @@ class PostgresVariables:
 
     async def replace(self, tx: Transaction, organization_id: str, agent_id: str, variables: Mapping[str, str]) -> None:
         """Gives an agent exactly these variables: two statements, one for none."""
-        await tx.execute(delete(agent_variables).where(agent_variables.c.agent_id == agent_id))
+        given = agent_variables.c.agent_id == agent_id, agent_variables.c.organization_id == organization_id
+        await tx.execute(delete(agent_variables).where(*given))
         rows = [
             {
                 "id": ids.new_id("agent-env"),
@@ -35,10 +36,13 @@ class PostgresVariables:
         if rows:
             await tx.execute(insert(agent_variables).values(rows))
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[EnvironmentVariable]]:
+    async def of_agents(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[EnvironmentVariable]]:
         """Each agent's variables by key, decrypted: one statement."""
         found: dict[str, list[EnvironmentVariable]] = {agent_id: [] for agent_id in agent_ids}
-        for row in await tx.execute(_of_agents.where(agent_variables.c.agent_id.in_(agent_ids))):
+        given = agent_variables.c.agent_id.in_(agent_ids), agent_variables.c.organization_id == organization_id
+        for row in await tx.execute(_of_agents.where(*given)):
             value = self._secrets.decrypt(row.value_enc)
             found[row.agent_id].append(
                 EnvironmentVariable(

@@ -45,7 +45,7 @@ class Recompiling:
 
     async def recompile(self, caller: Caller, agent_id: str, conversation_id: str, *, dry_run: bool) -> str:
         async with self.world.database.begin() as tx:
-            return await self.prompts.compile_for(tx, agent_id, conversation_id)
+            return await self.prompts.compile_for(tx, caller.organization_id, agent_id, conversation_id)
 
 
 def open_operations(world: World) -> ConversationOperations:

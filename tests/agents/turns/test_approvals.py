@@ -23,6 +23,7 @@ from services.common.ids import new_id
 from tests.agents.turns.world import (
     CALL,
     END_TURN,
+    ORGANIZATION,
     REQUIRES_APPROVAL,
     World,
     answered,
@@ -62,7 +63,7 @@ async def test_the_pending_request_of_an_agent_is_found(world: World) -> None:
     _, request = await world.request_approval(agent_id)
 
     async with world.database.begin() as tx:
-        pending = await world.history.pending_approvals(tx, [agent_id])
+        pending = await world.history.pending_approvals(tx, ORGANIZATION, [agent_id])
 
     assert pending[agent_id].id == request.id
     assert pending[agent_id].tool_call.tool_call_id == CALL.id

@@ -67,7 +67,7 @@ async def test_the_turn_goes_on_after_a_compaction_and_everything_stays_listed(w
 
     assert texts(await world.window(agent_id))[-4:] == ["hello", "hi", "hello", "hi"]
     async with world.database.begin() as tx:
-        counts = await world.history.count_messages(tx, [agent_id])
+        counts = await world.history.count_messages(tx, ORGANIZATION, [agent_id])
     assert counts[agent_id].stored == 1 + 8 + 1 + 1 + 1 + 2
 
 

@@ -18,7 +18,7 @@ from perdure.conversation.v1.message_pb2 import (
 from services.agents.agents.tables import agents
 from services.common.errors import Conflict, InvalidArgument
 from services.common.ids import new_id
-from tests.agents.turns.world import CALL, END_TURN, World, answered, approved, returned, texts
+from tests.agents.turns.world import CALL, END_TURN, ORGANIZATION, World, answered, approved, returned, texts
 
 OTHER = ToolCall(id="call_2", name="flip", arguments="{}")
 EXPIRES_S = 60
@@ -33,7 +33,7 @@ def _clock(world: World) -> Iterator[None]:
 
 async def is_pending(world: World, agent_id: str) -> bool:
     async with world.database.begin() as tx:
-        return agent_id in await world.history.pending_approvals(tx, [agent_id])
+        return agent_id in await world.history.pending_approvals(tx, ORGANIZATION, [agent_id])
 
 
 async def test_a_request_waits_until_its_time_is_over(world: World) -> None:

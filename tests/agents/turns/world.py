@@ -63,7 +63,7 @@ CALL = ToolCall(id="call_1", name="roll", arguments="{}")
 class Prompts:
     """Compiles a prompt that says what it is for."""
 
-    async def compile_for(self, tx: Transaction, agent_id: str, conversation_id: str) -> str:
+    async def compile_for(self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str) -> str:
         return f"prompt of {conversation_id}"
 
 

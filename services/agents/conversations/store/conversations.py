@@ -42,7 +42,7 @@ _APPEND = text(
     f"""
     WITH {STORE_MESSAGES}
     UPDATE agents.conversations SET next_position = :next_position, window_version = window_version + 1
-    WHERE id = :conversation_id
+    WHERE id = :conversation_id AND organization_id = :organization_id
     """  # noqa: S608  # fixed parts of one statement
 )
 
@@ -67,17 +67,15 @@ class PostgresConversations:
 
     async def find(self, tx: Transaction, organization_id: str, conversation_id: str) -> Conversation | None:
         """One statement."""
-        query = select(*_COLUMNS).where(
-            conversations.c.organization_id == organization_id, conversations.c.id == conversation_id
-        )
+        query = select(*_COLUMNS).where(*_is(organization_id, conversation_id))
         row = (await tx.execute(query)).one_or_none()
         return _conversation(row) if row is not None else None
 
-    async def window_ids(self, tx: Transaction, conversation_id: str) -> list[str]:
+    async def window_ids(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[str]:
         """One statement."""
         query = (
             select(links.c.message_id)
-            .where(links.c.conversation_id == conversation_id, links.c.window_rank.is_not(None))
+            .where(*_links(organization_id, conversation_id), links.c.window_rank.is_not(None))
             .order_by(links.c.window_rank)
         )
         return list(await tx.scalars(query))
@@ -100,17 +98,14 @@ class PostgresConversations:
     async def change(self, tx: Transaction, caller: Caller, conversation_id: str, values: Mapping[str, Any]) -> None:
         """One statement."""
         changed = {**values, "updated_at": datetime.now(UTC), "last_updated_by_id": caller.user_id}
-        await tx.execute(
-            update(conversations)
-            .where(conversations.c.organization_id == caller.organization_id, conversations.c.id == conversation_id)
-            .values(changed)
-        )
+        changing = update(conversations).where(*_is(caller.organization_id, conversation_id))
+        await tx.execute(changing.values(changed))
 
-    async def lock_idle(self, tx: Transaction, conversation_id: str) -> None:
+    async def lock_idle(self, tx: Transaction, organization_id: str, conversation_id: str) -> None:
         """Two statements."""
-        await lock_idle(tx, conversation_id)
+        await lock_idle(tx, organization_id, conversation_id)
 
-    async def delete(self, tx: Transaction, conversation_id: str) -> None:
+    async def delete(self, tx: Transaction, organization_id: str, conversation_id: str) -> None:
         """Two statements."""
         other = links.alias()
         shown_elsewhere = (
@@ -118,31 +113,41 @@ class PostgresConversations:
             .where(other.c.message_id == messages.c.id, other.c.conversation_id != conversation_id)
             .exists()
         )
-        shown_here = select(links.c.message_id).where(links.c.conversation_id == conversation_id)
+        shown_here = select(links.c.message_id).where(*_links(organization_id, conversation_id))
         await tx.execute(delete(messages).where(messages.c.id.in_(shown_here), ~shown_elsewhere))
-        await tx.execute(delete(conversations).where(conversations.c.id == conversation_id))
+        await tx.execute(delete(conversations).where(*_is(organization_id, conversation_id)))
 
-    async def empty_window(self, tx: Transaction, conversation_id: str) -> None:
+    async def empty_window(self, tx: Transaction, organization_id: str, conversation_id: str) -> None:
         """At most three statements."""
-        in_window = links.c.conversation_id == conversation_id, links.c.window_rank.is_not(None)
+        in_window = *_links(organization_id, conversation_id), links.c.window_rank.is_not(None)
         system_rank = select(func.min(links.c.window_rank)).where(*in_window).scalar_subquery()
         await tx.execute(
             update(links).where(*in_window, links.c.window_rank > system_rank).values(window_rank=None, clipped_to=None)
         )
-        await void_requests(tx, conversation_id)
+        await void_requests(tx, organization_id, conversation_id)
 
-    async def append(self, tx: Transaction, conversation_id: str, messages: Sequence[Message]) -> None:
+    async def append(
+        self, tx: Transaction, organization_id: str, conversation_id: str, messages: Sequence[Message]
+    ) -> None:
         """Two statements."""
-        query = select(conversations.c.organization_id, conversations.c.agent_id, conversations.c.next_position)
-        row = (await tx.execute(query.where(conversations.c.id == conversation_id))).one()
+        query = select(conversations.c.agent_id, conversations.c.next_position)
+        row = (await tx.execute(query.where(*_is(organization_id, conversation_id)))).one()
         placed = [(message, row.next_position + index) for index, message in enumerate(messages)]
         parameters = {
-            "organization_id": row.organization_id,
+            "organization_id": organization_id,
             "agent_id": row.agent_id,
             "conversation_id": conversation_id,
             "next_position": row.next_position + len(placed),
         }
         await tx.execute(_APPEND, parameters | message_arrays(placed))
+
+
+def _is(organization_id: str, conversation_id: str) -> tuple[ColumnElement[bool], ...]:
+    return conversations.c.id == conversation_id, conversations.c.organization_id == organization_id
+
+
+def _links(organization_id: str, conversation_id: str) -> tuple[ColumnElement[bool], ...]:
+    return links.c.conversation_id == conversation_id, links.c.organization_id == organization_id
 
 
 def _conversation(row: Row[Any]) -> Conversation:

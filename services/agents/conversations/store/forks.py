@@ -38,7 +38,9 @@ _INSERT_FORK = text(
     """
 )
 
-_HAS_MESSAGES = text("SELECT next_position > 0 FROM agents.conversations WHERE id = :fork_id")
+_HAS_MESSAGES = text(
+    "SELECT next_position > 0 FROM agents.conversations WHERE id = :fork_id AND organization_id = :organization_id"
+)
 
 _SET_SYSTEM = text(
     f"""
@@ -64,7 +66,8 @@ class PostgresForks(PostgresConversations):
                 "isolated_block_ids": fork.isolated_block_ids,
             },
         )
-        return bool(await tx.scalar(_HAS_MESSAGES, {"fork_id": fork.id}))
+        made = {"fork_id": fork.id, "organization_id": caller.organization_id}
+        return bool(await tx.scalar(_HAS_MESSAGES, made))
 
     async def set_system(self, tx: Transaction, organization_id: str, conversation_id: str, system: Message) -> None:
         """One statement."""

@@ -40,7 +40,8 @@ SET_WINDOW = text(
     FROM agents.conversation_messages old
     LEFT JOIN unnest(CAST(:message_ids AS text[])) WITH ORDINALITY AS place (message_id, rank)
         ON place.message_id = old.message_id
-    WHERE old.conversation_id = :conversation_id AND (old.window_rank IS NOT NULL OR place.rank IS NOT NULL)
+    WHERE old.conversation_id = :conversation_id AND old.organization_id = :organization_id
+        AND (old.window_rank IS NOT NULL OR place.rank IS NOT NULL)
         AND link.conversation_id = old.conversation_id AND link.position = old.position
     """
 )
@@ -50,7 +51,8 @@ _LOCK_SYSTEMS = text(
     """
     SELECT link.conversation_id, message.body
     FROM agents.conversation_messages link JOIN agents.messages message ON message.id = link.message_id
-    WHERE link.conversation_id = ANY (:conversation_ids) AND link.window_rank = (
+    WHERE link.conversation_id = ANY (:conversation_ids) AND link.organization_id = :organization_id
+        AND link.window_rank = (
         SELECT min(window_rank) FROM agents.conversation_messages WHERE conversation_id = link.conversation_id
     )
     ORDER BY link.conversation_id
@@ -62,7 +64,7 @@ REWRITE = text(
     """
     UPDATE agents.messages message SET body = new.body, text = new.text
     FROM unnest(CAST(:ids AS text[]), CAST(:bodies AS bytea[]), CAST(:texts AS text[])) AS new (id, body, text)
-    WHERE message.id = new.id
+    WHERE message.id = new.id AND message.organization_id = :organization_id
     """
 )
 
@@ -91,13 +93,16 @@ class PostgresHistory:
         }
         await tx.execute(_OPEN, parameters | message_arrays(placed))
 
-    async def own_windows(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[str]]:
+    async def own_windows(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[str]]:
         """The message ids in the context window of each agent's own history, oldest first."""
         in_order = func.array_agg(aggregate_order_by(links.c.message_id, links.c.window_rank))
         query = (
             select(links.c.conversation_id, in_order)
             .where(
                 links.c.conversation_id.in_(agent_ids),
+                links.c.organization_id == organization_id,
                 links.c.window_rank.is_not(None),
             )
             .group_by(links.c.conversation_id)
@@ -105,43 +110,52 @@ class PostgresHistory:
         windows = {agent_id: ids for agent_id, ids in await tx.execute(query)}  # noqa: C416  # typed rows
         return {agent_id: windows.get(agent_id, []) for agent_id in agent_ids}
 
-    async def set_own_window(self, tx: Transaction, agent_id: str, message_ids: Sequence[str]) -> None:
+    async def set_own_window(
+        self, tx: Transaction, organization_id: str, agent_id: str, message_ids: Sequence[str]
+    ) -> None:
         """Puts exactly these messages of the agent's own history into its context window. At most six statements.
 
         A request that waits outside it is void.
         Raises `MessageNotFound` for one that is not there, and `ConversationBusy`.
         """
-        await lock_idle(tx, agent_id)
+        await lock_idle(tx, organization_id, agent_id)
         known = select(links.c.message_id).where(
             links.c.conversation_id == agent_id,
+            links.c.organization_id == organization_id,
             links.c.message_id.in_(message_ids),
         )
         missing = set(message_ids) - set(await tx.scalars(known))
         if missing:
             raise MessageNotFound(min(missing))
-        await tx.execute(SET_WINDOW, {"conversation_id": agent_id, "message_ids": list(message_ids)})
-        await void_requests(tx, agent_id, kept=message_ids)
+        await tx.execute(SET_WINDOW, window_of(organization_id, agent_id, message_ids))
+        await void_requests(tx, organization_id, agent_id, kept=message_ids)
 
-    async def rewrite_systems(self, tx: Transaction, texts: Mapping[str, str]) -> dict[str, Message]:
+    async def rewrite_systems(
+        self, tx: Transaction, organization_id: str, texts: Mapping[str, str]
+    ) -> dict[str, Message]:
         """Replaces the texts of conversations' system messages, by conversation. Two statements, whatever their number.
 
         Takes no lock on the conversations: their turns go on as they are.
         """
-        found = await tx.execute(_LOCK_SYSTEMS, {"conversation_ids": list(texts)})
+        asked = {"organization_id": organization_id, "conversation_ids": list(texts)}
+        found = await tx.execute(_LOCK_SYSTEMS, asked)
         systems = {conversation_id: Message.FromString(body) for conversation_id, body in found}
         for conversation_id, system in systems.items():
             del system.parts[:]
             system.parts.append(Part(text=texts[conversation_id]))
-        await tx.execute(REWRITE, rewritten(systems.values()))
+        await tx.execute(REWRITE, rewritten(organization_id, systems.values()))
         return systems
 
-    async def pending_approvals(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, ApprovalRequestMessage]:
+    async def pending_approvals(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, ApprovalRequestMessage]:
         """The approval request that waits in each agent's own history; agents without one are left out."""
         query = (
             select(messages.c.body)
             .join(approvals, approvals.c.message_id == messages.c.id)
             .where(
                 approvals.c.conversation_id.in_(agent_ids),
+                approvals.c.organization_id == organization_id,
                 approvals.c.state == ApprovalState.PENDING,
                 or_(approvals.c.expires_at.is_(None), approvals.c.expires_at > datetime.now(UTC)),
             )
@@ -177,11 +191,13 @@ class PostgresHistory:
             limit=limit,
         )
 
-    async def count_messages(self, tx: Transaction, conversation_ids: Sequence[str]) -> dict[str, MessageCounts]:
+    async def count_messages(
+        self, tx: Transaction, organization_id: str, conversation_ids: Sequence[str]
+    ) -> dict[str, MessageCounts]:
         """How many messages each conversation has; conversations without messages are left out."""
         query = (
             select(links.c.conversation_id, func.count(), func.count(links.c.window_rank))
-            .where(links.c.conversation_id.in_(conversation_ids))
+            .where(links.c.conversation_id.in_(conversation_ids), links.c.organization_id == organization_id)
             .group_by(links.c.conversation_id)
         )
         return {
@@ -189,9 +205,11 @@ class PostgresHistory:
             for conversation_id, stored, in_window in await tx.execute(query)
         }
 
-    async def isolated_block_ids(self, tx: Transaction, conversation_id: str) -> list[str]:
+    async def isolated_block_ids(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[str]:
         """The conversation's own copies of blocks; none in an agent's own history."""
-        query = select(conversations.c.isolated_block_ids).where(conversations.c.id == conversation_id)
+        query = select(conversations.c.isolated_block_ids).where(
+            conversations.c.id == conversation_id, conversations.c.organization_id == organization_id
+        )
         return list(await tx.scalar(query) or ())
 
     async def delete_of_agent(self, tx: Transaction, organization_id: str, agent_id: str) -> None:
@@ -225,9 +243,19 @@ class PostgresHistory:
         )
 
 
-def rewritten(messages: Collection[Message]) -> dict[str, list[Any]]:
+def window_of(organization_id: str, conversation_id: str, message_ids: Sequence[str]) -> dict[str, Any]:
+    """What a context window is to hold, as the parameters of `SET_WINDOW`."""
+    return {
+        "organization_id": organization_id,
+        "conversation_id": conversation_id,
+        "message_ids": list(message_ids),
+    }
+
+
+def rewritten(organization_id: str, messages: Collection[Message]) -> dict[str, Any]:
     """Changed messages, as the parameters of `REWRITE`."""
     return {
+        "organization_id": organization_id,
         "ids": [message.id for message in messages],
         "bodies": [message.SerializeToString() for message in messages],
         "texts": [searched_text(message) for message in messages],

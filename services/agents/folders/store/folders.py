@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -123,16 +123,18 @@ class PostgresFolders:
         )
         return list((await tx.execute(query)).scalars())
 
-    async def of_agents(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, list[Source]]:
+    async def of_agents(
+        self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
+    ) -> dict[str, list[Source]]:
         """One statement."""
         found: dict[str, list[Source]] = {agent_id: [] for agent_id in agent_ids}
-        for row in await tx.execute(_of_agents.where(folder_agents.c.agent_id.in_(agent_ids))):
+        for row in await tx.execute(_of_agents.where(*_given(organization_id, agent_ids))):
             found[row.agent_id].append(Source.model_validate(row._mapping))  # noqa: SLF001  # the row as a dict
         return found
 
-    async def shelves(self, tx: Transaction, agent_ids: Sequence[str]) -> dict[str, Shelf]:
+    async def shelves(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> dict[str, Shelf]:
         """One statement."""
-        rows: Sequence[Row[Any]] = (await tx.execute(_shelves.where(folder_agents.c.agent_id.in_(agent_ids)))).all()
+        rows: Sequence[Row[Any]] = (await tx.execute(_shelves.where(*_given(organization_id, agent_ids)))).all()
         return {owner: _shelf(list(group)) for owner, group in groupby(rows, lambda row: row.owner_id)}
 
     async def lock(self, tx: Transaction, organization_id: str, folder_ids: Sequence[str]) -> set[str]:
@@ -163,6 +165,10 @@ class PostgresFolders:
             folder_agents.c.organization_id == organization_id,
         )
         return (await tx.execute(query)).rowcount > 0
+
+
+def _given(organization_id: str, agent_ids: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    return folder_agents.c.agent_id.in_(agent_ids), folder_agents.c.organization_id == organization_id
 
 
 def _folder(row: Row[Any]) -> Folder:

@@ -25,14 +25,15 @@ _FIND_ANSWERS = text(
 _CLOSE_REQUEST = text(
     f"""
     WITH {STORE_MESSAGES}, closed AS (
-        UPDATE agents.approvals SET state = :state WHERE message_id = :request_id AND state = 'pending'
+        UPDATE agents.approvals SET state = :state
+        WHERE message_id = :request_id AND organization_id = :organization_id AND state = 'pending'
     ), told AS (
         UPDATE agents.agents SET last_stop_reason = 'cancelled'
-        WHERE id = :agent_id AND last_stop_reason = 'requires_approval'
+        WHERE id = :agent_id AND organization_id = :organization_id AND last_stop_reason = 'requires_approval'
     )
     UPDATE agents.conversations
     SET next_position = :next_position, window_version = window_version + 1, updated_at = :now, last_message_at = :now
-    WHERE id = :conversation_id
+    WHERE id = :conversation_id AND organization_id = :organization_id
     """  # noqa: S608  # fixed parts of one statement
 )
 

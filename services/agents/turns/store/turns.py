@@ -50,10 +50,12 @@ _READ_HOLD = text(
         request.expires_at AS pending_until
     FROM (VALUES (1)) one
     LEFT JOIN agents.turns turn ON turn.run_id = :run_id AND turn.organization_id = :organization_id
-    LEFT JOIN agents.turns active ON active.conversation_id = :conversation_id AND active.state = 'active'
+    LEFT JOIN agents.turns active ON active.conversation_id = :conversation_id
+        AND active.organization_id = :organization_id AND active.state = 'active'
     LEFT JOIN LATERAL (
         SELECT message_id, run_id, expires_at, array_agg(call_id ORDER BY ordinal) AS call_ids FROM agents.approvals
-        WHERE conversation_id = :conversation_id AND state = 'pending' GROUP BY message_id, run_id, expires_at
+        WHERE conversation_id = :conversation_id AND organization_id = :organization_id AND state = 'pending'
+        GROUP BY message_id, run_id, expires_at
     ) request ON true
     """  # noqa: S608  # column names
 )
@@ -69,7 +71,7 @@ _LOCK_TURN = text(
         FOR UPDATE
     )
     SELECT {_TURN}, conversation.next_position, conversation.window_version
-    FROM conversation, agents.turns turn WHERE turn.run_id = :run_id
+    FROM conversation, agents.turns turn WHERE turn.run_id = :run_id AND turn.organization_id = :organization_id
     FOR UPDATE OF turn
     """  # noqa: S608  # column names
 )
@@ -93,10 +95,11 @@ _BEGIN = text(
         UPDATE agents.approvals approval SET state = answer.state, answered_by_run = :run_id
         FROM unnest(CAST(:call_ids AS text[]), CAST(:call_states AS text[])) AS answer (call_id, state)
         WHERE approval.message_id = :request_id AND approval.call_id = answer.call_id
+            AND approval.organization_id = :organization_id
     )
     UPDATE agents.conversations
     SET next_position = :next_position, window_version = window_version + 1, last_message_at = :now, updated_at = :now
-    WHERE id = :conversation_id
+    WHERE id = :conversation_id AND organization_id = :organization_id
     """  # noqa: S608  # fixed parts of one statement
 )
 
@@ -119,7 +122,7 @@ _RETRACT = text(
             AND message.role NOT IN ('system', 'summary') AND NOT EXISTS (
                 SELECT FROM agents.messages asked WHERE asked.step_id = message.step_id AND asked.run_id <> :run_id))
     UPDATE agents.conversations SET window_version = window_version + 1, context_tokens = NULL
-    WHERE id = :conversation_id
+    WHERE id = :conversation_id AND organization_id = :organization_id
     """
 )
 
@@ -134,7 +137,7 @@ _WRITE = text(
         SET state = :state, stop_reason = :stop_reason, error = :error, ended_at = :ended_at, next_step = :next_step,
             next_step_id = :next_step_id, steps = :steps, request_id = :request_id,
             returns_position = :returns_position
-        WHERE run_id = :run_id
+        WHERE run_id = :run_id AND organization_id = :organization_id
     ), asked AS (
         INSERT INTO agents.approvals
             (message_id, call_id, organization_id, agent_id, conversation_id, run_id, step_id, ordinal, state,
@@ -146,13 +149,13 @@ _WRITE = text(
         UPDATE agents.agents
         SET last_stop_reason = :stop_reason, last_run_completion = :ended_at,
             last_run_duration_ms = extract(epoch FROM :ended_at - CAST(:begun_at AS timestamptz)) * 1000
-        WHERE id = :agent_id AND CAST(:ends_now AS boolean)
+        WHERE id = :agent_id AND organization_id = :organization_id AND CAST(:ends_now AS boolean)
     )
     UPDATE agents.conversations
     SET next_position = :next_position, window_version = :window_version, updated_at = :now,
         last_message_at = coalesce((SELECT max(created_at) FROM new_messages), last_message_at),
         context_tokens = coalesce(:context_tokens, context_tokens)
-    WHERE id = :conversation_id
+    WHERE id = :conversation_id AND organization_id = :organization_id
     """  # noqa: S608  # fixed parts of one statement
 )
 
@@ -183,12 +186,12 @@ _COMPACT = text(
         UPDATE agents.conversation_messages
         SET window_rank = CASE WHEN window_rank = ANY (:evicted_ranks) THEN NULL ELSE window_rank END,
             clipped_to = coalesce(:clipped_to, clipped_to)
-        WHERE conversation_id = :conversation_id AND window_rank IS NOT NULL
+        WHERE conversation_id = :conversation_id AND organization_id = :organization_id AND window_rank IS NOT NULL
     )
     UPDATE agents.conversations
     SET next_position = next_position + cardinality(:positions), window_version = window_version + 1,
         context_tokens = NULL
-    WHERE id = :conversation_id
+    WHERE id = :conversation_id AND organization_id = :organization_id
     """  # noqa: S608  # fixed parts of one statement
 )
 
