@@ -16,7 +16,6 @@ from services.common.database import Database, Transaction
 from services.common.errors import InvalidArgument
 from services.common.ids import new_id
 from services.contract.agents import AgentFields, AgentType
-from services.contract.blocks import Block
 from services.contract.conversations import Conversation, CreateConversation, UpdateConversation
 from services.contract.model_configs import LlmConfig
 
@@ -191,13 +190,10 @@ class Conversations:
             return []
         stored = await self._blocks.of_agents(tx, caller.organization_id, [agent_id])
         by_label = {one.block.label: one.block for one in stored[agent_id]}
-        copies: list[Block] = []
-        for label in dict.fromkeys(labels):
+        for label in labels:
             if label not in by_label:
                 raise UnknownIsolatedLabel(label, agent_id)
-            copies.append(by_label[label].model_copy(update={"id": new_id("block")}))
-        await self._blocks.insert(tx, caller.organization_id, caller.user_id, copies)
-        return [copy.id for copy in copies]
+        return await blocks.copy_blocks(self._blocks, tx, caller, [by_label[label] for label in dict.fromkeys(labels)])
 
 
 def _configure(resolved: LlmConfig | None, agent_type: AgentType) -> LlmConfig | None:

@@ -67,7 +67,7 @@ class Forks:
                 model=source.model,
                 model_settings=source.model_settings,
                 on_busy=source.on_busy,
-                isolated_block_ids=await self._copy(tx, caller, source.isolated_block_ids),
+                isolated_block_ids=await self._copy_blocks(tx, caller, source.isolated_block_ids),
             )
             if await self._store.insert_fork(tx, caller, fork, conversation_id):
                 text = await self._prompts.compile_for(tx, caller.organization_id, fork.agent_id, fork.id)
@@ -75,11 +75,8 @@ class Forks:
                 await self._store.set_system(tx, caller.organization_id, fork.id, system)
         return fork
 
-    async def _copy(self, tx: Transaction, caller: Caller, block_ids: Sequence[str]) -> list[str]:
-        """Copies blocks; the copies' ids."""
-        if not block_ids:
-            return []
-        found = await self._blocks.find(tx, caller.organization_id, block_ids)
-        copies = [found[block_id].block.model_copy(update={"id": new_id("block")}) for block_id in block_ids]
-        await self._blocks.insert(tx, caller.organization_id, caller.user_id, copies)
-        return [copy.id for copy in copies]
+    async def _copy_blocks(self, tx: Transaction, caller: Caller, block_ids: Sequence[str]) -> list[str]:
+        """Copies those of the blocks that are still there; the copies' ids."""
+        found = await self._blocks.find(tx, caller.organization_id, block_ids) if block_ids else {}
+        there = [found[block_id].block for block_id in block_ids if block_id in found]
+        return await blocks.copy_blocks(self._blocks, tx, caller, there)

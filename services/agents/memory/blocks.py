@@ -201,6 +201,13 @@ async def find_blocks(
     return [found[block_id] for block_id in dict.fromkeys(block_ids)]
 
 
+async def copy_blocks(store: Store, tx: Transaction, caller: Caller, originals: Sequence[Block]) -> list[str]:
+    """Adds a copy of each block; the copies' ids. One statement, none for no blocks."""
+    copies = [block.model_copy(update={"id": ids.new_id("block")}) for block in originals]
+    await store.insert(tx, caller.organization_id, caller.user_id, copies)
+    return [copy.id for copy in copies]
+
+
 def make_block(request: CreateBlock) -> Block:
     """A new block, with a description where its label has one. Raises `BlockTooLong`."""
     block = Block(**request.model_dump(exclude={"tags"}), id=ids.new_id("block"), tags=request.tags or [])

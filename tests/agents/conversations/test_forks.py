@@ -19,6 +19,16 @@ async def fork_of(operations: ConversationOperations, conversation_id: str) -> C
     return await operations.fork_conversation(CALLER, query, None)
 
 
+async def create_isolated(operations: ConversationOperations, world: World) -> Conversation:
+    """A conversation with a copy of its own of the agent's only block."""
+    agent_id = await world.create_agent()
+    block = Block(label="human", value="Ada", limit=100, id=new_id("block"))
+    async with world.database.begin() as tx:
+        await PostgresBlocks().insert(tx, ORGANIZATION, CALLER.user_id, [block])
+        await PostgresBlocks().attach(tx, ORGANIZATION, agent_id, [block])
+    return await create(operations, agent_id, CreateConversation(isolated_block_labels=["human"]))
+
+
 async def test_a_fork_goes_on_with_the_same_messages_and_a_system_message_of_its_own(
     operations: ConversationOperations, world: World
 ) -> None:
@@ -98,17 +108,24 @@ async def test_a_fork_of_a_new_conversation_is_new_too(operations: ConversationO
 
 
 async def test_a_fork_gets_copies_of_isolated_blocks(operations: ConversationOperations, world: World) -> None:
-    agent_id = await world.create_agent()
-    block = Block(label="human", value="Ada", limit=100, id=new_id("block"))
-    async with world.database.begin() as tx:
-        await PostgresBlocks().insert(tx, ORGANIZATION, CALLER.user_id, [block])
-        await PostgresBlocks().attach(tx, ORGANIZATION, agent_id, [block])
-    source = await create(operations, agent_id, CreateConversation(isolated_block_labels=["human"]))
+    source = await create_isolated(operations, world)
 
     fork = await fork_of(operations, source.id)
 
     assert len(fork.isolated_block_ids) == 1
     assert fork.isolated_block_ids != source.isolated_block_ids
+
+
+async def test_a_fork_does_without_isolated_blocks_that_were_deleted(
+    operations: ConversationOperations, world: World
+) -> None:
+    source = await create_isolated(operations, world)
+    async with world.database.begin() as tx:
+        await PostgresBlocks().delete(tx, ORGANIZATION, source.isolated_block_ids[0])
+
+    fork = await fork_of(operations, source.id)
+
+    assert fork.isolated_block_ids == []
 
 
 async def test_what_does_not_exist_cannot_be_forked_or_recompiled(operations: ConversationOperations) -> None:
