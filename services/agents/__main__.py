@@ -51,6 +51,7 @@ from services.agents.folders.wiring import FolderParts
 from services.agents.health.clients import SandboxClient
 from services.agents.health.rest import HealthOperations
 from services.agents.memory.blocks import Blocks
+from services.agents.memory.calls import MemoryCalls
 from services.agents.memory.conversation_search import ConversationSearch
 from services.agents.memory.core_memory import CoreMemory
 from services.agents.memory.rest import BlockOperations, CoreMemoryOperations
@@ -66,7 +67,6 @@ from services.agents.tags.rest import TagOperations
 from services.agents.tags.store import PostgresTags
 from services.agents.tags.tags import Tags
 from services.agents.turns.clients import RouterSummarizer
-from services.agents.turns.memory_calls import MemoryCalls
 from services.agents.turns.servicer import TurnServicer
 from services.agents.turns.summaries import Summaries
 from services.agents.turns.unanswered import UnansweredRequests

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.agents.conversations.errors import ConversationNotFound
+from services.agents.memory.calls import SystemPrompts
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
 from services.agents.turns.admission import Admission
 from services.agents.turns.approvals import ApprovalState, find_answers, find_message, open_request
 from services.agents.turns.errors import AttemptSuperseded
-from services.agents.turns.memory_calls import SystemPrompts
 from services.agents.turns.opening import Accepted, plan_opening
 from services.agents.turns.reading import Decrypt, read_agent, read_environment, read_tools
 from services.agents.turns.turn import Input, Outcome, Snapshot, Turn

@@ -8,12 +8,12 @@ import orjson
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER, Message, Part, ToolCall, ToolReturn
 from services.agents.archives.embedding import Embedding, Vectors
+from services.agents.memory.calls import MemoryCalls
 from services.agents.memory.prompt import local_time
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
 from services.agents.turns.call_order import in_call_order
 from services.agents.turns.errors import AttemptSuperseded, StepOutOfOrder, TurnNotFound, UnpairedReturns
-from services.agents.turns.memory_calls import MemoryCalls
 from services.agents.turns.turn import REQUIRES_APPROVAL, Committed, Heartbeat, Step, Turn
 from services.agents.turns.turn_store import LockedTurn, TurnStore, Writing
 from services.common.calls import tool_calls, tool_returns

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from services.agents.archives.embedding import Embedding
+from services.agents.memory.calls import MemoryCalls, SystemPrompts
 from services.agents.messages.messages import Messages
 from services.agents.turns.admission import Admission
 from services.agents.turns.begin import TurnStarter
@@ -11,7 +12,6 @@ from services.agents.turns.commit import StepCommitter
 from services.agents.turns.compact import TurnCompactor
 from services.agents.turns.compact_idle import ConversationCompactor
 from services.agents.turns.end import TurnEnder
-from services.agents.turns.memory_calls import MemoryCalls, SystemPrompts
 from services.agents.turns.mending import Mender
 from services.agents.turns.reading import Decrypt
 from services.agents.turns.rest import WindowOperations

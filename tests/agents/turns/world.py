@@ -39,11 +39,11 @@ from services.agents.agents.tables import agents
 from services.agents.archives.clients import RouterEmbedder
 from services.agents.archives.embedding import Embedding, Vectors
 from services.agents.conversations.store.history import PostgresHistory
+from services.agents.memory.calls import MemoryCalls
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
 from services.agents.messages.store import PostgresMessages
 from services.agents.turns.clients import RouterSummarizer
-from services.agents.turns.memory_calls import MemoryCalls
 from services.agents.turns.rest import WindowOperations
 from services.agents.turns.summaries import Summaries
 from services.agents.turns.unanswered import UnansweredRequests
