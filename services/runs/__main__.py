@@ -81,7 +81,8 @@ class Process:
         database, owner, limits = Database(engine), str(uuid.uuid4()), config.limits
         store, steps, family = PostgresRuns(database), PostgresSteps(database), PostgresFamily(database)
         self.agents, model = AgentsClient(channels.agents), RouterClient(channels.llm_router)
-        self._redis_log = RedisEventLog(redis, limits.longest_log, limits.log_hours * 3600) if redis else None
+        kept_s, note = limits.log_hours * 3600, partial(store.note_unlogged, owner)
+        self._redis_log = RedisEventLog(redis, limits.longest_log, kept_s, note) if redis else None
         event_log: EventLog = self._redis_log or MemoryEventLog(limits.longest_log)
         bell: Bell = RedisBell(redis) if redis else OwnBell()
         delivery = Delivery(lambda: self.runs, family, config.agent_reply_timeout_s)

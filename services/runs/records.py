@@ -110,7 +110,7 @@ class Run:
 
     `queue_position` is its place among the runs that wait for the conversation, from 1; 0: it does not wait.
     `remaining_s` is how long it may still take, as it was read; None: as long as it wants. `has_followers`, told at its
-    end: runs wait for its conversation.
+    end: runs wait for its conversation. `shown_unlogged`: its log may lack events that were shown.
     """
 
     id: str
@@ -141,6 +141,7 @@ class Run:
     remaining_s: float | None = None
     has_followers: bool = False
     last_seq: int | None = None
+    shown_unlogged: bool = False
     delivered: bool = False
     ttft_ns: int | None = None
     total_duration_ns: int | None = None

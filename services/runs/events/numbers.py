@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from perdure.runs.v1.run_pb2 import RunEvent
 from services.common.pieces import count_pieces
 
-LOST_NUMBERS = 1_000  # numbers declared void where an owner died while there was no log: more than it can have shown
+LOST_NUMBERS = 100_000  # declared void where an owner died while there was no log: more than an answer has pieces
 
 
 def width(event: RunEvent) -> int:

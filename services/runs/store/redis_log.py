@@ -7,12 +7,12 @@ run was taken over cannot write any more. https://redis.io/docs/latest/develop/d
 import asyncio
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from perdure.runs.v1.run_pb2 import RunEvent, RunEvents
 from services.common.redis import undisturbed
@@ -32,11 +32,12 @@ Entries = Sequence[tuple[bytes, Mapping[bytes, bytes]]]  # ids and fields, as Re
 
 @dataclass
 class _Batch:
-    """Events of one run, and what is to be called once they are kept."""
+    """Events of one run, and what is to be called once they are kept. `was_sent`: Redis may have them."""
 
     run_id: str
     events: list[RunEvent] = field(default_factory=list)
     shows: list[Show] = field(default_factory=list)
+    was_sent: bool = False
 
     def show(self) -> None:
         shows, self.shows = self.shows, []
@@ -47,12 +48,16 @@ class _Batch:
 class RedisEventLog:
     """Writes in the background, in pipelines: what comes while one is under way goes with the next. `run` is its task.
 
-    While Redis is away, events are shown at once and wait here. `longest`: batches of a run that are kept, about; what
-    a longer run told first is made again from the history.
+    While Redis is away, or has no room, events are shown at once and wait here. Before that, and again with each write
+    that fails, `note_unlogged` says so to whoever takes the runs over; where that fails, events are not shown yet.
+    `longest`: batches of a run that are kept, about; what a longer run told first is made again from the history.
     """
 
-    def __init__(self, redis: "Redis", longest: int, kept_s: float) -> None:
+    def __init__(
+        self, redis: "Redis", longest: int, kept_s: float, note_unlogged: Callable[[], Awaitable[None]]
+    ) -> None:
         self._redis = redis
+        self._note_unlogged = note_unlogged
         self._longest = longest
         self._kept_s = math.ceil(kept_s)
         self._waiting: dict[str, _Batch] = {}
@@ -138,8 +143,7 @@ class RedisEventLog:
                 try:
                     await self._write(batches)
                 except RedisError:
-                    self._is_away = True
-                    self._show_waiting()
+                    await self._show_unlogged()
                     raise
             self._unsure, self._is_away = [], False
 
@@ -153,11 +157,21 @@ class RedisEventLog:
         for batch in batches:
             if batch.events[0].seq == 1 or _have_ended(batch.events):
                 pipeline.expire(_key(batch.run_id), self._kept_s)
-        answers = await undisturbed(pipeline.execute(raise_on_error=False))
-        for batch, answer in zip(batches, answers, strict=False):
-            _settle(batch, answer)
+        try:
+            answers = await undisturbed(pipeline.execute(raise_on_error=False))
+            for batch, answer in zip(batches, answers, strict=False):
+                _settle(batch, answer)
+        finally:
+            for batch in batches:
+                batch.was_sent = True
 
-    def _show_waiting(self) -> None:
+    async def _show_unlogged(self) -> None:
+        try:
+            await self._note_unlogged()
+        except Exception as exc:  # noqa: BLE001  # whatever the database does, the log goes on
+            log.warning("events wait, as it cannot be noted that they are not logged: %r", exc)
+            return
+        self._is_away = True
         for batch in (*self._unsure, *self._waiting.values()):
             batch.show()
 
@@ -182,13 +196,13 @@ class RedisEventLog:
 
 
 def _settle(batch: _Batch, answer: object) -> None:
-    """Shows what is kept, and what Redis will not keep for reasons of its own; not what a newer owner shut out."""
-    if isinstance(answer, ResponseError):
+    """Shows what is kept, now or since it was sent before; not what a newer owner shut out. Raises other refusals."""
+    if isinstance(answer, RedisError):
+        if _SHUT_OUT not in str(answer):
+            raise answer
         log.info("events of %s are refused: %s", batch.run_id, answer)
-        if _SHUT_OUT in str(answer):
+        if not batch.was_sent:
             return
-    elif isinstance(answer, RedisError):
-        raise answer
     batch.show()
 
 

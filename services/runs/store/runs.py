@@ -183,6 +183,11 @@ class PostgresRuns:
         mine = and_(is_run(run), runs.c.attempt == run.attempt, _ACTIVE)
         await self._write(update(runs).where(mine).values(owner=None, last_seq=last_seq))
 
+    async def note_unlogged(self, owner: str) -> None:
+        """Events of the active runs of an owner are about to be shown that the log does not have."""
+        theirs = and_(runs.c.owner == owner, _ACTIVE, ~runs.c.shown_unlogged)
+        await self._write(update(runs).where(theirs).values(shown_unlogged=True))
+
     async def delete(self, organization_id: str, run_id: str) -> bool:
         """Forgets a run, its steps and its ledger; False where there is none."""
         async with self._database.begin() as connection:

@@ -160,7 +160,7 @@ class Turn:
         self._recorder.resume(
             reconcile(told, answers_of(self.run, stored)),
             last_seq=max(last_seq, noted),
-            is_whole=is_whole and len(told) == len(logged),
+            is_whole=is_whole and len(told) == len(logged) and not self.run.shown_unlogged,
         )
         if self._progress is not None:
             # Compaction may have taken the first of the calls out of the window.
