@@ -148,7 +148,7 @@ def wire(
 ) -> Wired:
     """Puts the service together."""
     basis = _basis(database, secrets, router, tools_channel)
-    memory = _memory_tools(basis)
+    memory = MemoryCalls(_memory_tools(basis), basis.prompts, basis.history, PostgresAgents())
     turns = TurnParts(database, basis.messages, Summaries(RouterSummarizer(router)), now=_now)
     faces = [
         _agents(basis, memory, ToolRunner(tools_channel)),
@@ -162,7 +162,7 @@ def wire(
     ]
     servicer = turns.servicer(
         basis.prompts,
-        MemoryCalls(memory, basis.prompts, basis.history, PostgresAgents()),
+        memory,
         basis.embedding,
         decrypt=secrets.decrypt,
         approval_expires_s=approval_expires_s,
@@ -210,13 +210,11 @@ def _memory_tools(basis: Basis) -> MemoryTools:
     return MemoryTools(PostgresBlocks(), basis.prompts, ConversationSearch(basis.history), archival, files)
 
 
-def _agents(basis: Basis, memory: MemoryTools, runner: ToolRunner) -> Faces:
+def _agents(basis: Basis, memory: MemoryCalls, runner: ToolRunner) -> Faces:
     database, stores, agents, prompts = basis.database, basis.stores, basis.agents, basis.prompts
     changes = AgentChanges(database, stores, agents, basis.relations, basis.creation, prompts)
     equipment = Equipment(database, stores, agents, basis.tools, prompts)
-    direct_calls = DirectCalls(
-        database, stores, agents, prompts=prompts, memory=memory, embedding=basis.embedding, runner=runner
-    )
+    direct_calls = DirectCalls(database, stores, agents, memory=memory, embedding=basis.embedding, runner=runner)
     return Faces(
         [AgentOperations(agents, changes, equipment, basis.overview), DirectCallOperations(direct_calls)],
         [AgentServicer(agents, changes, equipment)],

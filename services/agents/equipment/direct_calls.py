@@ -12,11 +12,11 @@ from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY, TOOL_KIND_SERVER
 from services.agents.agents.agents import Agents, Stores
 from services.agents.archives.embedding import Embedding, Vectors
 from services.agents.equipment.equipment import ToolNotGiven
-from services.agents.memory.system_prompts import SystemPrompts
-from services.agents.memory.tools import MemoryTools
+from services.agents.memory.calls import MemoryCalls
+from services.agents.memory.workbench import CallingAgent
 from services.common.caller import Caller
 from services.common.database import Database
-from services.common.errors import InvalidArgument, PerdureError
+from services.common.errors import InvalidArgument
 from services.common.ids import new_id
 from services.contract.json_object import JsonObject
 from services.contract.mcp import ToolExecutionResult
@@ -46,15 +46,13 @@ class DirectCalls:
         stores: Stores,
         agents: Agents,
         *,
-        prompts: SystemPrompts,
-        memory: MemoryTools,
+        memory: MemoryCalls,
         embedding: Embedding,
         runner: ToolRunner,
     ) -> None:
         self._database = database
         self._stores = stores
         self._agents = agents
-        self._prompts = prompts
         self._memory = memory
         self._embedding = embedding
         self._runner = runner
@@ -81,25 +79,16 @@ class DirectCalls:
         raise ToolNotGiven(agent_id, tool_name)
 
     async def _run_in_memory(self, caller: Caller, agent_id: str, call: ToolCall) -> ToolExecutionResult:
+        agent = CallingAgent(caller.organization_id, agent_id, conversation_id=agent_id)
+
         async def work(vectors: Vectors) -> ToolReturn:
             async with self._database.begin() as tx:
-                returned = await self._memory.run(
-                    tx,
-                    organization_id=caller.organization_id,
-                    agent_id=agent_id,
-                    conversation_id=agent_id,
-                    call=call,
-                    vectors=vectors,
-                )
-                if self._memory.changes_prompt(call.name):
-                    await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])
-                return returned
+                returns = await self._memory.run(tx, agent, [call], vectors)
+                if self._memory.changes_prompt(returns):
+                    await self._memory.renew_prompt(tx, agent)
+                return returns[0]
 
-        try:
-            returned = await self._embedding.run(work)
-        except PerdureError as exc:
-            text = f"Error executing function {call.name}: {exc}"
-            return ToolExecutionResult(status="error", func_return=text, stdout=[], stderr=[])
+        returned = await self._embedding.run(work)
         return _result(returned, returned.value)
 
 

@@ -1,11 +1,11 @@
-"""Calls of memory tools, run inside the transaction that stores their step."""
+"""Calls of memory tools, run inside a transaction of the caller's."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn
 from services.agents.archives.embedding import Vectors, VectorsMissing, Wanted
-from services.agents.turns.turn import Turn
+from services.agents.memory.workbench import CallingAgent
 from services.common.database import Transaction
 from services.common.errors import PerdureError
 from services.common.pairing import failed_return
@@ -15,16 +15,7 @@ from services.contract.agents import AgentState
 class MemoryTools(Protocol):
     """The tools that work on an agent's own memory and history."""
 
-    async def run(
-        self,
-        tx: Transaction,
-        *,
-        organization_id: str,
-        agent_id: str,
-        conversation_id: str,
-        call: ToolCall,
-        vectors: Vectors,
-    ) -> ToolReturn:
+    async def run(self, tx: Transaction, agent: CallingAgent, call: ToolCall, vectors: Vectors) -> ToolReturn:
         """What a call gives. Raises a `PerdureError` for what cannot be done; its words go to the model.
 
         Raises `VectorsMissing` where the call needs others than those known.
@@ -60,7 +51,7 @@ class SystemMessages(Protocol):
 
 
 class MemoryCalls:
-    """Runs memory tools for a turn."""
+    """Runs memory tools for agents."""
 
     def __init__(
         self, tools: MemoryTools, prompts: SystemPrompts, system_messages: SystemMessages, agents: Agents
@@ -71,7 +62,7 @@ class MemoryCalls:
         self._agents = agents
 
     async def run(
-        self, tx: Transaction, organization_id: str, turn: Turn, calls: Sequence[ToolCall], vectors: Vectors
+        self, tx: Transaction, agent: CallingAgent, calls: Sequence[ToolCall], vectors: Vectors
     ) -> list[ToolReturn]:
         """The returns of the calls, in order. Each runs in a savepoint: one that fails leaves nothing behind.
 
@@ -80,30 +71,21 @@ class MemoryCalls:
         Raises `VectorsMissing` with all that the calls need.
         """
         if calls:
-            await self._agents.find(tx, organization_id, [turn.agent_id or ""], lock=True)
+            await self._agents.find(tx, agent.organization_id, [agent.agent_id], lock=True)
         returns, wanted = [], set[Wanted]()
         for call in calls:
             try:
-                returns.append(await self._run_one(tx, organization_id, turn, call, vectors))
+                returns.append(await self._run_one(tx, agent, call, vectors))
             except VectorsMissing as missing:
                 wanted |= missing.wanted
         if wanted:
             raise VectorsMissing(wanted)
         return returns
 
-    async def _run_one(
-        self, tx: Transaction, organization_id: str, turn: Turn, call: ToolCall, vectors: Vectors
-    ) -> ToolReturn:
+    async def _run_one(self, tx: Transaction, agent: CallingAgent, call: ToolCall, vectors: Vectors) -> ToolReturn:
         try:
             async with tx.begin_nested():
-                returned = await self._tools.run(
-                    tx,
-                    organization_id=organization_id,
-                    agent_id=turn.agent_id or "",
-                    conversation_id=turn.conversation_id,
-                    call=call,
-                    vectors=vectors,
-                )
+                returned = await self._tools.run(tx, agent, call, vectors)
         except PerdureError as exc:
             returned = failed_return(call, f"Error executing function {call.name}: {exc}")
         returned.call_id = call.id
@@ -112,11 +94,12 @@ class MemoryCalls:
         return returned
 
     def changes_prompt(self, returns: Sequence[ToolReturn]) -> bool:
-        """Whether a step with these returns changed the system message."""
+        """Whether calls with these returns changed the system message."""
         return any(returned.executed and self._tools.changes_prompt(returned.name) for returned in returns)
 
-    async def renew_prompt(self, tx: Transaction, organization_id: str, turn: Turn) -> Message | None:
+    async def renew_prompt(self, tx: Transaction, agent: CallingAgent) -> Message | None:
         """Compiles the conversation's system message anew and stores it."""
-        text = await self._prompts.compile_for(tx, organization_id, turn.agent_id or "", turn.conversation_id)
-        rewritten = await self._system_messages.rewrite_systems(tx, organization_id, {turn.conversation_id: text})
-        return rewritten.get(turn.conversation_id)
+        organization_id, conversation_id = agent.organization_id, agent.conversation_id
+        text = await self._prompts.compile_for(tx, organization_id, agent.agent_id, conversation_id)
+        rewritten = await self._system_messages.rewrite_systems(tx, organization_id, {conversation_id: text})
+        return rewritten.get(conversation_id)

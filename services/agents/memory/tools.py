@@ -52,21 +52,11 @@ class MemoryTools:
         """Whether calls of this tool change what the system message shows."""
         return name in commands.COMMANDS or name == "open_files"
 
-    async def run(
-        self,
-        tx: Transaction,
-        *,
-        organization_id: str,
-        agent_id: str,
-        conversation_id: str,
-        call: ToolCall,
-        vectors: Vectors,
-    ) -> ToolReturn:
+    async def run(self, tx: Transaction, agent: CallingAgent, call: ToolCall, vectors: Vectors) -> ToolReturn:
         """What a call gives. Raises a `PerdureError` for what cannot be done; its words are for the model.
 
         Raises `VectorsMissing` where the call needs others than those known.
         """
-        agent = CallingAgent(organization_id, agent_id, conversation_id)
         value = await self._run(tx, agent, call, vectors)
         return ToolReturn(call_id=call.id, name=call.name, status=TOOL_STATUS_SUCCESS, value=value, executed=True)
 

@@ -10,6 +10,7 @@ from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER, Messa
 from services.agents.archives.embedding import Embedding, Vectors
 from services.agents.memory.calls import MemoryCalls
 from services.agents.memory.prompt import local_time
+from services.agents.memory.workbench import CallingAgent
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
 from services.agents.turns.call_order import in_call_order
@@ -121,7 +122,7 @@ class StepCommitter:
         await self._store.write(tx, organization_id, written.turn, writing, now)
         answer = _answer(written, [message for message, _ in placed])
         if self._memory.changes_prompt(returns):
-            return replace(answer, system=await self._memory.renew_prompt(tx, organization_id, turn))
+            return replace(answer, system=await self._memory.renew_prompt(tx, _caller(organization_id, turn)))
         return answer
 
     def _expiry(self, step: Step, now: datetime) -> datetime | None:
@@ -152,8 +153,12 @@ class StepCommitter:
         """Returns for all calls: those without one are of memory tools, and run now."""
         known = {returned.call_id for returned in step.returns}
         left = [call for call in calls if call.id not in known]
-        ran = await self._memory.run(tx, organization_id, turn, left, vectors)
+        ran = await self._memory.run(tx, _caller(organization_id, turn), left, vectors)
         return in_call_order(calls, [*step.returns, *ran])
+
+
+def _caller(organization_id: str, turn: Turn) -> CallingAgent:
+    return CallingAgent(organization_id, turn.agent_id or "", turn.conversation_id)
 
 
 def _place(

@@ -40,6 +40,7 @@ from services.agents.archives.clients import RouterEmbedder
 from services.agents.archives.embedding import Embedding, Vectors
 from services.agents.conversations.store.history import PostgresHistory
 from services.agents.memory.calls import MemoryCalls
+from services.agents.memory.workbench import CallingAgent
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
 from services.agents.messages.store import PostgresMessages
@@ -70,16 +71,7 @@ class Prompts:
 class Memory:
     """Two memory tools: one that works and changes the prompt, one that always fails."""
 
-    async def run(
-        self,
-        tx: Transaction,
-        *,
-        organization_id: str,
-        agent_id: str,
-        conversation_id: str,
-        call: ToolCall,
-        vectors: Vectors,
-    ) -> ToolReturn:
+    async def run(self, tx: Transaction, agent: CallingAgent, call: ToolCall, vectors: Vectors) -> ToolReturn:
         if call.name == "broken_memory":
             raise InvalidArgument("no such block")
         return ToolReturn(value="remembered", status=TOOL_STATUS_SUCCESS)
