@@ -3,7 +3,7 @@
 
 local INTERNAL_HEADERS = {
   "grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-accept-encoding",
-  "x-http-status", "x-error-detail", "x-refused-request",
+  "x-http-status", "x-error-detail", "x-refused-request", "x-refused-because",
 }
 
 -- What the transcoder calls the type of a parameter -> what validation calls it: {type, msg}.
@@ -56,16 +56,10 @@ local function allowed_methods(handle, path)
   return #found > 0 and table.concat(found, ", ") or nil
 end
 
--- Requests that Envoy itself refused; x-refused-request holds method and path.
+-- Requests for which there is no operation; `request` holds method and path.
 local function answer_refused(handle, request)
   local headers = handle:headers()
   local method, path = request:match("^(%S+) ([^?]*)")
-  if headers:get(":status") == "400" then
-    headers:replace(":status", "422")
-    local body = handle:body(true)
-    set_body(handle, parameter_body(body:getBytes(0, body:length())))
-    return
-  end
   local allowed = allowed_methods(handle, path)
   if allowed then
     headers:replace(":status", "405")
@@ -73,6 +67,14 @@ local function answer_refused(handle, request)
     if method == "HEAD" then return end -- a body would stand in front of the next answer
     set_body(handle, '{"detail":"Method Not Allowed"}')
   end
+end
+
+-- Requests that cannot be read: by the transcoder, or at all.
+local function answer_unreadable(handle, reason)
+  if not reason:find("transcode") then return set_body(handle, '{"detail":"The request is not valid HTTP."}') end
+  handle:headers():replace(":status", "422")
+  local body = handle:body(true)
+  set_body(handle, parameter_body(body:getBytes(0, body:length())))
 end
 
 local function answer_error(handle, detail)
@@ -84,15 +86,20 @@ end
 
 function envoy_on_response(handle)
   local headers = handle:headers()
-  if (headers:get("content-type") or ""):find("^application/grpc") then return end
-
   local refused, detail = headers:get("x-refused-request"), headers:get("x-error-detail")
-  local status = headers:get("x-http-status")
+  if (headers:get("content-type") or ""):find("^application/grpc") then
+    headers:remove("x-refused-request")
+    return
+  end
+
+  local unreadable, status = headers:get("x-refused-because"), headers:get("x-http-status")
   if status then headers:replace(":status", status) end
   for _, name in ipairs(INTERNAL_HEADERS) do headers:remove(name) end
 
   if refused then
     answer_refused(handle, refused)
+  elseif unreadable then
+    answer_unreadable(handle, unreadable)
   elseif detail or tonumber(headers:get(":status")) >= 400 then
     answer_error(handle, detail)
   elseif status == "204" then

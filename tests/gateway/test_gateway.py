@@ -75,7 +75,26 @@ async def test_body_over_the_bound_is_refused(client: httpx.AsyncClient) -> None
     response = await client.post("/v1/agents/", content=b"x" * (BUFFER_BYTES + 1))
 
     assert response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
-    assert response.json()["detail"]
+    detail = "The body of a request may have 32 MiB (PERDURE_MAX_BODY_MB); this one has more."
+    assert response.json() == {"detail": detail}
+
+
+async def test_too_many_headers_are_refused(client: httpx.AsyncClient) -> None:
+    answered = await client.get("/v1/agents/count", headers={"x-long": "x" * 100_000})
+
+    assert answered.status_code == 431
+    assert "headers" in answered.json()["detail"]
+
+
+async def test_what_is_no_http_is_refused(scripted_gateway: tuple[str, ScriptedServices]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(scripted_gateway[0]).port)
+
+    writer.write(b"GET /v1/agents/count HTTP/1.1\r\n\r\n")
+    answered = await reader.read()
+    writer.close()
+
+    assert answered.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(answered.partition(b"\r\n\r\n")[2]) == {"detail": "The request is not valid HTTP."}
 
 
 async def test_whole_error_body_is_passed_on(services: ScriptedServices, client: httpx.AsyncClient) -> None:
@@ -282,7 +301,7 @@ async def test_page_of_another_site_may_not_ask(client: httpx.AsyncClient, heade
     answered = await client.post("/v1/agents", headers=headers, content="{}")
 
     assert answered.status_code == 403
-    assert answered.json()["detail"]
+    assert "PERDURE_ALLOWED_ORIGINS" in answered.json()["detail"]
     assert "access-control-allow-origin" not in answered.headers
 
 
@@ -290,6 +309,7 @@ async def test_other_host_names_are_not_served(client: httpx.AsyncClient) -> Non
     answered = await client.get("/v1/agents/count", headers={"host": "evil.example"})
 
     assert answered.status_code == 421
+    assert "PERDURE_ALLOWED_HOSTS" in answered.json()["detail"]
 
 
 async def test_openapi_document_is_served(client: httpx.AsyncClient) -> None:

@@ -40,6 +40,7 @@ class Gateway:
             "descriptor": str(DESCRIPTOR),
             "openapi": openapi_answer(),
             "max_body_bytes": self.max_body_bytes,
+            "too_large": too_large(self.max_body_bytes),
             "buffer_bytes": max(self.max_body_bytes, BUFFER_BYTES),
             "rest_paths": rest_paths(FileDescriptorSet.FromString(DESCRIPTOR.read_bytes())),
             "allowed_hosts": [*LOCAL_HOSTS, *self.hosts],
@@ -62,6 +63,11 @@ def address(target: str) -> dict[str, object]:
         return {"pipe": {"path": target.removeprefix("unix:")}}
     host, _, port = target.rpartition(":")
     return {"socket_address": {"address": host, "port_value": int(port)}}
+
+
+def too_large(most_bytes: int) -> str:
+    """What is said of a body that has more bytes."""
+    return f"The body of a request may have {most_bytes / 1024**2:g} MiB (PERDURE_MAX_BODY_MB); this one has more."
 
 
 def openapi_answer() -> dict[str, object]:
