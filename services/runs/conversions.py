@@ -20,7 +20,7 @@ from services.runs.records import DEFAULT_MAX_STEPS, Run, RunRequest, Skill
 from services.runs.turns.turn import describe_error
 
 USAGE_FIELDS = tuple(field.name for field in Usage.DESCRIPTOR.fields)
-_NOT_HASHED = ("request_id", "retry_count")  # differ when a client sends the same again
+_NOT_HASHED = ("request_id", "retry_count", "timeout_ms")  # may differ when a client sends the same again
 
 
 def read_request(proto: run_service_pb2.StartRunRequest) -> RunRequest:

@@ -26,14 +26,11 @@ class OpenStreams:
         self._most = most
         self._open = 0
 
-    def check(self) -> None:
-        """Before anything is begun for one more. Raises `TooManyStreams`."""
-        if self._open >= self._most:
-            raise TooManyStreams(self._most)
-
     @contextmanager
     def held(self) -> Iterator[None]:
-        """One more, as long as the block."""
+        """One more, as long as the block. Raises `TooManyStreams`."""
+        if self._open >= self._most:
+            raise TooManyStreams(self._most)
         self._open += 1
         try:
             yield

@@ -1,12 +1,14 @@
 """Runs, for both faces of the service.
 
-REST: `started = await runs.start(request)` accepts a request, or raises what refuses it; then
+`started = await runs.start(request)` accepts a request, or raises what refuses it; then
 `async for batch in runs.watch(organization_id, started.run.id, 0)` gives its events to the last one, `ended`. The
-watcher may go away at any time. When a whole answer was sent, `mark_delivered` says so.
+watcher may go away at any time. A client that waits for the answer does both within `async with runs.send(request)`;
+one that comes for events later gets them from `follow`. When a whole answer was sent, `mark_delivered` says so.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from perdure.runs.v1.run_pb2 import RunEvent
@@ -86,6 +88,20 @@ class Runs:
         brought = replace(request, input=(), approvals=()) if is_known else request
         return await self._accept(brought, sent=request, earlier=earlier)
 
+    @asynccontextmanager
+    async def send(self, request: RunRequest, *, timeout_s: float | None = None) -> AsyncIterator[Started]:
+        """Accepts a request as `start` does; within the block its client gets the answer, which was sent at its end.
+
+        `timeout_s`: the client waits no longer, which bounds the run, unless it runs in the background. Raises what
+        `start` does, and `TooManyStreams`.
+        """
+        if timeout_s is not None and not request.background:
+            request = replace(request, timeout_s=min(timeout_s, request.timeout_s or timeout_s))
+        with self.streams.held():
+            started = await self.start(request)
+            yield started
+        await self.mark_delivered(request.organization_id, started.run.id)
+
     def watch(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
         """Batches of events above a number, as they come, on any replica. The last event always comes.
 
@@ -93,9 +109,17 @@ class Runs:
         """
         return self.watching.watch(organization_id, run_id, after_seq)
 
-    def watch_owned(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
-        """The same as long as this process owns the run; nothing where it does not."""
-        return self.watching.watch_owned(organization_id, run_id, after_seq)
+    async def follow(
+        self, organization_id: str, run_id: str, after_seq: int, *, owned: bool = False
+    ) -> AsyncIterator[Sequence[RunEvent]]:
+        """The same for a client of this process. Raises `RunNotFound` and `TooManyStreams`.
+
+        `owned`: for another replica, which has let its client in: as long as this process owns the run, or nothing.
+        """
+        watch = self.watching.watch_owned if owned else self.watching.watch
+        with nullcontext() if owned else self.streams.held():
+            async for batch in watch(organization_id, run_id, after_seq):
+                yield batch
 
     def watch_whole(self, organization_id: str, run_id: str) -> AsyncIterator[Sequence[RunEvent]]:
         """One batch when the run has ended: its answer as whole messages, and the last event. Raises `RunNotFound`."""

@@ -31,18 +31,28 @@ class RunServicer(RunServiceServicer):
         started = await self._runs.start(read_request(request))
         return service.StartRunResponse(run=write_run(started.run), attached=started.attached)
 
+    async def StreamRun(  # as the proto says
+        self,
+        request: service.StartRunRequest,
+        context: Context,
+    ) -> AsyncIterator[service.StreamRunResponse]:
+        """Accepts an input and follows its run."""
+        sent = read_request(request)
+        async with self._runs.send(sent, timeout_s=context.time_remaining()) as started:
+            run = write_run(started.run)
+            yield service.StreamRunResponse(started=service.StartRunResponse(run=run, attached=started.attached))
+            async for events in self._runs.watch(sent.organization_id, run.id, 0):
+                yield service.StreamRunResponse(events=events)
+
     async def WatchRun(  # as the proto says
         self,
         request: service.WatchRunRequest,
         context: Context,
     ) -> AsyncIterator[service.WatchRunResponse]:
         """Follows a run."""
-        if not request.owned:  # another replica has let its client in
-            self._runs.streams.check()
-        watched = self._runs.watch_owned if request.owned else self._runs.watch
-        with self._runs.streams.held():
-            async for events in watched(request.organization_id, request.run_id, request.after_seq):
-                yield service.WatchRunResponse(events=events)
+        followed = self._runs.follow(request.organization_id, request.run_id, request.after_seq, owned=request.owned)
+        async for events in followed:
+            yield service.WatchRunResponse(events=events)
 
     async def GetRun(  # as the proto says
         self, request: service.GetRunRequest, context: Context

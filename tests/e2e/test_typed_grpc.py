@@ -27,7 +27,7 @@ from perdure.tools.v1.tool_service_pb2 import ExecuteRequest, UpsertToolRequest
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from tests.e2e.tool_sources import ROLL_DICE
 from tests.e2e.vendors import Vendors
-from tests.e2e.ways import send
+from tests.e2e.ways import answer_of, ended, send
 
 ORGANIZATION = "org-00000000-0000-4000-8000-000000000000"
 
@@ -57,6 +57,43 @@ async def test_a_run_is_started_and_watched_again_from_an_event(channel: grpc.ai
     request = WatchRunRequest(organization_id=ORGANIZATION, run_id=run.id, after_seq=middle.seq)
     again = await events_of(runs.WatchRun(request))
     assert again == [event for event in events if event.seq > middle.seq]
+
+
+async def test_a_run_is_started_and_followed_in_one_call(channel: grpc.aio.Channel, agent: AgentState) -> None:
+    answers = [answer async for answer in RunServiceStub(channel).StreamRun(start(agent.id, "Hello"), timeout=60)]
+
+    events = [event for answer in answers for event in answer.events]
+    assert answers[0].started.run.agent_id == agent.id
+    assert "".join(event.delta.text for event in events) == "You said: Hello"
+    assert events[-1].ended.stop_reason == STOP_REASON_END_TURN
+
+
+async def test_the_deadline_of_a_client_reaches_the_vendor(
+    channel: grpc.aio.Channel, client: AsyncLetta, agent: AgentState, vendors: Vendors, word: str
+) -> None:
+    runs = RunServiceStub(channel)
+    call = runs.StreamRun(start(agent.id, f"Reply with 500 words [[fake: inter_token_ms=20]] {word}"), timeout=2)
+    run_id = (await anext(aiter(call))).started.run.id
+
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        async for _ in call:
+            pass
+
+    assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    await vendors.wait_until_hung_up(word)
+    run = await ended(client, run_id)
+    assert run.status == "failed"
+    assert (await send(client, agent.id, "Hello")).text == "You said: Hello"
+
+
+async def test_a_deadline_for_the_start_is_none_for_the_run(
+    channel: grpc.aio.Channel, client: AsyncLetta, agent: AgentState, vendors: Vendors, word: str
+) -> None:
+    request = start(agent.id, f"Hello {word} [[fake: ttft_ms=3000]]")
+
+    run = (await RunServiceStub(channel).StartRun(request, timeout=2)).run
+
+    assert (await answer_of(client, run.id)).text == f"You said: Hello {word}"
 
 
 async def test_a_run_is_cancelled(

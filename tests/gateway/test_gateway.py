@@ -60,6 +60,21 @@ async def test_query_reaches_the_service(services: ScriptedServices, client: htt
     assert seen == [ListAgentsQuery(limit=3, tags=["a", "b c"])]
 
 
+async def test_the_deadline_of_a_grpc_call_is_none_of_http(services: ScriptedServices, client: httpx.AsyncClient) -> None:
+    left: list[float | None] = []
+
+    async def keep(_: bytes, context: Context) -> HttpBody:
+        left.append(context.time_remaining())
+        return json_body("3")
+
+    services.answers["CountAgents"] = keep
+
+    await client.get("/v1/agents/count", headers={"grpc-timeout": "5S", "te": "trailers"})
+    await client.get("/v1/agents/count")
+
+    assert left == [None, None]
+
+
 async def test_long_body_reaches_the_service(services: ScriptedServices, client: httpx.AsyncClient) -> None:
     async def measure(request: bytes, _: Context) -> HttpBody:
         return json_body(str(len(CreateAgentQuery.FromString(request).body.data)))

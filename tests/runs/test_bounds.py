@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from services.runs.limits import Limits, Overloaded
-from services.runs.open_streams import OpenStreams, TooManyStreams
+from services.runs.open_streams import TooManyStreams
 from services.runs.records import ACTIVE_STATUSES, RunFilter
-from tests.runs.conftest import ORGANIZATION, World
+from tests.runs.conftest import ORGANIZATION, World, eventually
 from tests.runs.fake_services import says
 
 
@@ -27,15 +27,37 @@ async def test_no_more_runs_wait_for_a_slot_than_may(world: World) -> None:
     assert (refusal.value.http_status, refusal.value.retry_after_s) == (503, 2.0)
 
 
-def test_no_more_streams_are_open_than_may() -> None:
-    streams = OpenStreams(1)
+async def test_no_more_clients_wait_for_answers_than_may(world: World) -> None:
+    replica = await world.replica(limits=Limits(open_streams=2))
+    gate = asyncio.Event()
+    world.router.script = [says("a", "b", gate=gate)] * 2
 
-    with streams.held(), pytest.raises(TooManyStreams) as refusal:
-        streams.check()
-    streams.check()
+    async def send(number: int) -> None:
+        async with replica.runs.send(world.request(conversation_id=f"conv-{number}")) as started:
+            await replica.watch(started.run.id)
 
-    assert refusal.value.http_status == 429
-    assert refusal.value.retry_after_s
+    sends = [asyncio.create_task(send(number)) for number in range(5)]
+    await eventually(lambda: sum(task.done() for task in sends) == 3)
+    gate.set()
+    results = await asyncio.gather(*sends, return_exceptions=True)
+
+    refused = [result for result in results if isinstance(result, TooManyStreams)]
+    assert len(refused) == 3
+    assert (refused[0].http_status, refused[0].retry_after_s) == (429, 2.0)
+    assert len(await replica.runs.list(ORGANIZATION, RunFilter())) == 2
+    await send(5)
+
+
+async def test_who_follows_a_run_has_a_place_too_but_other_replicas_have_theirs_at_home(world: World) -> None:
+    replica = await world.replica(limits=Limits(open_streams=1))
+    world.router.script = [says("a", "b", gate=asyncio.Event())]
+
+    async with replica.runs.send(world.request()) as started:
+        passed_on = await anext(replica.runs.follow(ORGANIZATION, started.run.id, 0, owned=True))
+        with pytest.raises(TooManyStreams):
+            await anext(replica.runs.follow(ORGANIZATION, started.run.id, 0))
+
+    assert passed_on[0].HasField("started")
 
 
 @pytest.mark.parametrize("with_redis", [True, False])

@@ -65,18 +65,16 @@ class SendOperations:
 
     async def follow_run(self, caller: Caller, query: queries.FollowRunQuery, body: bodies.FollowRequest) -> Stream:
         """The events of a run, from any one on."""
-        self._runs.streams.check()
         run = await self._runs.get(caller.organization_id, check_run_id(query.run_id))
-        return self._follow(caller, run, body)
+        return Stream(EVENT_STREAM, self._follow(caller, run, body))
 
     async def follow_conversation(
         self, caller: Caller, query: queries.FollowConversationQuery, body: bodies.FollowRequest
     ) -> Stream:
         """The events of a conversation's active run, or of the run that the body names."""
-        self._runs.streams.check()
         if body.run_id:
             named = await self._runs.get(caller.organization_id, check_run_id(body.run_id))
-            return self._follow(caller, named, body)
+            return Stream(EVENT_STREAM, self._follow(caller, named, body))
         conversation = conversation_key(query.conversation_id, body.agent_id)
         if body.otid:
             run = await self._runs.find_by_otid(caller.organization_id, conversation, body.otid)
@@ -84,7 +82,7 @@ class SendOperations:
             run = await self._runs.find_active(caller.organization_id, conversation)
         if run is None:
             raise NoActiveRun("INVALID_ARGUMENT: No active runs found for this conversation.")
-        return self._follow(caller, run, body)
+        return Stream(EVENT_STREAM, self._follow(caller, run, body))
 
     async def cancel_agent_runs(
         self, caller: Caller, query: queries.CancelAgentRunsQuery, body: bodies.CancelRequest
@@ -113,38 +111,41 @@ class SendOperations:
     async def _send(self, caller: Caller, conversation: str, body: bodies.SendRequest, *, agent_id: str = "") -> Stream:
         if body.streaming:
             return await self._stream(caller, conversation, body, agent_id=agent_id)
-        self._runs.streams.check()
         request = _request(caller, conversation, body, run_type="send_message", agent_id=agent_id)
-        started = await self._runs.start(request)
-        run = started.run
-        if started.attached:  # to a run whose own sender may have wanted its messages in pieces
-            events = self._runs.watch_whole(run.organization_id, run.id)
-        else:
-            events = self._runs.watch(run.organization_id, run.id, 0)
-        chunks = answer_at_end(events, shown_for(run), read_timeout_s=caller.read_timeout_s or math.inf)
-        return Stream(JSON, self._delivering(run, chunks))
+        return Stream(JSON, self._answer(caller, request))
 
     async def _stream(
         self, caller: Caller, conversation: str, body: bodies.StreamRequest, *, agent_id: str = ""
     ) -> Stream:
-        self._runs.streams.check()
         request = _request(caller, conversation, body, run_type="send_message_streaming", agent_id=agent_id)
-        started = await self._runs.start(request)
-        return self._follow(caller, started.run, bodies.FollowRequest(include_pings=body.include_pings))
+        return Stream(EVENT_STREAM, self._answer_in_events(caller, request, pings=body.include_pings is not False))
 
-    def _follow(self, caller: Caller, run: Run, body: bodies.FollowRequest) -> Stream:
-        renderer = EventRenderer(run.id, shown_for(run), pings=body.include_pings is not False)
-        events = self._runs.watch(run.organization_id, run.id, body.starting_after)
-        lines = stream_events(
-            events, renderer, after_seq=body.starting_after, read_timeout_s=caller.read_timeout_s or math.inf
-        )
-        return Stream(EVENT_STREAM, self._delivering(run, lines))
-
-    async def _delivering(self, run: Run, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The chunks. A run whose end was sent is delivered, as far as can be told from here."""
-        with self._runs.streams.held():
-            async for chunk in chunks:
+    async def _answer(self, caller: Caller, request: RunRequest) -> AsyncIterator[bytes]:
+        async with self._runs.send(request) as started:
+            run = started.run
+            if started.attached:  # to a run whose own sender may have wanted its messages in pieces
+                events = self._runs.watch_whole(run.organization_id, run.id)
+            else:
+                events = self._runs.watch(run.organization_id, run.id, 0)
+            async for chunk in answer_at_end(events, shown_for(run), read_timeout_s=_patience_s(caller)):
                 yield chunk
+
+    async def _answer_in_events(self, caller: Caller, request: RunRequest, *, pings: bool) -> AsyncIterator[bytes]:
+        async with self._runs.send(request) as started:
+            run = started.run
+            events = self._runs.watch(run.organization_id, run.id, 0)
+            renderer = EventRenderer(run.id, shown_for(run), pings=pings)
+            async for chunk in stream_events(events, renderer, read_timeout_s=_patience_s(caller)):
+                yield chunk
+
+    async def _follow(self, caller: Caller, run: Run, body: bodies.FollowRequest) -> AsyncIterator[bytes]:
+        """The events of a run that is there. When they were sent, its answer is delivered, as far as can be told."""
+        events = self._runs.follow(run.organization_id, run.id, body.starting_after)
+        renderer = EventRenderer(run.id, shown_for(run), pings=body.include_pings is not False)
+        async for chunk in stream_events(
+            events, renderer, after_seq=body.starting_after, read_timeout_s=_patience_s(caller)
+        ):
+            yield chunk
         await self._runs.mark_delivered(run.organization_id, run.id)
 
 
@@ -168,6 +169,11 @@ def shown_for(run: Run) -> Shown:
         speaking_tool=config.assistant_message_tool_name if config.use_assistant_message else "",
         speaking_argument=config.assistant_message_tool_kwarg,
     )
+
+
+def _patience_s(caller: Caller) -> float:
+    """The silence after which the client gives up."""
+    return caller.read_timeout_s or math.inf
 
 
 def _cancelled(run_ids: Sequence[str], where: str) -> dict[str, str]:
