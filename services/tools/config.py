@@ -42,6 +42,7 @@ class Config:
         limits = Limits(
             timeout_s=environment.number("PERDURE_TOOL_TIMEOUT_S", Limits.timeout_s, minimum=0.1),
             memory_bytes=int(environment.number("PERDURE_TOOL_MEMORY_MB", 1024, minimum=64)) * MEBIBYTE,
+            output_chars=int(environment.number("PERDURE_TOOL_OUTPUT_CHARS", Limits.output_chars)),
         )
         return cls(
             addresses=Addresses.read(environment),

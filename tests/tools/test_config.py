@@ -27,6 +27,7 @@ def test_limits_and_packages_are_settings() -> None:
     given = {
         "PERDURE_TOOL_TIMEOUT_S": "2.5",
         "PERDURE_TOOL_MEMORY_MB": "256",
+        "PERDURE_TOOL_OUTPUT_CHARS": "5000",
         "PERDURE_TOOL_CONCURRENCY": "3",
         "PERDURE_TOOL_PACKAGES_DIR": "/var/packages",
         "PERDURE_TOOL_PACKAGES_MB": "10",
@@ -37,6 +38,7 @@ def test_limits_and_packages_are_settings() -> None:
     config = Config.read(Environment(NEEDED | given))
 
     assert (config.limits.timeout_s, config.limits.memory_bytes) == (2.5, 256 * 2**20)
+    assert config.limits.output_chars == 5000
     assert (config.sandbox.concurrency, config.sandbox.packages) == (3, Path("/var/packages"))
     assert config.sandbox.max_package_bytes == 10 * 2**20
     assert config.programs == Allowance(("numpy", "six>=1.16"), network=True)
