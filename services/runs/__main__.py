@@ -97,7 +97,7 @@ class Process:
         self._callback_client = CallbackClient(allow_private=config.allow_private_callbacks)
         self._callbacks = Callbacks(PostgresCallbacks(database), self.agents, self._callback_client, render_callback)
         self._neighbours = ReplicaClient()
-        replicas = PostgresReplicas(engine, store, owner, config.advertised_address)
+        replicas = PostgresReplicas(engine, owner, config.advertised_address)
         self._interruptions = Interruptions(lambda one: self.runs.interrupt(one))
         self._heartbeat = Heartbeat(replicas, self._turns, bell, self._callbacks, self._interruptions, self._neighbours)
         self.runs = Runs(

@@ -111,6 +111,7 @@ class Run:
     `queue_position` is its place among the runs that wait for the conversation, from 1; 0: it does not wait.
     `remaining_s` is how long it may still take, as it was read; None: as long as it wants. `has_followers`, told at its
     end: runs wait for its conversation. `shown_unlogged`: its log may lack events that were shown.
+    `claimed_at` is when its last owner took it; `taken_from`, told as it is taken: the owner that died over it.
     """
 
     id: str
@@ -135,6 +136,8 @@ class Run:
     callback_status_code: int | None = None
     callback_error: str | None = None
     owner: str | None = None
+    claimed_at: datetime | None = None
+    taken_from: str | None = None
     losses: int = 0
     on_busy: OnBusy | None = None
     queue_position: int = 0

@@ -111,7 +111,7 @@ async def test_an_event_that_cannot_be_stored_does_not_end_all_traces(world: Wor
 
     async with asyncio.timeout(20):
         while "another owner" not in {event.owner for event in await store.of_run(ORGANIZATION, run.id, 1_000)}:
-            journal.note(run, "release")
+            journal.note(run, "commit")
             await asyncio.sleep(0.05)
 
     assert not writing.done()

@@ -16,6 +16,7 @@ from services.runs.events.log import MemoryEventLog
 from services.runs.records import Claimed, RunRequest
 from services.runs.recovery.active_turns import ActiveTurn, ActiveTurns
 from services.runs.recovery.bell import OwnBell
+from services.runs.store.claiming import claim
 from services.runs.store.runs import PostgresRuns
 from services.runs.store.steps import PostgresSteps
 from services.runs.turns.services import Services
@@ -181,8 +182,7 @@ class World:
             await connection.execute(text("DELETE FROM runs.replicas"))
             for one in self.living:
                 await connection.execute(text(_BEAT), {"owner": one.host.name})
-            store, mine = PostgresRuns(self.agents.database), replica.turns.run_ids
-            claims = await store.claim(connection, replica.host.name, mine, 1, lost=True)
+            claims = await claim(connection, replica.host.name, replica.turns.run_ids, 1, lost=True)
         for claimed in claims:
             replica.turns.start(claimed, is_accepted=True)
 

@@ -11,6 +11,9 @@ from services.runs.rest.resources import check_run_id
 from services.runs.runs import Runs
 from services.runs.trace.events import TraceEvent
 from services.runs.trace.metrics import CONTENT_TYPE, Gauges, Sample, print_metrics
+from services.runs.trace.reading import complete
+
+MOST_EVENTS = 5_000  # of one run that are read; as many as can be asked for
 
 
 class Traces(Protocol):
@@ -37,8 +40,8 @@ class ObserveOperations:
         """What happened to a run."""
         check_run_id(query.run_id)
         run = await self._observed.get(caller.organization_id, query.run_id)
-        events = await self._traces.of_run(run.organization_id, run.id, query.limit)
-        return [_print(event) for event in events]
+        written = await self._traces.of_run(run.organization_id, run.id, MOST_EVENTS)
+        return [_print(event) for event in complete(run, written)[: query.limit]]
 
     async def get_metrics(self, _: Caller, __: queries.GetMetricsQuery, ___: None) -> Stream:
         """All figures."""

@@ -9,8 +9,8 @@ from services.runs.line import Interrupted
 from services.runs.records import Claimed, Run
 from services.runs.recovery.heartbeat import STALE_S, Pulse
 from services.runs.store.callbacks import claim_callbacks
+from services.runs.store.claiming import claim
 from services.runs.store.line import claim_next, tend_lines
-from services.runs.store.runs import PostgresRuns
 
 # Stamps, notes what was delivered, and tells which of our runs have ended elsewhere or belong to another by now, and
 # which replicas live.
@@ -39,9 +39,8 @@ _LEAVE = text("DELETE FROM runs.replicas WHERE owner = :owner")
 class PostgresReplicas:
     """The row of this process, on a connection of its own, so that a busy pool cannot make it look dead."""
 
-    def __init__(self, engine: AsyncEngine, runs: PostgresRuns, owner: str, address: str) -> None:
+    def __init__(self, engine: AsyncEngine, owner: str, address: str) -> None:
         self._engine = engine
-        self._runs = runs
         self._owner = owner
         self._address = address
         self._connection: AsyncConnection | None = None
@@ -65,7 +64,7 @@ class PostgresReplicas:
     async def claim(self, mine: Collection[str], limit: int, *, lost: bool) -> Sequence[Claimed]:
         """Runs that wait or whose owner died, and those whose turn it is in their line, now ours: two statements."""
         connection = await self._connect()
-        taken = await self._runs.claim(connection, self._owner, mine, limit, lost=lost)
+        taken = await claim(connection, self._owner, mine, limit, lost=lost)
         return [*taken, *await claim_next(connection, self._owner, limit - len(taken))]
 
     async def tend_lines(self) -> Sequence[Interrupted]:

@@ -1,18 +1,16 @@
 """Runs in Postgres."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, Text, all_, and_, bindparam, func, literal, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import and_, bindparam, func, select, text, update
 
 from services.common.database import Database, outliving_outages
 from services.runs.conversions import USAGE_FIELDS, usage_columns
 from services.runs.ending import Ending
-from services.runs.records import ACTIVE_STATUSES, Claimed, KeyReused, Run, RunFilter, RunRequest
-from services.runs.recovery.heartbeat import STALE_S
+from services.runs.records import ACTIVE_STATUSES, KeyReused, Run, RunFilter, RunRequest
 from services.runs.store.children import hold_parent
 from services.runs.store.insertion import insert_once, run_values
 from services.runs.store.keyset import cut, is_backwards
@@ -23,13 +21,10 @@ from services.runs.store.run_rows import (
     RUN_COLUMNS,
     SHOWN,
     is_run,
-    read_claimed,
     read_run,
 )
 from services.runs.store.steps import OWNED, SAVE_STEPS, step_rows
-from services.runs.tables import replicas, runs
-
-STALE = text(f"interval '{STALE_S} seconds'")
+from services.runs.tables import runs
 
 _ACTIVE = runs.c.status.in_(ACTIVE_STATUSES)
 
@@ -55,6 +50,17 @@ _FINISH = text(
 )
 
 
+_RELEASE = text(
+    """
+    WITH released AS (
+        UPDATE runs.runs SET owner = NULL, last_seq = :last_seq
+        WHERE organization_id = :organization_id AND id = :id AND attempt = :attempt AND owner = :owner
+          AND status IN ('created', 'running')
+        RETURNING organization_id, id, attempt, COALESCE(claimed_at, created_at) AS held_since)
+    INSERT INTO runs.trace_events (organization_id, run_id, attempt, owner, kind, began_at, ended_at, step_id, detail)
+    SELECT organization_id, id, attempt, :owner, 'release', held_since, clock_timestamp(), '', '{}' FROM released
+    """
+)
 _DELETE = text(
     """
     WITH gone AS (DELETE FROM runs.runs WHERE organization_id = :organization_id AND id = :id RETURNING id),
@@ -179,9 +185,10 @@ class PostgresRuns:
 
     @outliving_outages
     async def release(self, run: Run, last_seq: int) -> None:
-        """Puts an active run of ours back into the queue."""
-        mine = and_(is_run(run), runs.c.attempt == run.attempt, _ACTIVE)
-        await self._write(update(runs).where(mine).values(owner=None, last_seq=last_seq))
+        """Puts an active run of ours back into the queue; its trace tells so with the same statement."""
+        mine = {"organization_id": run.organization_id, "id": run.id, "attempt": run.attempt, "owner": run.owner}
+        async with self._database.begin() as connection:
+            await connection.execute(_RELEASE, {**mine, "last_seq": last_seq})
 
     async def note_unlogged(self, owner: str) -> None:
         """Events of the active runs of an owner are about to be shown that the log does not have."""
@@ -193,45 +200,6 @@ class PostgresRuns:
         async with self._database.begin() as connection:
             found = await connection.execute(_DELETE, {"organization_id": organization_id, "id": run_id})
             return found.first() is not None
-
-    async def claim(
-        self, connection: AsyncConnection, owner: str, mine: Collection[str], limit: int, *, lost: bool
-    ) -> Sequence[Claimed]:
-        """Takes waiting runs and our own that we do not know of (`mine`), up to `limit`.
-
-        `lost`: those whose owner died, too.
-        """
-        # A run that is stored in this moment is no lost one.
-        since = func.coalesce(runs.c.claimed_at, runs.c.created_at)
-        long_ago = since < func.clock_timestamp() - STALE
-        forgotten = and_(runs.c.owner == owner, runs.c.id != all_(literal(list(mine), ARRAY(Text))), long_ago)
-        alive = select(replicas.c.owner).where(
-            replicas.c.owner == runs.c.owner, replicas.c.heartbeat_at > func.clock_timestamp() - STALE
-        )
-        free = (
-            select(runs.c.id)
-            .where(
-                _ACTIVE,
-                runs.c.line_place.is_(None),
-                or_(runs.c.owner.is_(None), and_(literal(lost), ~alive.exists()), forgotten),
-            )
-            .order_by(runs.c.created_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        taken = (
-            update(runs)
-            .where(runs.c.id.in_(free.scalar_subquery()))
-            .values(
-                owner=owner,
-                attempt=runs.c.attempt + 1,
-                losses=runs.c.losses + func.num_nonnulls(runs.c.owner),
-                status="running",
-                claimed_at=func.clock_timestamp(),
-            )
-            .returning(*SHOWN, runs.c.request)
-        )
-        return [read_claimed(row) for row in await connection.execute(taken)]
 
     async def _first(self, statement: Any) -> Run | None:  # Any: a select, or an update with returning
         async with self._database.begin() as connection:

@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 from services.common.errors import PerdureError
 from services.runs.records import Run
-from services.runs.trace.events import Kind, TraceEvent
+from services.runs.trace.events import STORED_WITH_RUN, Kind, TraceEvent
 from services.runs.trace.metrics import Sample, count
 
 log = logging.getLogger(__name__)
 
-WRITE_S = 0.25  # seconds between two writes: what a killed process forgets
+WRITE_S = 0.25  # seconds between two writes: what a killed process forgets, but for attempts and ends
 SWEEP_S = 60.0  # seconds between two looks for traces that are too old
 MOST_EVENTS = 20_000  # that wait for the database at most; then the oldest are forgotten
 MAX_TEXT_CHARS = 1_000  # of a text in the detail of an event
@@ -85,7 +85,8 @@ class Journal:
         if not events:
             return
         try:
-            await self._store.write(events, count(events))
+            unstored = [event for event in events if event.kind not in STORED_WITH_RUN]
+            await self._store.write(unstored, count(events))
         except (PerdureError, asyncio.CancelledError):
             self._events.extendleft(reversed(events))
             raise

@@ -18,6 +18,7 @@ Labels = tuple[tuple[str, str], ...]
 
 _TEXTS = {
     "perdure_attempts": "Times that a process took a run on.",
+    "perdure_takeovers": "Runs taken from processes that died.",
     "perdure_model_calls": "Calls of models.",
     "perdure_tool_calls": "Calls of tools.",
     "perdure_commits": "Steps and returns stored in histories.",
@@ -36,6 +37,7 @@ _TIMES = {
 }
 _PLURALS = {
     "attempt": "perdure_attempts",
+    "takeover": "perdure_takeovers",
     "model_call": "perdure_model_calls",
     "tool_call": "perdure_tool_calls",
     "commit": "perdure_commits",

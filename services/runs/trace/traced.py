@@ -13,7 +13,7 @@ from services.common.errors import PerdureError, Superseded
 from services.common.pairing import repair
 from services.runs.ending import Ending
 from services.runs.records import Run, RunRequest
-from services.runs.trace.events import Trace
+from services.runs.trace.events import Trace, describe_end
 from services.runs.turns.history import Committed, History, Outcome, Snapshot, StepCommit, TurnEnd, Window
 from services.runs.turns.model import Completion, Model, Prompt
 from services.runs.turns.services import RunRecords, Services
@@ -49,6 +49,8 @@ class TracedHistory:
         except PerdureError as error:
             self._tell(run, error, began_at)
             raise
+        if run.taken_from:
+            self.trace.note(run, "takeover", taken_from=run.taken_from)
         self.trace.note(run, "attempt", began_at=began_at, taken_over=str(run.attempt > 1).lower(), losses=run.losses)
         if isinstance(begun, Snapshot) and begun.mended:
             self.trace.note(run, "repair", problems=list(begun.mended))
@@ -193,15 +195,7 @@ class TracedRecords:
         """Stores the end."""
         stored = await self.records.finish(run, ending)
         if stored is not None:
-            self.trace.note(
-                run,
-                "end",
-                began_at=run.created_at,
-                status=stored.status,
-                stop_reason=stored.stop_reason,
-                steps=stored.steps,
-                error=stored.failure.detail if stored.failure else None,
-            )
+            self.trace.note(run, "end", began_at=run.created_at, **describe_end(stored))
         return stored
 
     async def set_agent(self, run: Run, agent_id: str) -> None:
