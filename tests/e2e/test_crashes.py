@@ -105,3 +105,21 @@ async def test_a_turn_survives_a_restart_of_what_it_calls(
 
     assert (await ended(client, run.id)).status == "completed"
     assert (await send(client, agent.id, "Hello")).text == "You said: Hello"
+
+
+async def test_the_trace_of_a_run_tells_of_the_process_that_was_killed(
+    stack: Stack, http: httpx.AsyncClient, client: AsyncLetta, agent: AgentState, vendors: Vendors, word: str
+) -> None:
+    run = await client.agents.messages.create_async(agent.id, input=f"{SLOW} {word}")
+    await vendors.wait_until_speaking(word)
+
+    kill(stack, "runs")
+    kill(stack, "runs-2")
+
+    assert (await ended(client, run.id)).status == "completed"
+    trace = (await http.get(f"/v1/runs/{run.id}/trace")).json()
+    owners = {event["attempt"]: event["owner"] for event in trace if event["kind"] == "attempt"}
+    (takeover,) = (event for event in trace if event["kind"] == "takeover")
+    assert list(owners) == [1, 2]
+    assert (takeover["owner"], takeover["detail"]["taken_from"]) == (owners[2], owners[1])
+    assert (trace[-1]["kind"], trace[-1]["detail"]["status"]) == ("end", "completed")
