@@ -215,6 +215,24 @@ async def test_a_stopping_process_hands_its_runs_over_without_a_jump(world: Worl
     assert [event.seq for event in rest] == [3, 4, 5]
 
 
+async def test_a_process_stops_though_it_cannot_hand_its_runs_over(world: World) -> None:
+    first = await world.replica()
+    world.router.script = [says("a", "b", gate=asyncio.Event())]
+    started = await first.runs.start(world.request())
+    await first.hear(started.run.id, 2)
+
+    async with first.engine.begin() as connection:
+        await connection.execute(text("SELECT FROM runs.runs FOR UPDATE"))
+        async with asyncio.timeout(10):
+            await first.process.drain(0.1)
+        await eventually(lambda: not first.runs.turns.run_ids)
+    await first.die()
+
+    second = await world.replica()
+    await declare_dead(second)
+    assert (await second.watch(started.run.id))[-1].ended.steps == 1
+
+
 async def test_who_follows_a_run_at_a_process_that_stops_gets_the_rest(world: World, replica: Replica) -> None:
     first = await world.replica()
     early, late = asyncio.Event(), asyncio.Event()

@@ -21,6 +21,7 @@ from services.runs.turns.turn import Released, Turn
 
 log = logging.getLogger(__name__)
 
+RELEASE_S = 3.0  # seconds to give runs back in; others take them then anyway
 Stop = Literal["ended", "lost", "released"]
 
 
@@ -111,22 +112,26 @@ class ActiveTurns:
                 active.task.cancel()
 
     async def drain(self, timeout_s: float) -> None:
-        """Takes nothing new; turns end, or stop at a step's end; what is left then goes back to the queue."""
+        """Takes nothing new; turns end, or stop at a step's end; what is left then goes back to the queue.
+
+        What cannot go back either, as the database is away, is left to those who miss this process.
+        """
         self._stopping.set()
-        tasks = [active.task for active in self._turns.values() if active.task]
-        if tasks:
-            await asyncio.wait(tasks, timeout=timeout_s)
+        await self._wait(timeout_s)
         self.stop(list(self._turns), "released")
-        if tasks:
-            await asyncio.wait(tasks)
+        for task in await self._wait(RELEASE_S):
+            task.cancel()
         await self.event_log.flush()
 
     async def abandon(self) -> None:
         """Stops all turns without a word: they are another's, or will be."""
-        tasks = [active.task for active in self._turns.values() if active.task]
         self.stop(list(self._turns), "lost")
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._wait(None)
+
+    async def _wait(self, timeout_s: float | None) -> "Collection[asyncio.Task[None]]":
+        """Until the turns under way have ended: those that have not in time."""
+        tasks = [active.task for active in self._turns.values() if active.task]
+        return (await asyncio.wait(tasks, timeout=timeout_s))[1] if tasks else ()
 
     async def _drive(self, active: ActiveTurn, *, has_slot: bool) -> None:
         run = active.turn.run

@@ -111,11 +111,17 @@ class Heartbeat:
         await self.bell.listen(self._hear)
 
     async def leave(self) -> None:
-        """The last words of this process. The connection may have been in use when the heartbeat was stopped."""
-        await self.replicas.reset()
-        await self.replicas.leave()
+        """The last words of this process; unheard, others miss it soon.
+
+        The connection may have been in use when the heartbeat was stopped.
+        """
+        await self._reset()
+        try:
+            await self.replicas.leave()
+        except Exception as exc:  # noqa: BLE001  # whatever the database does, the process ends
+            log.warning("leaves without a word: %r", exc)
         await self.bell.ring(QUEUE)
-        await self.replicas.reset()
+        await self._reset()
 
     async def stop(self) -> None:
         """Without a word: drops the connection."""
