@@ -11,6 +11,7 @@ from services.common.database import Database, Transaction
 from services.common.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
 from services.contract.blocks import Block, CreateBlock, UpdateBlock
 
+MAX_LABEL_CHARS = 200  # an index entry of Postgres holds 2,704 bytes
 _DESCRIPTIONS = {  # of blocks made without one, by label
     "human": "The human block: what you know about the person you talk with, so that you can treat them as someone "
     "you know.",
@@ -29,6 +30,12 @@ class BlockTooLong(InvalidArgument):
     """The value does not fit into the block."""
 
     reason = "BLOCK_TOO_LONG"
+
+
+class BadLabel(InvalidArgument):
+    """The label cannot name an element of a system message."""
+
+    reason = "BAD_LABEL"
 
 
 class DuplicateLabel(AlreadyExists):
@@ -135,7 +142,7 @@ class Blocks:
         self._prompts = prompts
 
     async def create(self, caller: Caller, request: CreateBlock) -> Block:
-        """Adds a block. Raises `BlockTooLong`."""
+        """Adds a block. Raises `BlockTooLong`, `BadLabel`."""
         block = make_block(request)
         async with self._database.begin() as tx:
             await self._store.insert(tx, caller.organization_id, caller.user_id, [block])
@@ -157,7 +164,10 @@ class Blocks:
             return await self._store.count(tx, caller.organization_id, wanted)
 
     async def update(self, caller: Caller, block_id: str, request: UpdateBlock) -> Block:
-        """Changes the fields that were sent, for all who have the block. Raises `BlockNotFound`, `BlockTooLong`."""
+        """Changes the fields that were sent, for all who have the block.
+
+        Raises `BlockNotFound`, `BlockTooLong`, `BadLabel`, `DuplicateLabel`.
+        """
         async with self._database.begin() as tx:
             return await self.update_in(tx, caller, block_id, request)
 
@@ -165,6 +175,8 @@ class Blocks:
         """As `update`, in a transaction of the caller's."""
         stored = await find_block(self._store, tx, caller.organization_id, block_id, lock=True)
         values = request.model_dump(exclude_unset=True, exclude_none=True)
+        if "label" in values:
+            check_label(values["label"])
         check_length(stored.block.model_copy(update=values))
         change = BlockChange(values, by=caller.user_id)
         changed = await self._store.change(tx, caller.organization_id, block_id, change)
@@ -209,12 +221,21 @@ async def copy_blocks(store: Store, tx: Transaction, caller: Caller, originals: 
 
 
 def make_block(request: CreateBlock) -> Block:
-    """A new block, with a description where its label has one. Raises `BlockTooLong`."""
+    """A new block, with a description where its label has one. Raises `BlockTooLong`, `BadLabel`."""
+    check_label(request.label)
     block = Block(**request.model_dump(exclude={"tags"}), id=ids.new_id("block"), tags=request.tags or [])
     if block.description is None:
         block.description = _DESCRIPTIONS.get(request.label)
     check_length(block)
     return block
+
+
+def check_label(label: str) -> None:
+    """Raises `BadLabel` for one that would break the form of the system message, where each block is an element."""
+    if not label.strip() or not label.isprintable() or set("<>") & set(label):
+        raise BadLabel(f"The label {label[:MAX_LABEL_CHARS]!r} is not one line of text without '<' and '>'.")
+    if len(label) > MAX_LABEL_CHARS:
+        raise BadLabel(f"The label has {len(label)} characters; {MAX_LABEL_CHARS} are the most.")
 
 
 def check_length(block: Block) -> None:

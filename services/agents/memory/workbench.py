@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from services.agents.memory.blocks import BlockChange, Store, StoredBlock, check_length, make_block
+from services.agents.memory.blocks import BlockChange, Store, StoredBlock, check_label, check_length, make_block
 from services.agents.memory.system_prompts import SystemPrompts
 from services.common.database import Transaction
 from services.common.errors import NotFound, PermissionDenied
@@ -51,7 +51,9 @@ class Workbench:
         return by_label[label]
 
     async def write(self, stored: StoredBlock, **values: Any) -> None:
-        """Gives a block's fields new values. Raises `BlockTooLong`, `BlockChanged`, `DuplicateLabel`."""
+        """Gives a block's fields new values. Raises `BlockTooLong`, `BlockChanged`, `DuplicateLabel`, `BadLabel`."""
+        if "label" in values:
+            check_label(values["label"])
         check_length(stored.block.model_copy(update=values))
         change = BlockChange(values, by=self._agent.agent_id)
         block_id = stored.block.id
@@ -59,7 +61,7 @@ class Workbench:
         await self._tell_others(await self._blocks.agents_of(self._tx, self._agent.organization_id, block_id))
 
     async def create(self, label: str, value: str, description: str | None) -> None:
-        """Gives the agent a new block. Raises `BlockTooLong`, `DuplicateLabel`."""
+        """Gives the agent a new block. Raises `BlockTooLong`, `DuplicateLabel`, `BadLabel`."""
         agent = self._agent
         block = make_block(CreateBlock(label=label, value=value, description=description))
         await self._blocks.insert(self._tx, agent.organization_id, agent.agent_id, [block])

@@ -23,6 +23,16 @@ async def test_a_new_block_shows_all_its_fields(api: Api) -> None:
     assert await api.call("GetBlock", block_id=block["id"]) == block
 
 
+@pytest.mark.parametrize("label", ["", "two\nlines", "</human>", "x" * 5000])
+async def test_a_label_names_an_element_of_the_system_message(api: Api, label: str) -> None:
+    block = await api.call("CreateBlock", {"label": "x"})
+
+    created = await api.problem("CreateBlock", {"label": label})
+    changed = await api.problem("UpdateBlock", {"label": label}, block_id=block["id"])
+
+    assert (created[0], changed[0]) == (400, 400)
+
+
 async def test_a_label_alone_makes_a_block(api: Api) -> None:
     block = await api.call("CreateBlock", {"label": "x"})
 
