@@ -213,7 +213,7 @@ def _memory_tools(basis: Basis) -> MemoryTools:
 def _agents(basis: Basis, memory: MemoryCalls, runner: ToolRunner) -> Faces:
     database, stores, agents, prompts = basis.database, basis.stores, basis.agents, basis.prompts
     changes = AgentChanges(database, stores, agents, basis.relations, basis.creation, prompts)
-    equipment = Equipment(database, stores, agents, basis.tools, prompts)
+    equipment = Equipment(database, stores, agents, basis.tools)
     direct_calls = DirectCalls(database, stores, agents, memory=memory, embedding=basis.embedding, runner=runner)
     return Faces(
         [AgentOperations(agents, changes, equipment, basis.overview), DirectCallOperations(direct_calls)],

@@ -82,19 +82,23 @@ def _split(handle: str) -> tuple[str, str]:
 
 
 class Tools(ToolServiceServicer):
-    """Has every tool whose name or id does not contain "absent" or "dead"; "careful…" want approval by default.
+    """Has every tool whose name or id does not contain "absent" or "dead".
 
-    "server…" run here and answer what they got; all others run in the agents service.
+    "careful…" want approval by default, and those in `careful`. "server…" run here and answer what they got; all others
+    run in the agents service.
     """
+
+    def __init__(self) -> None:
+        self.careful: set[str] = set()
 
     async def DescribeTools(self, request: tools.DescribeToolsRequest, context: Any) -> tools.DescribeToolsResponse:  # noqa: N802
         missing = [word for word in (*request.tool_ids, *request.names) if "absent" in word or "dead" in word]
         if missing:
             raise NotFound(f"There is no {missing[0]}")
-        return tools.DescribeToolsResponse(tools=_definitions(request.tool_ids, request.names))
+        return tools.DescribeToolsResponse(tools=self._definitions(request.tool_ids, request.names))
 
     async def ListTools(self, request: tools.ListToolsRequest, context: Any) -> tools.ListToolsResponse:  # noqa: N802
-        shown = [Tool(definition=one, json=_public(one)) for one in _definitions(request.tool_ids, [])]
+        shown = [Tool(definition=one, json=_public(one)) for one in self._definitions(request.tool_ids, [])]
         return tools.ListToolsResponse(tools=shown)
 
     async def GetSandbox(self, request: tools.GetSandboxRequest, context: Any) -> tools.GetSandboxResponse:  # noqa: N802
@@ -111,6 +115,21 @@ class Tools(ToolServiceServicer):
         ended = ToolReturn(call_id=request.call_id, status=TOOL_STATUS_SUCCESS, value=text, stdout=["echoed\n"])
         yield tools.ExecuteResponse(tool_return=ended, result_json=text)
 
+    def _definitions(self, tool_ids: Sequence[str], names: Sequence[str]) -> list[ToolDefinition]:
+        wanted = dict.fromkeys([*tool_ids, *map(tool_id, names)])
+        return [self._definition(one, _names.get(one, one)) for one in wanted]
+
+    def _definition(self, tool_id: str, name: str) -> ToolDefinition:
+        return ToolDefinition(
+            id=tool_id,
+            version=1,
+            name=name,
+            description=f"what {name} does",
+            parameters=orjson.dumps({"type": "object", "properties": {}}).decode(),
+            kind=TOOL_KIND_SERVER if name.startswith("server") else TOOL_KIND_MEMORY,
+            requires_approval=name.startswith("careful") or name in self.careful,
+        )
+
 
 _names: dict[str, str] = {}  # of tools, by id
 
@@ -120,22 +139,6 @@ def tool_id(name: str) -> str:
     made = f"tool-{uuid.UUID(int=uuid.uuid5(uuid.NAMESPACE_OID, name).int, version=4)}"
     _names[made] = name
     return made
-
-
-def _definitions(tool_ids: Sequence[str], names: Sequence[str]) -> list[ToolDefinition]:
-    wanted = dict.fromkeys([*tool_ids, *map(tool_id, names)])
-    return [
-        ToolDefinition(
-            id=one,
-            version=1,
-            name=_names.get(one, one),
-            description=f"what {_names.get(one, one)} does",
-            parameters=orjson.dumps({"type": "object", "properties": {}}).decode(),
-            kind=TOOL_KIND_SERVER if _names.get(one, one).startswith("server") else TOOL_KIND_MEMORY,
-            requires_approval=_names.get(one, one).startswith("careful"),
-        )
-        for one in wanted
-    ]
 
 
 def _public(definition: ToolDefinition) -> str:

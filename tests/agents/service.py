@@ -72,7 +72,10 @@ class Api:
 
 @dataclass(frozen=True)
 class Service:
-    """What tests talk to: `api` as the 1.x SDK, `older` as any other client. Files wait for `ingestion`."""
+    """What tests talk to: `api` as the 1.x SDK, `older` as any other client.
+
+    Files wait for `ingestion`; `tools` is a neighbour.
+    """
 
     api: Api
     older: Api
@@ -80,6 +83,7 @@ class Service:
     turns: TurnServiceStub
     database: Database
     ingestion: Ingestion
+    tools: Tools
 
 
 @asynccontextmanager
@@ -95,7 +99,7 @@ async def running(postgres_url: str, folder: Path) -> AsyncIterator[Service]:
     wired = wire(Database(engine), SecretBox({}), channels[0], channels[1], pace=Pace(retry=timedelta(0)))
     agents = await serve(f"unix:{here}.agents", wired.add_services)
     stubs = AgentServiceStub(channels[2]), TurnServiceStub(channels[2])
-    yield Service(Api(channels[2]), Api(older), *stubs, Database(engine), wired.ingestion)
+    yield Service(Api(channels[2]), Api(older), *stubs, Database(engine), wired.ingestion, neighbours[1])
     for channel in (*channels, older):
         await channel.close()
     for server in (agents, router, tools):

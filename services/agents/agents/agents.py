@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.agents.agents import relations
+from services.agents.agents.approval_rules import follow_defaults
 from services.agents.agents.creation import Creation, NewAgent, chosen_folders
 from services.agents.agents.filter import AgentFilter
 from services.agents.agents.first_messages import first_messages
@@ -18,6 +19,7 @@ from services.common.caller import Caller
 from services.common.database import Database, Transaction
 from services.common.errors import NotFound
 from services.contract.agents import AgentState, CreateAgent
+from services.contract.tool_rules import ToolRule
 
 
 class AgentNotFound(NotFound):
@@ -204,6 +206,21 @@ class Agents:
         if agent_id not in found:
             raise AgentNotFound(f"There is no agent {agent_id}.")
         return found[agent_id]
+
+    async def give_tools(
+        self, tx: Transaction, caller: Caller, agent: AgentState, tools: Sequence[ToolDefinition]
+    ) -> None:
+        """Gives a locked agent tools, with the rules of those that ask for approval by default."""
+        given = await self._stores.tools.attach(tx, caller.organization_id, agent.id, tools)
+        await self.change_rules(tx, caller, agent, follow_defaults(agent.tool_rules or [], given))
+
+    async def change_rules(self, tx: Transaction, caller: Caller, agent: AgentState, rules: Sequence[ToolRule]) -> None:
+        """Gives a locked agent these rules, if they differ from its own."""
+        if rules == agent.tool_rules:
+            return
+        values = {"tool_rules": [rule.model_dump() for rule in rules], "last_updated_by_id": caller.user_id}
+        await self._stores.agents.change(tx, caller.organization_id, agent.id, values)
+        await self._prompts.refresh_own(tx, caller.organization_id, [agent.id])
 
     async def list_page(
         self, caller: Caller, wanted: AgentFilter, page: Page, *, order_by: str, include: frozenset[str]

@@ -149,7 +149,7 @@ class AgentChanges:
         agent = await self._agents.find(tx, organization_id, agent_id)
         if folder_ids is not None:
             await self._stores.folders.replace(tx, organization_id, agent, folder_ids)
-            await self._stores.tools.attach(tx, organization_id, agent_id, file_tools)
+            await self._agents.give_tools(tx, caller, agent, file_tools)
         await self._stores.folders.fit(tx, organization_id, agent)
 
     async def _replace_tools(

@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.agents.agents import relations
 from services.agents.agents.agents import Agents, Stores
-from services.agents.agents.approval_rules import demand_approval, follow_defaults, spare_approval
+from services.agents.agents.approval_rules import demand_approval, spare_approval
 from services.agents.agents.catalogs import Tools
 from services.agents.agents.renaming import rename_tool
-from services.agents.memory.system_prompts import SystemPrompts
 from services.agents.paging import Page, cut_list
 from services.common.caller import Caller
-from services.common.database import Database, Transaction
+from services.common.database import Database
 from services.common.errors import NotFound
 from services.contract.agents import AgentState
-from services.contract.tool_rules import ToolRule
 from services.contract.tools import Tool
 
 
@@ -30,14 +28,11 @@ class ToolNotGiven(NotFound):
 class Equipment:
     """Which tools an agent has, and which of them it may call unasked."""
 
-    def __init__(
-        self, database: Database, stores: Stores, agents: Agents, tools: Tools, prompts: SystemPrompts
-    ) -> None:
+    def __init__(self, database: Database, stores: Stores, agents: Agents, tools: Tools) -> None:
         self._database = database
         self._stores = stores
         self._agents = agents
         self._tools = tools
-        self._prompts = prompts
 
     async def list_page(self, caller: Caller, agent_id: str, page: Page) -> list[Tool]:
         """A page of the agent's tools, by when it got them. Raises `AgentNotFound`, `CursorNotFound`."""
@@ -64,7 +59,7 @@ class Equipment:
             for agent_id, old, new in await self._stores.tools.find_renamed(tx, organization_id, changed):
                 agent = await self._agents.find(tx, organization_id, agent_id, lock=True)
                 rules = rename_tool(agent.tool_rules or [], old, new)
-                await self._change_rules(tx, Caller(organization_id), agent, rules)
+                await self._agents.change_rules(tx, Caller(organization_id), agent, rules)
             await self._stores.tools.apply_changes(tx, organization_id, changed, deleted)
 
     async def attach(self, caller: Caller, agent_id: str, tool_id: str) -> AgentState:
@@ -72,8 +67,7 @@ class Equipment:
         definitions = await self._tools.describe(caller.organization_id, [tool_id], [])
         async with self._database.begin() as tx:
             agent = await self._agents.find(tx, caller.organization_id, agent_id, lock=True)
-            given = await self._stores.tools.attach(tx, caller.organization_id, agent_id, definitions)
-            await self._change_rules(tx, caller, agent, follow_defaults(agent.tool_rules or [], given))
+            await self._agents.give_tools(tx, caller, agent, definitions)
         return await self._agents.get(caller, agent_id, relations.ALL)
 
     async def detach(self, caller: Caller, agent_id: str, tool_id: str) -> AgentState:
@@ -96,16 +90,6 @@ class Equipment:
                 raise ToolNotGiven(agent_id, tool_name)
             rules = agent.tool_rules or []
             changed = demand_approval(rules, [tool_name]) if required else spare_approval(rules, tool_name)
-            await self._change_rules(tx, caller, agent, changed)
+            await self._agents.change_rules(tx, caller, agent, changed)
             await self._stores.tools.waive_approval(tx, caller.organization_id, agent_id, tool.id, waived=not required)
         return await self._agents.get(caller, agent_id, relations.ALL)
-
-    async def _change_rules(
-        self, tx: Transaction, caller: Caller, agent: AgentState, rules: Sequence[ToolRule]
-    ) -> None:
-        """Gives a locked agent these rules, if they differ from its own."""
-        if rules == agent.tool_rules:
-            return
-        values = {"tool_rules": [rule.model_dump() for rule in rules], "last_updated_by_id": caller.user_id}
-        await self._stores.agents.change(tx, caller.organization_id, agent.id, values)
-        await self._prompts.refresh_own(tx, caller.organization_id, [agent.id])

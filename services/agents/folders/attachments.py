@@ -1,6 +1,6 @@
 """Giving folders to agents, as users of the API do it."""
 
-from services.agents.agents import agents, relations
+from services.agents.agents import relations
 from services.agents.agents.agent_types import FILE_TOOLS
 from services.agents.agents.agents import Agents
 from services.agents.agents.catalogs import Tools
@@ -22,16 +22,13 @@ class Attachments:
         agent_folders: AgentFolders,
         prompts: folders.Prompts,
         agents: Agents,
-        *,
         tools: Tools,
-        agent_tools: agents.AgentTools,
     ) -> None:
         self._database = database
         self._agent_folders = agent_folders
         self._prompts = prompts
         self._agents = agents
         self._tools = tools
-        self._agent_tools = agent_tools
 
     async def list_page(self, caller: Caller, agent_id: str, page: Page) -> list[Source]:
         """A page of the agent's folders, by when it got them. Raises `AgentNotFound`, `CursorNotFound`."""
@@ -52,7 +49,7 @@ class Attachments:
             await self._agent_folders.lock(tx, organization_id, [folder_id])
             agent = await self._agents.find(tx, organization_id, agent_id, lock=True)
             await self._agent_folders.give(tx, organization_id, agent, [folder_id])
-            await self._agent_tools.attach(tx, organization_id, agent_id, file_tools)
+            await self._agents.give_tools(tx, caller, agent, file_tools)
             await self._prompts.refresh_own(tx, caller.organization_id, [agent_id])
         return await self._agents.get(caller, agent_id, relations.ALL)
 

@@ -35,7 +35,6 @@ class FolderParts:
 
     def __init__(self, database: Database, agent_tools: PostgresAgentTools) -> None:
         self._database = database
-        self._agent_tools = agent_tools
         self._store = PostgresFolders()
         self._open_files = OpenFiles(PostgresFileViews())
         self._uploaded = asyncio.Event()
@@ -48,9 +47,7 @@ class FolderParts:
     def operations(self, agents: Agents, creation: Creation, prompts: SystemPrompts, tools: Tools) -> Combined:
         """All REST operations."""
         database, store = self._database, self._store
-        attachments = Attachments(
-            database, self.agent_folders, prompts, agents, tools=tools, agent_tools=self._agent_tools
-        )
+        attachments = Attachments(database, self.agent_folders, prompts, agents, tools)
         return Combined(
             FolderOperations(Folders(database, store, creation, self.agent_folders, prompts), agents),
             FileOperations(Files(database, store, PostgresFiles(), prompts, self._uploaded)),

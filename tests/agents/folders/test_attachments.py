@@ -30,6 +30,21 @@ async def test_the_first_folder_brings_the_file_tools_and_the_last_takes_them(se
     assert seen == [set(), FILE_TOOLS, FILE_TOOLS, FILE_TOOLS, set()]
 
 
+@pytest.mark.parametrize("is_attached", [True, False])
+async def test_file_tools_that_ask_by_default_bring_their_rules(shelf: Shelf, is_attached: bool) -> None:
+    agent = await shelf.api.create()
+    shelf.service.tools.careful.add("open_files")
+
+    if is_attached:
+        await shelf.attach(agent["id"])
+    else:
+        await shelf.api.call("UpdateAgent", {"folder_ids": [shelf.id]}, agent_id=agent["id"])
+    shelf.service.tools.careful.clear()
+
+    rules = (await shelf.api.call("GetAgent", agent_id=agent["id"]))["tool_rules"]
+    assert [rule["tool_name"] for rule in rules if rule["type"] == "requires_approval"] == ["open_files"]
+
+
 async def test_the_sdk_gets_no_agent_back_and_others_do(service: Service, shelf: Shelf) -> None:
     agent = await service.api.create()
     ids = {"agent_id": agent["id"], "folder_id": shelf.id}
