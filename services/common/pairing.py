@@ -16,8 +16,6 @@ from perdure.conversation.v1.message_pb2 import (
 )
 from services.common.calls import tool_calls, tool_returns
 
-LOST = "Error: the tool was interrupted; whether it did its work is unknown."
-
 
 @dataclass
 class Repair:
@@ -25,6 +23,11 @@ class Repair:
 
     window: list[Message] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+
+def interruption(call: ToolCall) -> str:
+    """What the model is told of a call that may have been made, and of which nobody knows what came."""
+    return f"Error: the call of {call.name} was interrupted. Whether it took effect is not known."
 
 
 def failed_return(call: ToolCall, text: str) -> ToolReturn:
@@ -83,7 +86,7 @@ class _Strays:
         """The first return of a call that comes after it; one that says that there is none."""
         places = self._places[call.id]
         later = next((place for place, (index, _) in enumerate(places) if index > asked), None)
-        return failed_return(call, LOST) if later is None else places.pop(later)[1]
+        return failed_return(call, interruption(call)) if later is None else places.pop(later)[1]
 
 
 def _calls(message: Message) -> Sequence[ToolCall]:

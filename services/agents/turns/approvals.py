@@ -13,7 +13,7 @@ from services.agents.turns.call_order import in_call_order
 from services.agents.turns.errors import InvalidCallIds, WrongRequest
 from services.agents.turns.turn import Input, OpenRequest
 from services.common.calls import tool_calls
-from services.common.pairing import LOST, failed_return
+from services.common.pairing import failed_return, interruption
 
 DENIAL = "Error: request to call tool denied. User reason: {reason}"  # clients look for these words
 NO_REASON = "not given"
@@ -98,7 +98,7 @@ def _client_return(call_id: str, name: str, result: ToolReturn) -> ToolReturn:
 def close_answered(request: Message, answers: Mapping[str, ApprovalAnswer]) -> list[ToolReturn]:
     """Returns for all calls of a request whose answer was never carried out to the end."""
     left = open_request(request, answers)
-    lost = [failed_return(call, LOST) for call in left.pending_calls]
+    lost = [failed_return(call, interruption(call)) for call in left.pending_calls]
     return in_call_order(tool_calls(request), [*left.known_returns, *lost])
 
 

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from perdure.conversation.v1.message_pb2 import ToolCall, ToolReturn
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.common.errors import PerdureError
+from services.common.pairing import interruption
 from services.runs.events.recorder import Recorder
 from services.runs.records import Draft, LedgerCall, Run
 from services.runs.turns.failures import is_interruption
@@ -18,7 +19,6 @@ from services.runs.turns.tools import CallContext, Tools
 
 MAX_REPEATS = 3  # times that an idempotent call is made again when its service goes away
 PAUSE_S = 0.5  # seconds before that
-INTERRUPTED = "Error: the call of {} was interrupted. Whether it took effect is not known."
 
 
 class RunTaken(Exception):
@@ -76,7 +76,7 @@ class Caller:
         if begun is not None and begun.result is not None:
             return begun.result
         if begun is not None and not tool.idempotent:
-            result = error_return(call, INTERRUPTED.format(call.name))
+            result = error_return(call, interruption(call))
         else:
             result = await self._execute(tool, call, context)
         await self._ledger.close_call(run, progress.step, result)
@@ -91,6 +91,6 @@ class Caller:
                 if not is_interruption(error):
                     return error_return(call, f"Error: {call.name} cannot be run. {error.detail}")
                 if repeats == 0:
-                    return error_return(call, INTERRUPTED.format(call.name))
+                    return error_return(call, interruption(call))
                 repeats -= 1
                 await asyncio.sleep(PAUSE_S)
