@@ -6,7 +6,7 @@ from ssl import SSLContext
 import httpcore2
 import httpx2
 
-from services.common.addresses import public_addresses
+from services.common.public_addresses import public_addresses
 
 
 class PublicTransport(httpx2.AsyncHTTPTransport):

@@ -33,7 +33,7 @@ from services.runs.open_streams import OpenStreams
 from services.runs.recovery.active_turns import ActiveTurns
 from services.runs.recovery.bell import Bell, OwnBell
 from services.runs.recovery.clients import ReplicaClient
-from services.runs.recovery.heartbeat import Heartbeat
+from services.runs.recovery.heartbeat import ReplicaHeartbeat
 from services.runs.recovery.interruptions import Interruptions
 from services.runs.rest.callbacks import render_callback
 from services.runs.rest.operations import RunRest
@@ -99,7 +99,9 @@ class Process:
         self._neighbours = ReplicaClient()
         replicas = PostgresReplicas(engine, owner, config.advertised_address)
         self._interruptions = Interruptions(lambda one: self.runs.interrupt(one))
-        self._heartbeat = Heartbeat(replicas, self._turns, bell, self._callbacks, self._interruptions, self._neighbours)
+        self._heartbeat = ReplicaHeartbeat(
+            replicas, self._turns, bell, self._callbacks, self._interruptions, self._neighbours
+        )
         self.runs = Runs(
             store=store,
             steps=steps,

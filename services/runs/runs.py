@@ -24,7 +24,7 @@ from services.runs.open_streams import OpenStreams
 from services.runs.records import ACTIVE_STATUSES, Claimed, Run, RunFilter, RunRequest, Started, Step, StepFilter
 from services.runs.recovery.active_turns import ActiveTurns
 from services.runs.recovery.bell import QUEUE, Bell
-from services.runs.recovery.heartbeat import Heartbeat
+from services.runs.recovery.heartbeat import ReplicaHeartbeat
 from services.runs.stores import RunStore, StepStore
 from services.runs.turns.history import History
 from services.runs.turns.model import Model
@@ -58,7 +58,7 @@ class Runs:
     history: History
     model: Model
     turns: ActiveTurns
-    heartbeat: Heartbeat
+    heartbeat: ReplicaHeartbeat
     watching: Watching
     bell: Bell
     line: Line

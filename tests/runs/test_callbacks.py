@@ -10,7 +10,7 @@ from aiohttp import web
 from sqlalchemy import text
 
 from services.common.errors import ResourceExhausted
-from services.runs.callbacks.callbacks import Delivery
+from services.runs.callbacks.callbacks import CallbackResult
 from services.runs.callbacks.clients import CallbackClient
 from services.runs.callbacks.urls import BadCallbackUrl, check_url
 from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
@@ -175,22 +175,22 @@ async def test_a_private_address_is_refused_where_it_is_not_allowed(world: World
 async def test_a_name_of_a_private_address_is_not_called(listener: Listener) -> None:
     client = CallbackClient(allow_private=False)
 
-    delivery = await client(listener.url.replace("127.0.0.1", "localhost"), b"{}")
+    result = await client(listener.url.replace("127.0.0.1", "localhost"), b"{}")
     await client.close()
 
-    assert delivery == Delivery(error="localhost has no public address.")
+    assert result == CallbackResult(error="localhost has no public address.")
     assert listener.heard == []
 
 
 async def test_an_address_where_nobody_listens_is_an_error() -> None:
     client = CallbackClient(allow_private=True)
 
-    delivery = await client("http://127.0.0.1:1/ended", b"{}")
+    result = await client("http://127.0.0.1:1/ended", b"{}")
     await client.close()
 
-    assert delivery.status_code is None
-    assert delivery.error
-    assert not delivery.is_final
+    assert result.status_code is None
+    assert result.error
+    assert not result.is_final
 
 
 @pytest.mark.parametrize("url", ["ftp://example.com/", "example.com/ended", "http://", "http://[::1", "http://a:port/"])

@@ -12,7 +12,7 @@ from perdure.conversation.v1.model_pb2 import ModelSettings
 from services.common.database import DatabaseAway
 from services.common.errors import InvalidArgument
 from services.runs.records import Draft, LedgerCall, Run, RunRequest, Step
-from services.runs.turns.calling import Caller
+from services.runs.turns.calling import ToolCaller
 from services.runs.turns.history import Snapshot, TurnAgent
 from services.runs.turns.progress import Progress
 from tests.runs.conftest import ORGANIZATION, Replica, World
@@ -83,7 +83,7 @@ def progress_with(*names: str) -> Progress:
 
 async def test_a_database_that_goes_away_is_told_as_such_and_stops_the_other_calls() -> None:
     tools, ledger = Patient(), LeavingLedger(last="c2")
-    caller = Caller(tools, ledger, recorder=None)  # type: ignore[arg-type]  # these tools print nothing
+    caller = ToolCaller(tools, ledger, recorder=None)  # type: ignore[arg-type]  # these tools print nothing
     calls = [call("waits", "c1"), call("ends", "c2")]
 
     with pytest.raises(DatabaseAway):

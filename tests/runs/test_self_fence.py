@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from services.runs.line import Interrupted
 from services.runs.records import Claimed, Run
 from services.runs.recovery import heartbeat
-from services.runs.recovery.heartbeat import Heartbeat, Pulse
+from services.runs.recovery.heartbeat import Pulse, ReplicaHeartbeat
 from tests.runs.conftest import Replica, World, eventually
 from tests.runs.fake_services import says
 
@@ -35,7 +35,9 @@ async def test_turns_stop_after_two_seconds_without_a_stamp(world: World, replic
     world.router.script = [says("a", "b", gate=asyncio.Event())]
     started = await replica.runs.start(world.request())
     beat = replica.runs.heartbeat
-    fence = Heartbeat(SilentDatabase(), beat.turns, beat.bell, beat.callbacks, beat.interruptions, beat.neighbours)
+    fence = ReplicaHeartbeat(
+        SilentDatabase(), beat.turns, beat.bell, beat.callbacks, beat.interruptions, beat.neighbours
+    )
 
     beating = asyncio.create_task(fence.run())
     await eventually(lambda: world.router.cancelled == 1)

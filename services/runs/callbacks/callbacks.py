@@ -23,7 +23,7 @@ _TRY_AGAIN = (408, 425, 429)  # answers that ask for it; those from 500 on do, t
 
 
 @dataclass(frozen=True)
-class Delivery:
+class CallbackResult:
     """What came of a POST: the status of its answer, or in `error` why there was none."""
 
     status_code: int | None = None
@@ -38,14 +38,14 @@ class Delivery:
 class Post(Protocol):
     """Sends a callback."""
 
-    async def __call__(self, url: str, body: bytes) -> Delivery:
+    async def __call__(self, url: str, body: bytes) -> CallbackResult:
         """One POST of JSON with a deadline. Never raises what the other side does."""
 
 
 class CallbackStore(Protocol):
     """Where it is noted what callbacks came to."""
 
-    async def note(self, run: Run, delivery: Delivery) -> None:
+    async def note(self, run: Run, result: CallbackResult) -> None:
         """Stores what came of a POST."""
 
 

@@ -4,9 +4,9 @@ import asyncio
 
 import httpx2
 
-from services.common.addresses import ForbiddenAddress
+from services.common.public_addresses import ForbiddenAddress
 from services.common.public_http import PublicTransport
-from services.runs.callbacks.callbacks import Delivery
+from services.runs.callbacks.callbacks import CallbackResult
 
 TIMEOUT_S = 10.0  # seconds for the whole POST, the look-up of the host included
 
@@ -18,24 +18,24 @@ class CallbackClient:
         transport = httpx2.AsyncHTTPTransport() if allow_private else PublicTransport()
         self._http = httpx2.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=TIMEOUT_S)
 
-    async def __call__(self, url: str, body: bytes) -> Delivery:
+    async def __call__(self, url: str, body: bytes) -> CallbackResult:
         """One POST of JSON."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return await self._post(url, body)
         except TimeoutError:
-            return Delivery(error=f"There was no answer within {TIMEOUT_S:g} s.")
+            return CallbackResult(error=f"There was no answer within {TIMEOUT_S:g} s.")
         except ForbiddenAddress:
-            return Delivery(error=f"{httpx2.URL(url).host} has no public address.")
+            return CallbackResult(error=f"{httpx2.URL(url).host} has no public address.")
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as exc:
-            return Delivery(error=f"{type(exc).__name__}: {exc}")
+            return CallbackResult(error=f"{type(exc).__name__}: {exc}")
 
     async def close(self) -> None:
         """Closes the connections that are kept."""
         await self._http.aclose()
 
-    async def _post(self, url: str, body: bytes) -> Delivery:
+    async def _post(self, url: str, body: bytes) -> CallbackResult:
         headers = {"content-type": "application/json"}
         async with self._http.stream("POST", url, content=body, headers=headers) as answer:
             error = None if answer.is_success else f"The answer was {answer.status_code}."
-            return Delivery(answer.status_code, error)
+            return CallbackResult(answer.status_code, error)

@@ -3,8 +3,8 @@
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from services.common.addresses import is_public
 from services.common.errors import Unprocessable
+from services.common.public_addresses import is_public
 
 
 class BadCallbackUrl(Unprocessable):

@@ -68,7 +68,7 @@ class Neighbours(Protocol):
 
 
 @dataclass
-class Heartbeat:
+class ReplicaHeartbeat:
     """Beats until cancelled.
 
     `delivered` are runs, by organisation and id, whose whole answer was sent: noted with the next beat.

@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.database import Database
-from services.runs.callbacks.callbacks import Delivery
+from services.runs.callbacks.callbacks import CallbackResult
 from services.runs.records import ACTIVE_STATUSES, Run
 from services.runs.store.run_rows import SHOWN, read_run
 from services.runs.tables import runs
@@ -48,14 +48,14 @@ class PostgresCallbacks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def note(self, run: Run, delivery: Delivery) -> None:
+    async def note(self, run: Run, result: CallbackResult) -> None:
         """Stores what came of a POST: one statement. After a final one nothing is due any more."""
         noting = (
             update(runs)
             .where(runs.c.organization_id == run.organization_id, runs.c.id == run.id)
-            .values(callback_status_code=delivery.status_code, callback_error=delivery.error)
+            .values(callback_status_code=result.status_code, callback_error=result.error)
         )
-        if delivery.is_final:
+        if result.is_final:
             noting = noting.values(callback_sent_at=func.clock_timestamp(), callback_due_at=None)
         async with self._database.begin() as connection:
             await connection.execute(noting)

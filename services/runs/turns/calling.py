@@ -25,7 +25,7 @@ class RunTaken(Exception):
     """The run has ended by another's hand, or a newer attempt has it."""
 
 
-class Caller:
+class ToolCaller:
     """Makes the calls of a step at once, with a note in the ledger before and after each.
 
     Those of tools that must not run in parallel wait for each other, in their order, but for no other call.

@@ -11,7 +11,7 @@ from services.common.ids import new_id
 from services.runs.events.recorder import Recorder
 from services.runs.records import Claimed, Draft, Step
 from services.runs.turns.asking import Asker
-from services.runs.turns.calling import Caller
+from services.runs.turns.calling import ToolCaller
 from services.runs.turns.heartbeats import asks_to_go_on, heartbeat_after
 from services.runs.turns.history import Committed, Outcome, Snapshot, StepCommit, TurnEnd
 from services.runs.turns.plan import CallPlan, error_return, in_order, plan_calls
@@ -35,7 +35,7 @@ class Stepper:
         self._services = services
         self._recorder = recorder
         self._asker = Asker(services.history, services.model, recorder)
-        self._caller = Caller(services.tools, services.ledger, recorder)
+        self._caller = ToolCaller(services.tools, services.ledger, recorder)
         self.draft: Draft | None = None
 
     async def answer(self, snapshot: Snapshot, progress: Progress) -> Outcome | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 
-from services.common.addresses import is_public
+from services.common.public_addresses import is_public
 from services.tools.sandbox.inside.connections import ADDRESS_BYTES, ANSWER, WISH
 
 CONNECT_S = 30.0  # seconds

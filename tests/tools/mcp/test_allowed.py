@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.common.addresses import ForbiddenAddress
+from services.common.public_addresses import ForbiddenAddress
 from services.contract.mcp import McpConfig, SSEConfig, StdioConfig, StreamableHTTPConfig
 from services.tools.mcp.clients.allowed import AddressNotAllowed, Allowed, ServerNotAllowed
 from services.tools.mcp.clients.transport import open_client

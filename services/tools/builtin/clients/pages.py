@@ -5,7 +5,7 @@ import re
 
 import httpx2
 
-from services.common.addresses import ForbiddenAddress
+from services.common.public_addresses import ForbiddenAddress
 from services.common.public_http import PublicTransport
 from services.tools.builtin.page import Page, PageFailed
 

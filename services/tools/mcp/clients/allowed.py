@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from services.common.addresses import ForbiddenAddress, public_addresses
 from services.common.errors import InvalidArgument, Unprocessable
+from services.common.public_addresses import ForbiddenAddress, public_addresses
 from services.contract.mcp import McpConfig, StdioConfig
 from services.tools.mcp.templates import has_places
 

@@ -22,7 +22,7 @@ from mcp.shared.auth import (
 )
 from pydantic import AnyUrl, ValidationError
 
-from services.common.addresses import ForbiddenAddress
+from services.common.public_addresses import ForbiddenAddress
 from services.contract.mcp import SSEConfig, StreamableHTTPConfig
 from services.tools.mcp.clients.allowed import Allowed
 from services.tools.mcp.clients.failures import describe_failure

@@ -7,8 +7,8 @@ import httpx2
 from mcp import MCPError
 from pydantic import ValidationError
 
-from services.common.addresses import ForbiddenAddress
 from services.common.errors import PerdureError
+from services.common.public_addresses import ForbiddenAddress
 from services.tools.mcp.server import AuthorizationRequired, ServerFailed
 
 # What a request over an open connection raises where the server is to blame.

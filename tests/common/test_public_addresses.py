@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.common.addresses import ForbiddenAddress, is_public, public_addresses
+from services.common.public_addresses import ForbiddenAddress, is_public, public_addresses
 from services.common.public_http import PublicTransport
 
 
