@@ -14,9 +14,9 @@ from perdure.tools.v1.tool_pb2 import Tool
 from perdure.tools.v1.tool_service_pb2 import ExecuteResponse, UpsertToolRequest
 from services.contract.json_object import JsonObject
 from services.contract.tools import CreateTool, Requirement
+from services.tools.definition import UnusableTool
 from services.tools.image import Image
 from services.tools.outcome import Outcome
-from services.tools.registry import UnusableTool
 from services.tools.sandbox.job import Printed
 from services.tools.stored_tool import StoredTool
 

@@ -10,11 +10,11 @@ from services.common.errors import PerdureError
 from services.contract.json_object import JsonObject
 from services.contract.tools import RunTool
 from services.tools.agent_state import Agents, memory_changes
+from services.tools.definition import PYTHON, read_language
 from services.tools.image import read_images
 from services.tools.jobs import job_of, job_of_source, read_arguments
 from services.tools.mcp.server import Result
 from services.tools.outcome import Outcome, cut, failure
-from services.tools.registry import PYTHON, read_language
 from services.tools.sandbox.job import Event, Failed, Job, Printed, Returned
 from services.tools.sandbox_configs.configs import Setup
 from services.tools.schemas.function import takes_agent_state

@@ -7,7 +7,7 @@ import orjson
 
 from services.contract.json_object import JsonObject
 from services.contract.tools import Requirement, RunTool, Tool
-from services.tools.registry import PYTHON, read_language
+from services.tools.definition import PYTHON, read_language
 from services.tools.sandbox.job import Job, Language
 from services.tools.sandbox.packages import read_requirements
 from services.tools.sandbox_configs.configs import Setup

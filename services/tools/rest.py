@@ -20,10 +20,12 @@ from services.contract.json_object import JsonObject
 from services.contract.messages import ToolReturnMessage
 from services.contract.tool_returns import ReturnStatus, ToolReturn
 from services.contract.tools import CreateTool, FoundTool, RunTool, SearchTools, SourceCode, Tool, UpdateTool
+from services.tools.definition import PYTHON, UnusableTool, read_language
 from services.tools.execution import Execution
 from services.tools.image import show_content
 from services.tools.outcome import Outcome
-from services.tools.registry import PYTHON, Owner, Registry, UnusableTool, read_language
+from services.tools.owner import Owner
+from services.tools.registry import Registry
 from services.tools.schemas.function import tool_schema
 from services.tools.storage import Page, ToolFilter
 

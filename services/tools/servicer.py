@@ -26,7 +26,8 @@ from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceServicer
 from services.common.caller import DEFAULT_USER_ID
 from services.tools.conversions import execute_response, new_tool, tool_definition, tool_message
 from services.tools.execution import Call, Execution
-from services.tools.registry import Owner, Registry
+from services.tools.owner import Owner
+from services.tools.registry import Registry
 from services.tools.sandbox.layers import Layers
 from services.tools.storage import Page, ToolFilter
 

@@ -21,7 +21,7 @@ from services.common.ids import new_id
 from services.common.secrets import SecretBox
 from services.contract.sandbox_configs import LocalSandbox, UpdateSandboxVariable
 from services.tools.mcp.store import PostgresServers
-from services.tools.registry import Owner
+from services.tools.owner import Owner
 from services.tools.sandbox_configs.store import PostgresSandboxConfigs
 from tests.tools.conftest import Api
 from tests.tools.sources import roll_dice

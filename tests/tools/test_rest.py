@@ -13,7 +13,8 @@ from services.common.database import Database
 from services.common.errors import PerdureError
 from services.tools.base_tools import BASE_TOOLS
 from services.tools.changes import Changes
-from services.tools.registry import Owner, Registry
+from services.tools.owner import Owner
+from services.tools.registry import Registry
 from services.tools.store.outbox import PostgresOutbox
 from services.tools.store.tools import PostgresTools
 from tests.tools.conftest import Api, RecordingAgents

@@ -13,7 +13,8 @@ from services.common.errors import InvalidArgument, Unavailable
 from services.contract.generation import GeneratedTool, GenerateTool
 from services.contract.json_object import JsonObject
 from services.contract.tools import CreateTool, Requirement
-from services.tools.registry import Owner, UnusableTool, make_tool
+from services.tools.definition import UnusableTool, make_tool
+from services.tools.owner import Owner
 from services.tools.schemas.source import BadSource
 
 ATTEMPTS = 3  # times that a model may write it before it is given up

@@ -4,7 +4,7 @@ from perdure.tools.v1.rest_pb2 import GenerateToolQuery
 from services.common.caller import Caller
 from services.contract.generation import GeneratedTool, GenerateTool
 from services.tools.generation.generation import Generation
-from services.tools.registry import Owner
+from services.tools.owner import Owner
 
 
 class GenerationRest:

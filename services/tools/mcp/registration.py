@@ -13,7 +13,7 @@ from services.tools.base_tools import BASE_TOOLS
 from services.tools.changes import Changes
 from services.tools.mcp.parameters import tool_name, tool_parameters
 from services.tools.mcp.server import Server, Servers
-from services.tools.registry import Owner
+from services.tools.owner import Owner
 from services.tools.schemas.source import BadSource
 from services.tools.schemas.usable import usable
 from services.tools.storage import Outbox, ToolNotFound, Tools

@@ -15,7 +15,7 @@ from services.tools.mcp.oauth.authorizing import Authorizing
 from services.tools.mcp.registration import Registration
 from services.tools.mcp.server import Remote, Server, ServerFailed, ServerNotFound, Servers
 from services.tools.mcp.templates import fill_for_listing
-from services.tools.registry import Owner
+from services.tools.owner import Owner
 from services.tools.storage import ToolNotFound
 
 log = logging.getLogger(__name__)

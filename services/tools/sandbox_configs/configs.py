@@ -16,7 +16,8 @@ from services.contract.sandbox_configs import (
     UpdateSandboxVariable,
 )
 from services.contract.tools import Requirement
-from services.tools.registry import Owner, check_packages
+from services.tools.definition import check_packages
+from services.tools.owner import Owner
 
 
 class SandboxConfigNotFound(NotFound):

@@ -13,7 +13,7 @@ from services.contract.sandbox_configs import (
     UpdateSandboxConfig,
     UpdateSandboxVariable,
 )
-from services.tools.registry import Owner
+from services.tools.owner import Owner
 from services.tools.sandbox_configs.configs import NotOffered, SandboxConfigs
 
 

@@ -17,7 +17,7 @@ from services.contract.sandbox_configs import (
     SandboxVariable,
     UpdateSandboxVariable,
 )
-from services.tools.registry import Owner
+from services.tools.owner import Owner
 from services.tools.sandbox_configs.configs import SandboxConfigNotFound, VariableNameTaken
 from services.tools.tables import sandbox_configs, sandbox_variables
 

@@ -37,7 +37,7 @@ from services.tools.mcp.calls import McpCalls
 from services.tools.mcp.rest.connecting import Connecting
 from services.tools.mcp.rest.shapes import show_named
 from services.tools.mcp.servers import McpServers
-from services.tools.registry import Owner
+from services.tools.owner import Owner
 
 _CONFIG: TypeAdapter[McpConfig] = TypeAdapter(McpConfig)
 

@@ -33,7 +33,7 @@ from services.tools.mcp.rest.connecting import Connecting
 from services.tools.mcp.rest.shapes import show_server
 from services.tools.mcp.servers import McpServers
 from services.tools.outcome import Outcome
-from services.tools.registry import Owner
+from services.tools.owner import Owner
 
 
 class McpRest:
