@@ -35,6 +35,7 @@ from services.runs.recovery.bell import Bell, OwnBell
 from services.runs.recovery.clients import ReplicaClient
 from services.runs.recovery.heartbeat import ReplicaHeartbeat
 from services.runs.recovery.interruptions import Interruptions
+from services.runs.recovery.orphans import Orphans
 from services.runs.rest.callbacks import render_callback
 from services.runs.rest.operations import RunRest
 from services.runs.runs import Runs
@@ -73,8 +74,8 @@ class Channels:
 class Process:
     """Runs and all that carries them out. Its owner id is made anew with each start.
 
-    `agents` and `runs` are what the faces need; `start` and `leave` frame their time. `broken` is set when vital work
-    broke off.
+    `agents`, `runs` and `traces` are what the faces need; `start` and `leave` frame their time. Meanwhile `orphans` are
+    looked for. `broken` is set when vital work broke off.
     """
 
     def __init__(self, config: Config, engine: AsyncEngine, channels: Channels, redis: "Redis | None") -> None:
@@ -118,6 +119,7 @@ class Process:
             limits=limits,
             allow_private_callbacks=config.allow_private_callbacks,
         )
+        self.orphans = Orphans(self.agents, store)
         self._tasks: list[asyncio.Task[None]] = []
         self.broken = asyncio.Event()
 
@@ -127,6 +129,7 @@ class Process:
         self._begin("heartbeat", self._heartbeat.run())
         self._begin("bell", self._heartbeat.listen())
         self._begin("journal", self._journal.run())
+        self._begin("sweep of orphans", self.orphans.sweep())
         if self._redis_log is not None:
             self._begin("event log", self._redis_log.run())
 

@@ -23,6 +23,7 @@ from services.common.status import rpc_errors
 from services.contract.on_busy import OnBusy
 from services.runs.names import stop_reason_name, stop_reason_value
 from services.runs.records import ModelInfo, Run, RunRequest
+from services.runs.recovery.orphans import HeldTurn
 from services.runs.turns.failures import is_interruption
 from services.runs.turns.heartbeats import OLDER_TYPES
 from services.runs.turns.history import Committed, Outcome, Snapshot, StepCommit, TurnAgent, TurnEnd, TurnState, Window
@@ -107,6 +108,24 @@ class AgentsClient:
         )
         answer = await _patiently(lambda: self._turns.EndTurn(asked, timeout=UNARY_TIMEOUT_S))
         return _outcome(answer.outcome)
+
+    async def list_active(self, *, min_age_s: int, after: str, limit: int) -> Sequence[HeldTurn]:
+        """Turns that hold their conversations for so long, ordered by run, from the one after a run on."""
+        asked = turn_service_pb2.ListActiveTurnsRequest(min_age_s=min_age_s, page_token=after, page_size=limit)
+        with rpc_errors():
+            found = await self._turns.ListActiveTurns(asked, timeout=UNARY_TIMEOUT_S)
+        return [HeldTurn(turn.organization_id, turn.run_id, turn.conversation_id) for turn in found.turns]
+
+    async def abandon(self, turn: HeldTurn, end: TurnEnd) -> None:
+        """Ends a turn, whatever attempt has it."""
+        asked = turn_service_pb2.EndTurnRequest(
+            organization_id=turn.organization_id,
+            run_id=turn.run_id,
+            conversation_id=turn.conversation_id,
+            end=_end(end),
+        )
+        with rpc_errors():
+            await self._turns.EndTurn(asked, timeout=UNARY_TIMEOUT_S)
 
     async def compact(self, run: Run, window_version: int) -> Window:
         """Makes room in the window."""

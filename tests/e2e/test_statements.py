@@ -18,7 +18,8 @@ COMMITS = 4
 HISTORY = 200  # messages
 _LINE = re.compile(r"^(\d+)\|LOG:  (?:execute [^:]*|statement): (.+)$")
 _BOUNDS = ("BEGIN", "COMMIT", "ROLLBACK")
-_BACKGROUND = ("runs.replicas", "expires_at <=", "agents.files", "runs.trace_events")  # beats, sweeps, files, traces
+# Beats, sweeps of requests and of turns, files, traces.
+_BACKGROUND = ("runs.replicas", "expires_at <=", "begun_at <=", "agents.files", "runs.trace_events")
 
 
 class StatementLog:

@@ -136,6 +136,15 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         waits = turn.outcome.stop_reason == STOP_REASON_REQUIRES_APPROVAL and request.end.state == TURN_STATE_CANCELLED
         return turn_service_pb2.EndTurnResponse(outcome=self._deny(turn) if waits else turn.outcome)
 
+    async def ListActiveTurns(self, request: Any, context: Any) -> turn_service_pb2.ListActiveTurnsResponse:
+        """No turn of the fake grows old."""
+        held = [turn for turn in self.turns.values() if turn.outcome is None and turn.run_id > request.page_token]
+        rows = [
+            {"organization_id": "org", "run_id": one.run_id, "conversation_id": one.conversation_id} for one in held
+        ]
+        turns = [turn_service_pb2.ActiveTurn(**row) for row in rows] if not request.min_age_s else []
+        return turn_service_pb2.ListActiveTurnsResponse(turns=sorted(turns, key=lambda turn: turn.run_id))
+
     async def GetConversation(self, request: Any, context: Any) -> agent_service_pb2.GetConversationResponse:
         return agent_service_pb2.GetConversationResponse(on_busy=self.on_busy)
 

@@ -2,6 +2,7 @@
 
 from perdure.agents.v1 import turn_service_pb2 as service
 from perdure.conversation.v1.message_pb2 import StopReason
+from services.agents.turns.active import ActiveTurn
 from services.agents.turns.turn import Committed, Heartbeat, Outcome, Snapshot, Step, TurnAgent, TurnEnd, TurnState
 
 
@@ -36,6 +37,13 @@ def to_step(request: service.CommitStepRequest) -> Step:
 
 def _to_heartbeat(heartbeat: service.Heartbeat) -> Heartbeat:
     return Heartbeat(heartbeat.message_id, heartbeat.reason)
+
+
+def from_active(turn: ActiveTurn) -> service.ActiveTurn:
+    """A turn that holds its conversation."""
+    return service.ActiveTurn(
+        organization_id=turn.organization_id, run_id=turn.run_id, conversation_id=turn.conversation_id
+    )
 
 
 def from_outcome(outcome: Outcome) -> service.TurnOutcome:

@@ -7,13 +7,15 @@ from grpc.aio import ServicerContext
 
 from perdure.agents.v1 import turn_service_pb2 as service
 from perdure.agents.v1 import turn_service_pb2_grpc as stubs
+from services.agents.turns.active import ActiveTurns
 from services.agents.turns.begin import TurnStarter
 from services.agents.turns.commit import StepCommitter
 from services.agents.turns.compact import TurnCompactor
-from services.agents.turns.conversions import from_committed, from_outcome, from_snapshot, to_end, to_step
+from services.agents.turns.conversions import from_active, from_committed, from_outcome, from_snapshot, to_end, to_step
 from services.agents.turns.end import TurnEnder
 from services.agents.turns.turn import Input, Outcome
 
+MAX_PAGE = 1000  # turns
 Context = ServicerContext[Any, Any]  # the stubs' own parameters differ from one method to the next
 
 
@@ -21,12 +23,18 @@ class TurnServicer(stubs.TurnServiceServicer):
     """TurnService."""
 
     def __init__(
-        self, starter: TurnStarter, committer: StepCommitter, ender: TurnEnder, compactor: TurnCompactor
+        self,
+        starter: TurnStarter,
+        committer: StepCommitter,
+        ender: TurnEnder,
+        compactor: TurnCompactor,
+        active: ActiveTurns,
     ) -> None:
         self._starter = starter
         self._committer = committer
         self._ender = ender
         self._compactor = compactor
+        self._active = active
 
     async def BeginTurn(self, request: service.BeginTurnRequest, context: Context) -> service.BeginTurnResponse:
         """Takes the conversation for a run."""
@@ -71,3 +79,12 @@ class TurnServicer(stubs.TurnServiceServicer):
         return service.CompactTurnResponse(
             window=compacted.window, window_version=compacted.window_version, summary=compacted.summary
         )
+
+    async def ListActiveTurns(
+        self, request: service.ListActiveTurnsRequest, context: Context
+    ) -> service.ListActiveTurnsResponse:
+        """Turns that hold their conversations. The token of the next page is the last run's id."""
+        size = min(request.page_size or MAX_PAGE, MAX_PAGE)
+        found = await self._active.list(min_age_s=request.min_age_s, after=request.page_token, limit=size)
+        token = found[-1].run_id if len(found) == size else ""
+        return service.ListActiveTurnsResponse(turns=[from_active(turn) for turn in found], next_page_token=token)

@@ -6,6 +6,7 @@ from datetime import datetime
 from services.agents.archives.embedding import Embedding
 from services.agents.memory.calls import MemoryCalls, SystemPrompts
 from services.agents.messages.messages import Messages
+from services.agents.turns.active import ActiveTurns
 from services.agents.turns.admission import Admission
 from services.agents.turns.begin import TurnStarter
 from services.agents.turns.commit import StepCommitter
@@ -17,6 +18,7 @@ from services.agents.turns.reading import Decrypt
 from services.agents.turns.rest import WindowOperations
 from services.agents.turns.servicer import TurnServicer
 from services.agents.turns.shrinking import WindowCompactor
+from services.agents.turns.store.active import PostgresActiveTurns
 from services.agents.turns.store.approvals import PostgresApprovals
 from services.agents.turns.store.mending import PostgresMending
 from services.agents.turns.store.turns import PostgresTurns
@@ -55,6 +57,7 @@ class TurnParts:
             StepCommitter(database, store, messages, memory, embedding, approval_expires_s=approval_expires_s, now=now),
             TurnEnder(database, store, messages, self.unanswered, now=now),
             TurnCompactor(database, store, messages, self._compactor),
+            ActiveTurns(database, PostgresActiveTurns(), now=now),
         )
 
     def operations(self) -> WindowOperations:

@@ -1,11 +1,11 @@
 """Runs in Postgres."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import and_, bindparam, func, select, text, update
+from sqlalchemy import ARRAY, Text, and_, any_, bindparam, func, literal, select, text, update
 
 from services.common.database import Database, outliving_outages
 from services.runs.conversions import USAGE_FIELDS, usage_columns
@@ -126,6 +126,12 @@ class PostgresRuns:
         )
         first = (runs.c.line_place.is_not(None), *IN_LINE_ORDER)
         return await self._first(statement.order_by(*first).limit(1))
+
+    async def find_active_ids(self, run_ids: Collection[str]) -> Collection[str]:
+        """Those of the runs, of whatever organisation, that are there and have not ended."""
+        statement = select(runs.c.id).where(_ACTIVE, runs.c.id == any_(literal(list(run_ids), ARRAY(Text))))
+        async with self._database.begin() as connection:
+            return set(await connection.scalars(statement))
 
     async def count_waiting(self, most: int) -> int:
         """How many runs wait for a process to carry them out, counted up to a number."""
