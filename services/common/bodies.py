@@ -1,4 +1,4 @@
-"""JSON bodies: the pydantic models that `rest.proto` names, and what is wrong with a body in words."""
+"""JSON bodies: read into the pydantic models that `rest.proto` names."""
 
 import asyncio
 import math
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from services.common.errors import Json, Unprocessable
+from services.common.validation import list_problems
 
 LARGE_BODY_BYTES = 65_536  # bytes; reading more than this takes over a millisecond and leaves the event loop
 
@@ -59,7 +60,7 @@ class BodyReader:
         try:
             body = self._adapter.validate_json(data)
         except ValidationError as exc:
-            raise Unprocessable(problems_of(exc)) from exc
+            raise Unprocessable(list_problems(exc)) from exc
         if NUL_ESCAPE in data or MAYBE_INFINITE.search(data):
             _check_storable(from_json(data))
         return body
@@ -96,15 +97,3 @@ def _leaves(value: Any, place: Place) -> Iterator[tuple[Any, Place]]:
             yield from _leaves(item, [*place, key])
     else:
         yield value, place
-
-
-def problems_of(error: ValidationError, where: str = "body") -> list[Json]:
-    """One `{type, loc, msg}` per problem; `loc` begins with `where` and leads to the field."""
-    return [
-        {
-            "type": problem["type"],
-            "loc": [where, *problem["loc"]],
-            "msg": problem["msg"],
-        }
-        for problem in error.errors(include_url=False, include_context=False, include_input=False)
-    ]

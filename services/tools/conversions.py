@@ -12,6 +12,7 @@ from perdure.conversation.v1.model_pb2 import ToolDefinition, ToolKind
 from perdure.tools.v1.tool_pb2 import Requirement as RequirementMessage
 from perdure.tools.v1.tool_pb2 import Tool
 from perdure.tools.v1.tool_service_pb2 import ExecuteResponse, UpsertToolRequest
+from services.common.validation import tell_problems
 from services.contract.json_object import JsonObject
 from services.contract.tools import CreateTool, Requirement
 from services.tools.definition import UnusableTool
@@ -84,7 +85,7 @@ def new_tool(request: UpsertToolRequest) -> CreateTool:
     try:
         return CreateTool.model_validate(fields)
     except ValidationError as exc:
-        raise UnusableTool(f"The tool cannot be used: {exc}") from exc
+        raise UnusableTool(f"The tool cannot be used: {'; '.join(tell_problems(exc))}") from exc
 
 
 def _read_requirement(wanted: RequirementMessage) -> JsonObject:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from services.common.validation import tell_problems
 from services.contract.content import Base64Image, ImagePart, ShownPart, TextPart, UrlImage
 
 _PARTS: TypeAdapter[list[ShownPart]] = TypeAdapter(list[ShownPart])
@@ -48,8 +49,7 @@ def read_images(parts: Sequence[Mapping[str, Any]]) -> list[Image]:  # Any: JSON
     try:
         read = _PARTS.validate_python(parts)
     except ValidationError as exc:
-        problem = exc.errors(include_url=False)[0]
-        raise ValueError(f"part {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from exc
+        raise ValueError(f"part {tell_problems(exc)[0]}") from exc
     return [_read_image(part) for part in read if isinstance(part, ImagePart)]
 
 

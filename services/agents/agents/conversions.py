@@ -13,6 +13,7 @@ from perdure.conversation.v1.model_pb2 import ModelSettings as TypedSettings
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.agents.agents.settings import from_typed, to_typed
 from services.common.errors import InvalidArgument
+from services.common.validation import tell_problems
 from services.contract.agents import AgentState, CreateAgent, UpdateAgent
 from services.contract.blocks import DEFAULT_BLOCK_LIMIT, Block, CreateBlock
 from services.contract.model_settings import ModelSettings
@@ -100,8 +101,7 @@ def _problems_named() -> Iterator[None]:
     try:
         yield
     except ValidationError as exc:
-        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in exc.errors()]
-        raise InvalidArgument("; ".join(problems)) from exc
+        raise InvalidArgument("; ".join(tell_problems(exc))) from exc
 
 
 def _settings(handle: str, typed: TypedSettings) -> ModelSettings:

@@ -13,10 +13,10 @@ from services.agents.archives.archives import ArchiveFilter, Archives
 from services.agents.archives.library import Library
 from services.agents.archives.storage import Storage
 from services.agents.paging import Page
-from services.common.bodies import problems_of
 from services.common.caller import Caller
 from services.common.errors import Unprocessable
 from services.common.rest import print_json
+from services.common.validation import list_problems
 from services.contract.agents import AgentState
 from services.contract.archives import Archive, CreateArchive, UpdateArchive
 from services.contract.passages import (
@@ -154,7 +154,7 @@ def _read_search(query: rest.SearchArchivalMemoryQuery) -> ArchivalSearch:
     try:
         return ArchivalSearch.model_validate(sent)
     except ValidationError as exc:
-        raise Unprocessable(problems_of(exc, "query")) from exc
+        raise Unprocessable(list_problems(exc, "query")) from exc
 
 
 async def _print(answer: Passage | Sequence[Passage | FoundPassage]) -> bytes:

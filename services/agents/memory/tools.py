@@ -1,6 +1,5 @@
 """The memory tools of agents, run in the transaction that stores their step."""
 
-from collections.abc import Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,6 +17,7 @@ from services.agents.memory.workbench import CallingAgent, Workbench
 from services.common.bodies import NUL_PROBLEM, find_nul
 from services.common.database import Transaction
 from services.common.errors import InvalidArgument, NotFound
+from services.common.validation import tell_problem, tell_problems
 from services.contract.passages import ArchivalSearch
 
 Arguments = TypeVar("Arguments", bound=BaseModel)
@@ -90,11 +90,7 @@ def read_arguments(model: type[Arguments], call: ToolCall) -> Arguments:
     try:
         read = model.model_validate_json(sent)
     except ValidationError as exc:
-        raise BadArguments("; ".join(_tell(one["loc"], one["msg"]) for one in exc.errors())) from exc
+        raise BadArguments("; ".join(tell_problems(exc))) from exc
     if places := list(find_nul(from_json(sent))):
-        raise BadArguments("; ".join(_tell(place, NUL_PROBLEM) for place in places))
+        raise BadArguments("; ".join(tell_problem(place, NUL_PROBLEM) for place in places))
     return read
-
-
-def _tell(place: Sequence[str | int], problem: str) -> str:
-    return f"{'.'.join(map(str, place)) or 'arguments'}: {problem}"

@@ -5,6 +5,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from perdure.conversation.v1.message_pb2 import ToolCall
+from services.common.validation import tell_problems
 from services.runs.children.delivery import Undeliverable
 
 Text = Annotated[str, Field(min_length=1)]
@@ -33,5 +34,4 @@ def read_arguments(form: type[Arguments], call: ToolCall) -> Arguments:
     try:
         return form.model_validate_json(call.arguments or "{}")
     except ValidationError as exc:
-        problems = (f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
-        raise Undeliverable(f"The arguments are wrong. {'; '.join(problems)}") from exc
+        raise Undeliverable(f"The arguments are wrong. {'; '.join(tell_problems(exc))}") from exc

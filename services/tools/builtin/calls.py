@@ -10,6 +10,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from services.common.errors import InvalidArgument
+from services.common.validation import tell_problems
 from services.tools.base_tools import SEND_MESSAGE
 from services.tools.builtin.code import CodeRunner, Program
 from services.tools.builtin.page import PageFailed, Web, read_page
@@ -81,5 +82,4 @@ def _read(form: type[Arguments], text: str) -> Arguments:
     try:
         return form.model_validate(read_arguments(text))
     except ValidationError as exc:
-        problems = (f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
-        raise ValueError(f"the arguments are wrong: {'; '.join(problems)}") from exc
+        raise ValueError(f"the arguments are wrong: {'; '.join(tell_problems(exc))}") from exc

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from perdure.conversation.v1.message_pb2 import ROLE_SYSTEM, ROLE_USER, Message, Part
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.common.errors import InvalidArgument, Unavailable
+from services.common.validation import tell_problems
 from services.contract.generation import GeneratedTool, GenerateTool
 from services.contract.json_object import JsonObject
 from services.contract.tools import CreateTool, Requirement
@@ -98,7 +99,7 @@ class Generation:
             except (BadSource, UnusableTool) as exc:
                 problems = [str(exc)]
             except ValidationError as exc:
-                problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in exc.errors()]
+                problems = tell_problems(exc)
         raise NotWritten(body.handle, "; ".join(problems))
 
 
