@@ -7,7 +7,7 @@ import pytest
 from perdure.conversation.v1.message_pb2 import STOP_REASON_CANCELLED, ApprovalAnswer
 from services.runs.limits import Limits
 from services.runs.records import RunFilter
-from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
+from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import call, says, tool
 
 
@@ -65,6 +65,28 @@ async def test_cancel_of_a_run_whose_owner_is_dead_ends_it(world: World, replica
 
     assert [event.WhichOneof("event") for event in events] == ["started", "step_discarded", "ended"]
     assert events[-1].ended.stop_reason == STOP_REASON_CANCELLED
+
+
+async def test_cancel_of_a_run_that_is_being_taken_over_declares_void_what_was_shown(
+    world: World, replica: Replica
+) -> None:
+    first = await world.replica()
+    world.router.script = [says("never", " stored", "", gate=asyncio.Event())]
+    started = await first.runs.start(world.request())
+    await first.hear(started.run.id, 3)
+    await first.die()
+    world.agents.hold_begin.clear()
+    await declare_dead(first)
+    await replica.wait_for(started.run.id, lambda run: run.attempt == 2)
+    await eventually(lambda: len(world.agents.begins) == 2)
+
+    await replica.runs.cancel(ORGANIZATION, started.run.id)
+    world.agents.hold_begin.set()
+    events = await replica.watch(started.run.id, 3)
+
+    assert [event.WhichOneof("event") for event in events] == ["step_discarded", "ended"]
+    assert [event.seq for event in events] == [4, 5]
+    assert events[0].step_discarded.first_seq == 2
 
 
 async def test_a_run_that_has_ended_stays_as_it_is(world: World, replica: Replica) -> None:

@@ -127,6 +127,7 @@ class Turn:
 
     async def _catch_up(self) -> None:
         """Adds what was stored but not counted here, as a commit was broken off."""
+        await self._resume()
         stored = answers_of(self.run, await self._services.history.messages(self.run))
         draft = self._stepper.draft
         if draft and self._progress and draft.assistant.id in {message.id for message in stored}:
@@ -135,8 +136,7 @@ class Turn:
 
     async def _to_the_end(self) -> Outcome:
         begun, progress = self._begun, self._progress
-        if self.run.attempt > 1:
-            await self._resume()
+        await self._resume()
         if begun is None or isinstance(begun, Outcome) or progress is None:
             assert isinstance(begun, Outcome), "carry_out() comes after begin()"
             return begun
@@ -150,7 +150,9 @@ class Turn:
         return outcome
 
     async def _resume(self) -> None:
-        """Goes on where an earlier attempt stopped: with its events, its numbers and its steps."""
+        """Goes on where an earlier attempt stopped, unless it does: with its events, its numbers and its steps."""
+        if self.run.attempt == 1 or self._recorder.last_seq:
+            return
         logged = await self._log.take_over(self.run.id, self.run.attempt) or []
         steps = await self._services.ledger.of_run(self.run.organization_id, self.run.id)
         stored = await self._services.history.messages(self.run)
@@ -194,6 +196,7 @@ class Turn:
 
     async def _finish(self, outcome: Outcome) -> None:
         """Stores the end, then tells the watchers: who sees the end finds it stored."""
+        await self._resume()
         self._recorder.discard()
         self._recorder.messages(outcome.closing)
         stored = await self._services.runs.finish(self.run, self._ending(outcome))
