@@ -7,6 +7,8 @@ from dataclasses import dataclass
 DEFAULT_ORGANIZATION_ID = "org-00000000-0000-4000-8000-000000000000"
 DEFAULT_USER_ID = "user-00000000-0000-4000-8000-000000000000"
 MIN_READ_TIMEOUT_S = 1.0  # seconds; a client that waits less is not kept up with
+MAX_DIGITS = 9  # of a number; more may not go into 32 bits
+MAX_READ_TIMEOUT_S = 86_400.0  # seconds; a client that waits longer waits for ever
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def _is_v1_sdk(headers: dict[str, str]) -> bool:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdecimal() and len(text) <= MAX_DIGITS else 0
 
 
 def _seconds(text: str) -> float:
@@ -58,4 +60,4 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         return 0
-    return max(seconds, MIN_READ_TIMEOUT_S) if 0 < seconds < math.inf else 0
+    return min(max(seconds, MIN_READ_TIMEOUT_S), MAX_READ_TIMEOUT_S) if 0 < seconds < math.inf else 0
