@@ -48,7 +48,7 @@ _OPTIONS = (
     ("grpc.absolute_max_metadata_size", MAX_HEADERS_BYTES),
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # of a replica that hangs, whoever asked it asks another then
     ("grpc.max_reconnect_backoff_ms", 1_000),  # a restarted service is found again within a second
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 MAX_HEADERS_BYTES = 61_440  # bytes; what the gateway takes from a service: an error travels in them
 EXIT_S = 5.0  # seconds after the last call within which a process that stops is gone
-KEEPALIVE_MS = 60_000  # milliseconds between the pings of a client whose call is silent
+KEEPALIVE_MS = 10_000  # milliseconds between the pings of a client whose call is silent
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
