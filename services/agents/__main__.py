@@ -148,7 +148,7 @@ def wire(
 ) -> Wired:
     """Puts the service together."""
     basis = _basis(database, secrets, router, tools_channel)
-    memory = MemoryCalls(_memory_tools(basis), basis.prompts, basis.history, PostgresAgents())
+    memory = MemoryCalls(_memory_tools(basis), basis.prompts, PostgresBlocks(), PostgresAgents())
     turns = TurnParts(database, basis.messages, Summaries(RouterSummarizer(router)), now=_now)
     faces = [
         _agents(basis, memory, ToolRunner(tools_channel)),
@@ -206,7 +206,7 @@ def _basis(database: Database, secrets: SecretBox, router: grpc.aio.Channel, too
 
 def _memory_tools(basis: Basis) -> MemoryTools:
     archival = ArchivalTools(ArchivalMemory(PostgresArchives(), PostgresPassages(), basis.agents))
-    files = basis.folders.tools(basis.agents, basis.prompts)
+    files = basis.folders.tools(basis.agents)
     return MemoryTools(PostgresBlocks(), basis.prompts, ConversationSearch(basis.history), archival, files)
 
 

@@ -74,10 +74,9 @@ class ContextOverview:
         """
         async with self._database.begin() as tx:
             await self._agents.find(tx, caller.organization_id, agent_id)
-            text = await self._prompts.compile_for(tx, caller.organization_id, agent_id, conversation_id)
-            if not dry_run:
-                await self._stores.history.rewrite_systems(tx, caller.organization_id, {conversation_id: text})
-        return text
+            asked = caller.organization_id, agent_id, conversation_id
+            stored = None if dry_run else await self._prompts.refresh(tx, *asked)
+            return stored.parts[0].text if stored else await self._prompts.compile_for(tx, *asked)
 
 
 def _prompt_tokens(prompt: Prompt) -> dict[str, int]:

@@ -37,10 +37,18 @@ class History(Protocol):
     ) -> None:
         """Puts exactly these messages into the context window. Raises NotFound for one that is not the agent's."""
 
-    async def rewrite_systems(
-        self, tx: Transaction, organization_id: str, texts: Mapping[str, str]
+    async def lock_systems(
+        self, tx: Transaction, organization_id: str, conversation_ids: Sequence[str]
     ) -> dict[str, Message]:
-        """Replaces the texts of system messages, which keep their ids. By conversation; who has none is left out."""
+        """The system messages, by conversation, which nobody else rewrites until the transaction ends.
+
+        Who has none is left out. A transaction locks all that it needs at once, and before it reads what they show.
+        """
+
+    async def rewrite_systems(
+        self, tx: Transaction, organization_id: str, systems: Mapping[str, Message], texts: Mapping[str, str]
+    ) -> None:
+        """Gives locked system messages new texts, both by conversation; they keep their ids."""
 
     async def pending_approvals(
         self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]

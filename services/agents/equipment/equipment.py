@@ -56,8 +56,11 @@ class Equipment:
         Rules follow a tool that is renamed.
         """
         async with self._database.begin() as tx:
-            for agent_id, old, new in await self._stores.tools.find_renamed(tx, organization_id, changed):
-                agent = await self._agents.find(tx, organization_id, agent_id, lock=True)
+            renamed = await self._stores.tools.find_renamed(tx, organization_id, changed)
+            for agent_id, _, _ in renamed:  # all before the first system message, or others wait in a circle
+                await self._agents.find(tx, organization_id, agent_id, lock=True)
+            for agent_id, old, new in renamed:
+                agent = await self._agents.find(tx, organization_id, agent_id)
                 rules = rename_tool(agent.tool_rules or [], old, new)
                 await self._agents.change_rules(tx, Caller(organization_id), agent, rules)
             await self._stores.tools.apply_changes(tx, organization_id, changed, deleted)

@@ -12,7 +12,6 @@ from services.agents.agents.agents import Agents
 from services.agents.archives.embedding import Vectors
 from services.agents.archives.search import Question, RankedPassages, find_passages
 from services.agents.folders import agent_folders, grep
-from services.agents.folders.folders import Prompts
 from services.agents.folders.open_files import FileNotAttached, FileView, OpenFiles
 from services.agents.folders.views import LineRange
 from services.agents.memory.workbench import CallingAgent
@@ -86,13 +85,11 @@ class FileTools:
         folders: agent_folders.Store,
         passages: Passages,
         agents: Agents,
-        prompts: Prompts,
     ) -> None:
         self._open_files = open_files
         self._folders = folders
         self._passages = passages
         self._agents = agents
-        self._prompts = prompts
 
     async def open(self, tx: Transaction, caller: CallingAgent, sent: OpenArguments) -> str:
         """Opens files. Raises `FileNotAttached`, `TooManyFiles`, `BeyondTheEnd`, `NoFilesOpen`."""
@@ -105,8 +102,7 @@ class FileTools:
         closed = await self._close_others(tx, caller, agent, wanted, views) if sent.close_all_others else []
         for file, lines in wanted:
             closed += await self._open_files.open(tx, organization_id, agent, file, lines)
-        if caller.conversation_id != agent.id:  # the turn itself renews the prompt of its conversation
-            await self._prompts.refresh_own(tx, caller.organization_id, [agent.id])
+        caller.outdated.add(agent.id)
         told = f"Opened {', '.join(file.path for file, _ in wanted)}."
         return f"{told} Closed {', '.join(closed)}." if closed else told
 

@@ -40,9 +40,9 @@ class FolderParts:
         self._uploaded = asyncio.Event()
         self.agent_folders = AgentFolders(self._store, self._open_files, agent_tools)
 
-    def tools(self, agents: Agents, prompts: SystemPrompts) -> FileTools:
+    def tools(self, agents: Agents) -> FileTools:
         """The file tools of agents."""
-        return FileTools(self._open_files, self._store, PostgresFilePassages(), agents, prompts)
+        return FileTools(self._open_files, self._store, PostgresFilePassages(), agents)
 
     def operations(self, agents: Agents, creation: Creation, prompts: SystemPrompts, tools: Tools) -> Combined:
         """All REST operations."""

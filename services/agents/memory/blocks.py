@@ -119,6 +119,9 @@ class Store(Protocol):
     ) -> dict[str, list[StoredBlock]]:
         """The blocks of each agent, in their order there."""
 
+    async def lock_of_agent(self, tx: Transaction, organization_id: str, agent_id: str) -> None:
+        """Keeps others from changing the agent's blocks until the transaction ends."""
+
     async def attach(self, tx: Transaction, organization_id: str, agent_id: str, new: Sequence[Block]) -> None:
         """Gives blocks to an agent, after those it has. Raises `DuplicateLabel`."""
 

@@ -1,6 +1,6 @@
 """Calls of memory tools, run inside a transaction of the caller's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn
@@ -31,6 +31,20 @@ class SystemPrompts(Protocol):
     async def compile_for(self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str) -> str:
         """The system message of a conversation, which need not have one yet."""
 
+    async def refresh(
+        self,
+        tx: Transaction,
+        organization_id: str,
+        agent_id: str,
+        conversation_id: str,
+        *,
+        others: Collection[str] = (),
+    ) -> Message | None:
+        """Compiles and stores the system message of a conversation, and of the own histories of other agents.
+
+        The message as it is now; None where the conversation has none yet.
+        """
+
 
 class Agents(Protocol):
     """Where agents are kept."""
@@ -41,24 +55,24 @@ class Agents(Protocol):
         """The agents that exist, by id; `lock` keeps others from changing them until the transaction ends."""
 
 
-class SystemMessages(Protocol):
-    """Where the system messages of conversations are kept."""
+class Blocks(Protocol):
+    """Where blocks are kept."""
 
-    async def rewrite_systems(
-        self, tx: Transaction, organization_id: str, texts: Mapping[str, str]
-    ) -> dict[str, Message]:
-        """Replaces the texts of system messages, which keep their ids. By conversation; who has none is left out."""
+    async def lock_of_agent(self, tx: Transaction, organization_id: str, agent_id: str) -> None:
+        """Keeps others from changing the agent's blocks until the transaction ends."""
 
 
 class MemoryCalls:
-    """Runs memory tools for agents."""
+    """Runs memory tools for agents.
 
-    def __init__(
-        self, tools: MemoryTools, prompts: SystemPrompts, system_messages: SystemMessages, agents: Agents
-    ) -> None:
+    What is locked is locked in this order, or who shares it waits in a circle: the agent, its blocks by their ids, and
+    at the end all system messages that show them.
+    """
+
+    def __init__(self, tools: MemoryTools, prompts: SystemPrompts, blocks: Blocks, agents: Agents) -> None:
         self._tools = tools
         self._prompts = prompts
-        self._system_messages = system_messages
+        self._blocks = blocks
         self._agents = agents
 
     async def run(
@@ -66,12 +80,12 @@ class MemoryCalls:
     ) -> list[ToolReturn]:
         """The returns of the calls, in order. Each runs in a savepoint: one that fails leaves nothing behind.
 
-        Locks the agent first: who changes what an agent has locks it before system messages, or waits in a circle.
-
         Raises `VectorsMissing` with all that the calls need.
         """
         if calls:
             await self._agents.find(tx, agent.organization_id, [agent.agent_id], lock=True)
+        if any(self._tools.changes_prompt(call.name) for call in calls):
+            await self._blocks.lock_of_agent(tx, agent.organization_id, agent.agent_id)
         returns, wanted = [], set[Wanted]()
         for call in calls:
             try:
@@ -98,8 +112,7 @@ class MemoryCalls:
         return any(returned.executed and self._tools.changes_prompt(returned.name) for returned in returns)
 
     async def renew_prompt(self, tx: Transaction, agent: CallingAgent) -> Message | None:
-        """Compiles the conversation's system message anew and stores it."""
-        organization_id, conversation_id = agent.organization_id, agent.conversation_id
-        text = await self._prompts.compile_for(tx, organization_id, agent.agent_id, conversation_id)
-        rewritten = await self._system_messages.rewrite_systems(tx, organization_id, {conversation_id: text})
-        return rewritten.get(conversation_id)
+        """Compiles the conversation's system message anew, and those of others who see what the calls have changed."""
+        return await self._prompts.refresh(
+            tx, agent.organization_id, agent.agent_id, agent.conversation_id, others=agent.outdated
+        )

@@ -87,19 +87,19 @@ class CoreMemory:
         """
         async with self._database.begin() as tx:
             await self._agents.find(tx, organization_id, agent_id)
-            stored = {
-                one.block.label: one for one in (await self._store.of_agents(tx, organization_id, [agent_id]))[agent_id]
-            }
+            await self._store.lock_of_agent(tx, organization_id, agent_id)
+            own = await self._store.of_agents(tx, organization_id, [agent_id])
+            stored, outdated = {one.block.label: one for one in own[agent_id]}, set[str]()
             for change in changes:
                 if change.label not in stored:
                     raise LabelNotFound(f"Agent {agent_id} has no block with the label {change.label!r}.")
-            # In one order for all agents: two that share blocks never wait for each other in a circle.
-            for change in sorted(changes, key=lambda one: stored[one.label].block.id):
-                await self._rewrite_one(tx, organization_id, agent_id, stored[change.label], change)
+                outdated |= await self._rewrite_one(tx, organization_id, agent_id, stored[change.label], change)
+            await self._prompts.refresh_own(tx, organization_id, sorted(outdated))
 
     async def _rewrite_one(
         self, tx: Transaction, organization_id: str, agent_id: str, stored: StoredBlock, change: TextChange
-    ) -> None:
+    ) -> set[str]:
+        """Gives a block a new text; the agents that have the block."""
         if stored.block.read_only:
             raise ReadOnlyBlock(f"Block {change.label!r} is read-only.")
         if stored.block.value != change.before:
@@ -107,9 +107,7 @@ class CoreMemory:
         check_length(stored.block.model_copy(update={"value": change.after}))
         new = BlockChange({"value": change.after}, by=agent_id)
         await self._store.change(tx, organization_id, stored.block.id, new, version=stored.version)
-        await self._prompts.refresh_own(
-            tx, organization_id, await self._store.agents_of(tx, organization_id, stored.block.id)
-        )
+        return set(await self._store.agents_of(tx, organization_id, stored.block.id))
 
     async def attach(self, caller: Caller, agent_id: str, block_id: str) -> AgentState:
         """Gives an agent a block; one that it has stays. Raises `AgentNotFound`, `BlockNotFound`, `DuplicateLabel`."""

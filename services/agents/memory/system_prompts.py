@@ -1,12 +1,13 @@
 """The system messages of conversations, compiled from what is stored."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
+from perdure.conversation.v1.message_pb2 import Message
 from services.agents.agents.history import History, MessageCounts
 from services.agents.memory.blocks import Store, StoredBlock
 from services.agents.memory.prompt import Prompt, PromptSource, compile_prompt
@@ -81,17 +82,41 @@ class SystemPrompts:
 
     async def refresh_own(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> None:
         """Compiles the system message of each agent's own history anew: six statements, none for no agents."""
-        if not agent_ids:
-            return
+        if agent_ids:
+            systems = await self._history.lock_systems(tx, organization_id, agent_ids)
+            texts = await self._compile_own(tx, organization_id, agent_ids)
+            await self._history.rewrite_systems(tx, organization_id, systems, texts)
+
+    async def refresh(
+        self,
+        tx: Transaction,
+        organization_id: str,
+        agent_id: str,
+        conversation_id: str,
+        *,
+        others: Collection[str] = (),
+    ) -> Message | None:
+        """Compiles the system message of a conversation anew, and of the own histories of other agents.
+
+        The message as it is now; None where the conversation has none yet. At most eight statements, four more for
+        others.
+        """
+        own = sorted(set(others) - {conversation_id})
+        systems = await self._history.lock_systems(tx, organization_id, [conversation_id, *own])
+        texts = await self._compile_own(tx, organization_id, own) if own else {}
+        texts[conversation_id] = await self.compile_for(tx, organization_id, agent_id, conversation_id)
+        await self._history.rewrite_systems(tx, organization_id, systems, texts)
+        return systems.get(conversation_id)
+
+    async def _compile_own(self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]) -> dict[str, str]:
         blocks = await self._blocks.of_agents(tx, organization_id, agent_ids)
         shown = await self._folders.directories(tx, organization_id, agent_ids)
         counts = await self._history.count_messages(tx, organization_id, agent_ids)
         agents = await self._agents.read_prompted(tx, organization_id, agent_ids)
-        texts = {
+        return {
             one.id: str(_compile(one, blocks[one.id], shown.get(one.id, ""), one.id, counts.get(one.id)))
             for one in agents
         }
-        await self._history.rewrite_systems(tx, organization_id, texts)
 
 
 def _compile(

@@ -1,6 +1,6 @@
 """The blocks that an agent sees in a conversation, for its memory tools to work on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from services.agents.memory.blocks import BlockChange, Store, StoredBlock, check_label, check_length, make_block
@@ -20,11 +20,15 @@ class ReadOnlyBlock(PermissionDenied):
 
 @dataclass(frozen=True)
 class CallingAgent:
-    """Who calls, and in which conversation: "conv-<uuid4>", or the agent's id for its own history."""
+    """Who calls, and in which conversation: "conv-<uuid4>", or the agent's id for its own history.
+
+    `outdated` gathers the agents whose own system messages do not show what the calls have changed.
+    """
 
     organization_id: str
     agent_id: str
     conversation_id: str
+    outdated: set[str] = field(default_factory=set)
 
 
 class Workbench:
@@ -58,7 +62,7 @@ class Workbench:
         change = BlockChange(values, by=self._agent.agent_id)
         block_id = stored.block.id
         await self._blocks.change(self._tx, self._agent.organization_id, block_id, change, version=stored.version)
-        await self._tell_others(await self._blocks.agents_of(self._tx, self._agent.organization_id, block_id))
+        self._agent.outdated.update(await self._blocks.agents_of(self._tx, self._agent.organization_id, block_id))
 
     async def create(self, label: str, value: str, description: str | None) -> None:
         """Gives the agent a new block. Raises `BlockTooLong`, `DuplicateLabel`, `BadLabel`."""
@@ -66,7 +70,7 @@ class Workbench:
         block = make_block(CreateBlock(label=label, value=value, description=description))
         await self._blocks.insert(self._tx, agent.organization_id, agent.agent_id, [block])
         await self._blocks.attach(self._tx, agent.organization_id, agent.agent_id, [block])
-        await self._tell_others([agent.agent_id])
+        agent.outdated.add(agent.agent_id)
 
     async def remove(self, label: str) -> None:
         """Takes a block from the agent, and deletes it if nobody else has it."""
@@ -74,10 +78,4 @@ class Workbench:
         await self._blocks.detach(self._tx, self._agent.organization_id, self._agent.agent_id, block_id)
         if not await self._blocks.agents_of(self._tx, self._agent.organization_id, block_id):
             await self._blocks.delete(self._tx, self._agent.organization_id, block_id)
-        await self._tell_others([self._agent.agent_id])
-
-    async def _tell_others(self, agent_ids: list[str]) -> None:
-        """Renews the agents' own prompts, but not that of the present conversation: its turn does that."""
-        await self._prompts.refresh_own(
-            self._tx, self._agent.organization_id, sorted(set(agent_ids) - {self._agent.conversation_id})
-        )
+        self._agent.outdated.add(self._agent.agent_id)

@@ -103,7 +103,8 @@ class StepCommitter:
         turn, now = locked.turn, self._now()
         found = await self._find_calls(tx, organization_id, locked, step)
         waiting = [call.id for call in found.calls if call.needs_approval] if step.assistant else []
-        returns = [] if waiting else await self._complete(tx, organization_id, turn, found.calls, step, vectors)
+        caller = CallingAgent(organization_id, turn.agent_id or "", turn.conversation_id)
+        returns = [] if waiting else await self._complete(tx, caller, found.calls, step, vectors)
         if waiting and (step.returns or step.end is None or step.end.stop_reason != REQUIRES_APPROVAL):
             raise UnpairedReturns(
                 f"The calls {waiting} wait for the client, so the step has no returns and is the last."
@@ -122,7 +123,7 @@ class StepCommitter:
         await self._store.write(tx, organization_id, written.turn, writing, now)
         answer = _answer(written, [message for message, _ in placed])
         if self._memory.changes_prompt(returns):
-            return replace(answer, system=await self._memory.renew_prompt(tx, _caller(organization_id, turn)))
+            return replace(answer, system=await self._memory.renew_prompt(tx, caller))
         return answer
 
     def _expiry(self, step: Step, now: datetime) -> datetime | None:
@@ -142,23 +143,13 @@ class StepCommitter:
         return _Calls(tool_calls(request), request.step_id, turn.returns_position or 0)
 
     async def _complete(
-        self,
-        tx: Transaction,
-        organization_id: str,
-        turn: Turn,
-        calls: Sequence[ToolCall],
-        step: Step,
-        vectors: Vectors,
+        self, tx: Transaction, caller: CallingAgent, calls: Sequence[ToolCall], step: Step, vectors: Vectors
     ) -> list[ToolReturn]:
         """Returns for all calls: those without one are of memory tools, and run now."""
         known = {returned.call_id for returned in step.returns}
         left = [call for call in calls if call.id not in known]
-        ran = await self._memory.run(tx, _caller(organization_id, turn), left, vectors)
+        ran = await self._memory.run(tx, caller, left, vectors)
         return in_call_order(calls, [*step.returns, *ran])
-
-
-def _caller(organization_id: str, turn: Turn) -> CallingAgent:
-    return CallingAgent(organization_id, turn.agent_id or "", turn.conversation_id)
 
 
 def _place(

@@ -36,6 +36,11 @@ class Talk:
 
     async def commit(self, tool: str, arguments: str, conversation_id: str = "") -> turns.CommitStepResponse:
         """The stored step of a turn that calls a tool."""
+        call = ToolCall(id=new_id("call"), name=tool, arguments=arguments)
+        return await self.step(call, conversation_id=conversation_id)
+
+    async def step(self, *calls: ToolCall, conversation_id: str = "") -> turns.CommitStepResponse:
+        """The only step of a turn, stored, with these calls."""
         run_id, where = new_id("run"), conversation_id or self.agent["id"]
         await self.service.turns.BeginTurn(
             turns.BeginTurnRequest(
@@ -46,14 +51,14 @@ class Talk:
                 input=[Message(role=ROLE_USER, parts=[Part(text="Remember this about the lighthouse.")])],
             )
         )
-        call = Part(tool_call=ToolCall(id=new_id("call"), name=tool, arguments=arguments))
+        parts = [Part(tool_call=call) for call in calls]
         return await self.service.turns.CommitStep(
             turns.CommitStepRequest(
                 organization_id=DEFAULT_ORGANIZATION_ID,
                 run_id=run_id,
                 attempt=1,
                 step=1,
-                assistant=Message(id=new_id("message"), role=ROLE_ASSISTANT, parts=[call]),
+                assistant=Message(id=new_id("message"), role=ROLE_ASSISTANT, parts=parts),
                 tool_message_id=new_id("message"),
                 end=turns.TurnEnd(state=turns.TURN_STATE_COMPLETED, stop_reason=STOP_REASON_END_TURN),
             )

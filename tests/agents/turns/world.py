@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,6 +40,7 @@ from services.agents.archives.clients import RouterEmbedder
 from services.agents.archives.embedding import Embedding, Vectors
 from services.agents.conversations.store.history import PostgresHistory
 from services.agents.memory.calls import MemoryCalls
+from services.agents.memory.store import PostgresBlocks
 from services.agents.memory.workbench import CallingAgent
 from services.agents.messages.drafts import Origin
 from services.agents.messages.messages import Messages
@@ -64,8 +65,25 @@ CALL = ToolCall(id="call_1", name="roll", arguments="{}")
 class Prompts:
     """Compiles a prompt that says what it is for."""
 
+    def __init__(self, history: PostgresHistory) -> None:
+        self._history = history
+
     async def compile_for(self, tx: Transaction, organization_id: str, agent_id: str, conversation_id: str) -> str:
         return f"prompt of {conversation_id}"
+
+    async def refresh(
+        self,
+        tx: Transaction,
+        organization_id: str,
+        agent_id: str,
+        conversation_id: str,
+        *,
+        others: Collection[str] = (),
+    ) -> Message | None:
+        systems = await self._history.lock_systems(tx, organization_id, [conversation_id])
+        texts = {conversation_id: await self.compile_for(tx, organization_id, agent_id, conversation_id)}
+        await self._history.rewrite_systems(tx, organization_id, systems, texts)
+        return systems.get(conversation_id)
 
 
 class Memory:
@@ -284,8 +302,8 @@ async def open_world(postgres_url: str, sockets: Path) -> AsyncIterator[World]:
     server, channel = grpc.aio.server(interceptors=[ErrorInterceptor()]), grpc.aio.insecure_channel(address)
     parts = TurnParts(database, messages, Summaries(RouterSummarizer(channel)), now=clock.now)
     servicer = parts.servicer(
-        Prompts(),
-        MemoryCalls(Memory(), Prompts(), history, PostgresAgents()),
+        Prompts(history),
+        MemoryCalls(Memory(), Prompts(history), PostgresBlocks(), PostgresAgents()),
         Embedding(RouterEmbedder(channel)),
         decrypt=str,
         approval_expires_s=0,

@@ -130,21 +130,25 @@ class PostgresHistory:
         await tx.execute(SET_WINDOW, window_of(organization_id, agent_id, message_ids))
         await void_requests(tx, organization_id, agent_id, kept=message_ids)
 
-    async def rewrite_systems(
-        self, tx: Transaction, organization_id: str, texts: Mapping[str, str]
+    async def lock_systems(
+        self, tx: Transaction, organization_id: str, conversation_ids: Sequence[str]
     ) -> dict[str, Message]:
-        """Replaces the texts of conversations' system messages, by conversation. Two statements, whatever their number.
+        """The system messages, by conversation, locked.
 
         Takes no lock on the conversations: their turns go on as they are.
         """
-        asked = {"organization_id": organization_id, "conversation_ids": list(texts)}
+        asked = {"organization_id": organization_id, "conversation_ids": list(conversation_ids)}
         found = await tx.execute(_LOCK_SYSTEMS, asked)
-        systems = {conversation_id: Message.FromString(body) for conversation_id, body in found}
+        return {conversation_id: Message.FromString(body) for conversation_id, body in found}
+
+    async def rewrite_systems(
+        self, tx: Transaction, organization_id: str, systems: Mapping[str, Message], texts: Mapping[str, str]
+    ) -> None:
+        """Gives locked system messages new texts, both by conversation."""
         for conversation_id, system in systems.items():
             del system.parts[:]
             system.parts.append(Part(text=texts[conversation_id]))
         await tx.execute(REWRITE, rewritten(organization_id, systems.values()))
-        return systems
 
     async def pending_approvals(
         self, tx: Transaction, organization_id: str, agent_ids: Sequence[str]
