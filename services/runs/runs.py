@@ -8,12 +8,12 @@ one that comes for events later gets them from `follow`. When a whole answer was
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from perdure.runs.v1.run_pb2 import RunEvent
 from services.common.conversation_busy import ConversationBusy
-from services.common.errors import Conflict, NotFound, Unprocessable
+from services.common.errors import Conflict, NotFound, PerdureError, Unprocessable
 from services.common.ids import new_id
 from services.runs.callbacks.urls import check_url
 from services.runs.children.family import Family
@@ -33,6 +33,7 @@ from services.runs.watching import RunNotFound, Watching
 
 TRIES = 10  # times that a run is stored anew when what stood in its way ended in that moment
 ALREADY_ANSWERED = "ALREADY_ANSWERED"  # the reason with which the agents service names the run that gave the answers
+NOTE_S = 1.0  # seconds that a refusal takes longer at most, to be noted
 PAUSE_S = 0.1  # seconds before it is tried again where what stands in its way should go in a moment
 
 
@@ -74,6 +75,10 @@ class Runs:
         `ConversationBusy`, `LineTooLong`, what the agents service refuses with and, for another model that nobody has,
         what the router does; then there is no run.
         """
+        async with self._noting_refusal(request):
+            return await self._start(request)
+
+    async def _start(self, request: RunRequest) -> Started:
         if not request.has_input:
             raise NothingSent
         if request.callback_url:
@@ -97,8 +102,10 @@ class Runs:
         """
         if timeout_s is not None and not request.background:
             request = replace(request, timeout_s=min(timeout_s, request.timeout_s or timeout_s))
-        with self.streams.held():
-            started = await self.start(request)
+        async with AsyncExitStack() as place:
+            async with self._noting_refusal(request):
+                place.enter_context(self.streams.held())
+                started = await self._start(request)
             yield started
         await self.mark_delivered(request.organization_id, started.run.id)
 
@@ -207,6 +214,18 @@ class Runs:
             raise StepNotFound(f"NOT_FOUND: There is no step {step_id}.")
         return step
 
+    @asynccontextmanager
+    async def _noting_refusal(self, request: RunRequest) -> AsyncIterator[None]:
+        """A first send that is refused is noted, so that its retry is not taken for that of an equal one before it."""
+        try:
+            yield
+        except PerdureError as refusal:
+            if not request.retry_count and _is_sent_again(refusal):
+                with suppress(PerdureError, TimeoutError):
+                    async with asyncio.timeout(NOTE_S):
+                        await self.store.note_refusal(request)
+            raise
+
     async def _accept(self, brought: RunRequest, *, sent: RunRequest, earlier: Run | None) -> Started:
         """Begins what was brought, or lets it wait; `sent` is the request as its client sent it."""
         for _ in range(TRIES):
@@ -277,6 +296,11 @@ class Runs:
         if left or ended:
             return [*(run.id for run in ended if run.status == "cancelled"), *left]
         return await self.line.denial.deny(organization_id, where)
+
+
+def _is_sent_again(refusal: PerdureError) -> bool:
+    """Whether clients repeat a request that was refused so."""
+    return refusal.should_retry is not False and (refusal.http_status in (408, 409, 429) or refusal.http_status >= 500)
 
 
 def _is_tried_again(earlier: Run, request: RunRequest) -> bool:

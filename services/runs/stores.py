@@ -25,6 +25,9 @@ class RunStore(Protocol):
     async def find_repeated(self, request: RunRequest) -> Run | None:
         """The run that an earlier sending of this request started. Raises `KeyReused`."""
 
+    async def note_refusal(self, request: RunRequest) -> None:
+        """An equal request that comes as a retry within half a minute is of this one, which was refused."""
+
     async def find_by_otid(self, organization_id: str, conversation_id: str, otid: str) -> Run | None:
         """The conversation's latest run whose input had this otid."""
 

@@ -39,6 +39,7 @@ def _usage_columns() -> list[Column[int]]:
 # `request` is a serialised perdure.runs.v1.StartRunRequest. `owner` NULL: waiting in the queue. `losses` counts owners
 # that died. `parent_run_id`: a tool call of that run started this one. `last_seq` is the number of the last event,
 # where an owner has let the run go or ended it; `shown_unlogged`: events were shown while the log could not take them.
+# `refused_at`: an equal request, which was no retry, was refused since the run ended.
 # The callback is sent from `callback_due_at` on, once the run has ended; NULL: there is none, or nothing more will be
 # tried.
 runs = Table(
@@ -77,6 +78,7 @@ runs = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("completed_at", DateTime(timezone=True)),
     Column("delivered_at", DateTime(timezone=True)),
+    Column("refused_at", DateTime(timezone=True)),
     Column("last_seq", BigInteger),
     Column("shown_unlogged", Boolean, nullable=False, server_default="false"),
     Column("ttft_ns", BigInteger),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import and_, func, literal, or_, select, text, true
+from sqlalchemy import and_, func, literal, or_, select, text, true, update
 
 from services.runs.conversions import hash_request, write_request
 from services.runs.records import ACTIVE_STATUSES, Run, RunRequest
@@ -11,6 +11,7 @@ from services.runs.tables import runs
 
 OLDEST = text("interval '1 day'")  # how long ago a request may have come that a client still waits for
 RETRY_WINDOW = text("interval '10 minutes'")  # how long after its end a client may come for an answer
+REFUSAL_WINDOW = text("interval '30 seconds'")  # within which a client that was refused has sent its retries
 NOTICE_S = 30.0  # seconds, besides its read timeout, until a client that lost its answer has asked again
 
 
@@ -33,6 +34,19 @@ def was_sent_since(request: RunRequest, known: Run | None) -> Any:  # Any: a SQL
     return found.correlate(None).exists()
 
 
+def refusal(request: RunRequest) -> Any:  # Any: an update, or None for a request that is known by its name
+    """Notes at the runs of equal requests, which have ended, that this one was refused."""
+    if is_named(request):
+        return None
+    equal = and_(runs.c.organization_id == request.organization_id, _in_conversation(request), _is_equal(request))
+    return update(runs).where(equal, runs.c.completed_at > func.now() - RETRY_WINDOW).values(refused_at=func.now())
+
+
+def is_named(request: RunRequest) -> bool:
+    """Whether its client has given it a name, by which it is known again whatever it says."""
+    return bool(request.request_id or (request.background and request.otid))
+
+
 def _is_earlier(request: RunRequest) -> Any:  # Any: a SQL condition, or None as above
     """By its request id; else by the otid of a background send; else, for a client's retry, an equal request whose
     answer may not have arrived: nobody tells a server what was lost on the way, so an answer that was sent counts as
@@ -43,7 +57,7 @@ def _is_earlier(request: RunRequest) -> Any:  # Any: a SQL condition, or None as
     if request.background and request.otid:
         return and_(_in_conversation(request), runs.c.otid == request.otid, runs.c.background)
     if request.retry_count:
-        return and_(_in_conversation(request), runs.c.request_hash == request_hash(request), _may_be_lost(request))
+        return and_(_in_conversation(request), _is_equal(request), _may_be_lost(request))
     return None
 
 
@@ -56,11 +70,17 @@ def _in_conversation(request: RunRequest) -> Any:  # Any: a SQL condition
     return runs.c.conversation_id == request.conversation_id
 
 
+def _is_equal(request: RunRequest) -> Any:  # Any: a SQL condition
+    return and_(runs.c.request_hash == request_hash(request), runs.c.created_at > func.now() - OLDEST)
+
+
 def _may_be_lost(request: RunRequest) -> Any:  # Any: a SQL condition
+    """Not where its answer was sent and an equal request was refused since: the retry is rather of that one."""
     now = func.now()  # not clock_timestamp(), which no index is searched by
     missed_after = text("interval '1 second'") * literal(request.read_timeout_s + NOTICE_S)
+    unrefused = or_(runs.c.refused_at.is_(None), runs.c.refused_at < now - REFUSAL_WINDOW)
     ended_lately = and_(
         runs.c.completed_at > now - RETRY_WINDOW,
-        or_(runs.c.delivered_at.is_(None), runs.c.delivered_at > now - missed_after),
+        or_(runs.c.delivered_at.is_(None), and_(runs.c.delivered_at > now - missed_after, unrefused)),
     )
-    return and_(runs.c.created_at > now - OLDEST, or_(runs.c.status.in_(ACTIVE_STATUSES), ended_lately))
+    return or_(runs.c.status.in_(ACTIVE_STATUSES), ended_lately)

@@ -12,7 +12,7 @@ from services.runs.records import Claimed, Failure, Run
 from services.runs.tables import runs
 
 _UNSEEN = (
-    *("request", "request_hash", "delivered_at", "callback_due_at", "callback_attempts"),
+    *("request", "request_hash", "delivered_at", "refused_at", "callback_due_at", "callback_attempts"),
     *("line_place", "line_due_at", "deadline_at"),
 )
 RUN_COLUMNS = [column for column in runs.c if column.name not in _UNSEEN]
