@@ -1,6 +1,5 @@
 """The agents service: `python -m services.agents`."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,6 +72,7 @@ from services.agents.turns.unanswered import UnansweredRequests
 from services.agents.turns.wiring import TurnParts
 from services.agents.variables.store import PostgresVariables
 from services.common import server
+from services.common.background import Background
 from services.common.channels import open_channel
 from services.common.config import Environment
 from services.common.database import Database, open_engine
@@ -83,19 +83,17 @@ AddServices = Callable[[grpc.aio.Server], Iterable[str]]
 
 
 async def main() -> None:
-    """Serves until told to stop."""
+    """Serves until told to stop. Raises `BrokenOff` where it stopped because a part of it broke off."""
     config = Config.read(Environment.current())
     engine = open_engine(config.database_url)
     router, tools = open_channel(config.addresses.llm_router), open_channel(config.addresses.tools)
     wired = wire(Database(engine), config.secrets, router, tools, approval_expires_s=config.approval_expires_s)
-    sweeping = asyncio.create_task(wired.unanswered.sweep())
-    ingesting = asyncio.create_task(wired.ingestion.run())
     try:
-        await server.serve(config.addresses.listen, wired.add_services)
+        async with Background() as background:
+            background.begin("sweep of unanswered requests", wired.unanswered.sweep())
+            background.begin("ingestion of files", wired.ingestion.run())
+            await server.serve(config.addresses.listen, wired.add_services, broken=background.broken)
     finally:
-        sweeping.cancel()
-        ingesting.cancel()
-        await asyncio.gather(sweeping, ingesting, return_exceptions=True)
         await router.close()
         await tools.close()
         await engine.dispose()

@@ -1,13 +1,15 @@
 """The llm_router service: `python -m services.llm_router`."""
 
-import asyncio
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from functools import partial
 
 import grpc
 
 from perdure.llm_router.v1 import llm_router_service_pb2 as service
 from perdure.llm_router.v1 import llm_router_service_pb2_grpc as stubs
 from perdure.llm_router.v1 import rest_pb2
+from services.common.background import Background
 from services.common.config import Environment
 from services.common.rest import rest_handlers
 from services.common.server import run, serve
@@ -30,18 +32,18 @@ def add_services(server: grpc.aio.Server, router: Router, catalog: Catalog) -> I
 
 
 async def main() -> None:
-    """Wires the service and serves it until it is told to stop."""
+    """Serves until told to stop. Raises `BrokenOff` where it stopped because a part of it broke off."""
     config = RouterConfig.read(Environment.current())
     providers = open_providers(config)
     catalog = Catalog(providers)
     router = Router(catalog, config.deadlines, config.retries)
-    freshness = asyncio.create_task(catalog.keep_fresh())
-    try:
-        await serve(config.addresses.listen, lambda server: add_services(server, router, catalog))
-    finally:
-        freshness.cancel()
+    async with AsyncExitStack() as stack:
         for provider in providers:
-            await provider.adapter.close()
+            stack.push_async_callback(provider.adapter.close)
+        background = await stack.enter_async_context(Background())
+        background.begin("refreshing of models", catalog.keep_fresh())
+        add = partial(add_services, router=router, catalog=catalog)
+        await serve(config.addresses.listen, add, broken=background.broken)
 
 
 if __name__ == "__main__":

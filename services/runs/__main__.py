@@ -1,9 +1,8 @@
 """The runs service: `python -m services.runs`."""
 
 import asyncio
-import logging
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from perdure.runs.v1 import rest_pb2, run_service_pb2
 from perdure.runs.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
+from services.common.background import Background
 from services.common.channels import open_channel
 from services.common.config import Environment
 from services.common.database import Database, open_engine
@@ -56,11 +56,6 @@ from services.runs.turns.denial import Denial
 from services.runs.turns.services import Services
 from services.runs.watching import Watching
 
-log = logging.getLogger(__name__)
-
-VITAL = frozenset({"heartbeat", "event log"})  # work without which others had better take this process's runs
-CANCEL_S = 0.5  # seconds before a task that was cancelled is cancelled again
-
 
 @dataclass(frozen=True)
 class Channels:
@@ -75,7 +70,7 @@ class Process:
     """Runs and all that carries them out. Its owner id is made anew with each start.
 
     `agents`, `runs` and `traces` are what the faces need; `start` and `leave` frame their time. Meanwhile `orphans` are
-    looked for. `broken` is set when vital work broke off.
+    looked for. What breaks off in the `background` ends the process: others take its runs.
     """
 
     def __init__(self, config: Config, engine: AsyncEngine, channels: Channels, redis: "Redis | None") -> None:
@@ -120,18 +115,17 @@ class Process:
             allow_private_callbacks=config.allow_private_callbacks,
         )
         self.orphans = Orphans(self.agents, store)
-        self._tasks: list[asyncio.Task[None]] = []
-        self.broken = asyncio.Event()
+        self.background = Background()
 
     async def start(self) -> None:
         """From here on it stamps, takes lost runs, and may accept new ones."""
         await self._heartbeat.first()
-        self._begin("heartbeat", self._heartbeat.run())
-        self._begin("bell", self._heartbeat.listen())
-        self._begin("journal", self._journal.run())
-        self._begin("sweep of orphans", self.orphans.sweep())
+        self.background.begin("heartbeat", self._heartbeat.run())
+        self.background.begin("bell", self._heartbeat.listen())
+        self.background.begin("journal", self._journal.run())
+        self.background.begin("sweep of orphans", self.orphans.sweep())
         if self._redis_log is not None:
-            self._begin("event log", self._redis_log.run())
+            self.background.begin("event log", self._redis_log.run())
 
     async def drain(self, timeout_s: float) -> None:
         """Lets turns end or reach a step's end, and hands the rest over. Who follows runs here goes on to do so."""
@@ -139,7 +133,7 @@ class Process:
 
     async def leave(self) -> None:
         """Ends all else, and says so. For when nobody follows a run here any more."""
-        await self._stop_tasks()
+        await self.background.stop()
         await self._interruptions.stop()
         await self._stop_callbacks()
         await self._heartbeat.leave()
@@ -148,25 +142,12 @@ class Process:
 
     async def abandon(self) -> None:
         """Stops at once, without a word to anybody: others will find the runs."""
-        await self._stop_tasks()
+        await self.background.stop()
         await self._interruptions.stop()
         await self._stop_callbacks()
         await self._turns.abandon()
         await self._heartbeat.stop()
         await self._neighbours.close()
-
-    def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
-        """Work that lasts as long as the process."""
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._complain)
-        self._tasks.append(task)
-
-    def _complain(self, task: asyncio.Task[None]) -> None:
-        """Work that breaks off is heard of at once: nobody waits for it before the process stops."""
-        if not task.cancelled() and (problem := task.exception()) is not None:
-            log.error("the %s broke off", task.get_name(), exc_info=problem)
-            if task.get_name() in VITAL:
-                self.broken.set()
 
     async def _close_trace(self) -> None:
         with suppress(PerdureError):  # without the database the last second is forgotten
@@ -178,15 +159,9 @@ class Process:
         await self._callbacks.stop()
         await self._callback_client.close()
 
-    async def _stop_tasks(self) -> None:
-        for task in self._tasks:
-            while not task.done():  # a cancel that meets a reply of Redis is lost in its client
-                task.cancel()
-                await asyncio.wait([task], timeout=CANCEL_S)
-
 
 async def main() -> None:
-    """Serves until told to stop. Raises `RuntimeError` where it stopped because a part of it broke off."""
+    """Serves until told to stop. Raises `BrokenOff` where it stopped because a part of it broke off."""
     config = Config.read(Environment.current())
     async with AsyncExitStack() as stack:
         engine = open_engine(config.database_url)
@@ -199,12 +174,11 @@ async def main() -> None:
         for channel in (channels.agents, channels.llm_router, channels.tools):
             stack.push_async_callback(channel.close)
         process = Process(config, engine, channels, redis)
-        await process.start()
-        add_services = partial(_add_services, process)
-        await serve(addresses.listen, add_services, drain=process.drain, drain_s=config.drain_s, broken=process.broken)
-        await process.leave()
-        if process.broken.is_set():
-            raise RuntimeError("A part of this process broke off; its log says which.")
+        add_services, broken = partial(_add_services, process), process.background.broken
+        async with process.background:
+            await process.start()
+            await serve(addresses.listen, add_services, drain=process.drain, drain_s=config.drain_s, broken=broken)
+            await process.leave()
 
 
 def _add_services(process: Process, server: grpc.aio.Server) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """The tools service: `python -m services.tools`."""
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import grpc
 from perdure.tools.v1 import rest_pb2, tool_service_pb2
 from perdure.tools.v1.tool_service_pb2_grpc import add_ToolServiceServicer_to_server
 from services.common import server
+from services.common.background import Background
 from services.common.channels import open_channel
 from services.common.config import Environment
 from services.common.database import Database, open_engine
@@ -62,15 +62,16 @@ class Outside:
 
 
 async def main() -> None:
-    """Serves until told to stop."""
+    """Serves until told to stop. Raises `BrokenOff` where it stopped because a part of it broke off."""
     config = Config.read(Environment.current())
     async with AsyncExitStack() as stack:
         outside = await _open(config, stack)
         changes = Changes(outside.database, PostgresOutbox(), PostgresTools(), outside.agents)
         operations, servicer = _wire(config, outside, changes)
-        delivery = asyncio.create_task(changes.deliver_forever())
-        stack.push_async_callback(_stop, delivery)
-        await server.serve(config.addresses.listen, partial(_add_services, operations, servicer))
+        background = await stack.enter_async_context(Background())
+        background.begin("delivery of changes", changes.deliver_forever())
+        add_services = partial(_add_services, operations, servicer)
+        await server.serve(config.addresses.listen, add_services, broken=background.broken)
 
 
 async def _open(config: Config, stack: AsyncExitStack) -> Outside:
@@ -116,12 +117,6 @@ def _wire(config: Config, outside: Outside, changes: Changes) -> tuple[ToolOpera
         generation=Generation(outside.models),
     )
     return operations, ToolServicer(registry, execution, outside.sandbox)
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def _add_services(operations: ToolOperations, servicer: ToolServicer, grpc_server: grpc.aio.Server) -> Iterable[str]:

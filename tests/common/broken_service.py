@@ -1,16 +1,21 @@
-"""A service of which a part has broken: `python -m tests.common.broken_service unix:PATH`."""
+"""A service of which a part breaks off: `python -m tests.common.broken_service unix:PATH`."""
 
-import asyncio
 import sys
 
+from services.common.background import Background
 from services.common.server import run, serve
+
+
+async def break_off() -> None:
+    """Work that meets what it never expected."""
+    raise ValueError("a row that nobody expected")
 
 
 async def main() -> None:
     """Serves as long as the rest may."""
-    broken = asyncio.Event()
-    broken.set()
-    await serve(sys.argv[1], lambda server: (), broken=broken)
+    async with Background() as background:
+        background.begin("sweep", break_off())
+        await serve(sys.argv[1], lambda server: (), broken=background.broken)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ async def test_a_service_that_hangs_as_it_stops_is_ended_and_tells_where(tmp_pat
     assert b"in hold_up" in errors
 
 
-async def test_a_service_that_is_broken_stops_without_a_signal(tmp_path: Path) -> None:
+async def test_a_service_whose_work_breaks_off_stops_without_a_signal_and_with_an_error(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.common.broken_service", f"unix:{tmp_path / 's'}"),
         env={**os.environ, "PERDURE_STOP_GRACE_S": "0"},
@@ -38,5 +38,6 @@ async def test_a_service_that_is_broken_stops_without_a_signal(tmp_path: Path) -
     async with asyncio.timeout(30):
         _, logged = await process.communicate()
 
-    assert process.returncode == 0
+    assert process.returncode == 1
+    assert b"the sweep broke off" in logged
     assert b"stopped listening" in logged

@@ -52,4 +52,4 @@ async def test_a_process_whose_log_writer_breaks_off_is_broken(replica: Replica)
     replica.runs.watching.event_log.append("run-1", [], lambda: None)  # no batch may be empty
 
     async with asyncio.timeout(20):
-        await replica.process.broken.wait()
+        await replica.process.background.broken.wait()

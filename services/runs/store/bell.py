@@ -38,7 +38,7 @@ class RedisBell:
                     while True:
                         message = await channel.get_message(ignore_subscribe_messages=True, timeout=POLL_S)
                         if message is not None:
-                            heard(message["data"].decode())
+                            heard(message["data"].decode(errors="replace"))
             except RedisError as exc:
                 log.warning("wake-ups cannot be heard: %s", exc)
                 await asyncio.sleep(RETRY_S)
