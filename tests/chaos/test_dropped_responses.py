@@ -4,13 +4,14 @@ import asyncio
 import re
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import Any
 
 import httpx
-from letta_client import APIConnectionError, AsyncLetta
+from letta_client import APIConnectionError, AsyncLetta, Omit
 
 from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
@@ -18,6 +19,7 @@ from tests.chaos.lossy_proxy import LOSSES, Loss, lossy_proxy
 from tests.e2e.ways import answer_of, join
 
 SENDERS = 20  # at once, each to an agent of its own
+NOT_COUNTED: Mapping[str, Any] = {"x-stainless-retry-count": Omit()}  # Any: takes the SDK's own header away
 _RETRY_COUNT = re.compile(rb"x-stainless-retry-count: (\d+)", re.IGNORECASE)
 _KINDS = (b"/messages HTTP", b"/messages/stream HTTP", b"/messages/async HTTP")
 
@@ -45,7 +47,31 @@ async def by_run(sdk: AsyncLetta, agent_id: str, text: str) -> str:
     return (await answer_of(sdk, run.id)).text
 
 
-WAYS: tuple[Send, ...] = (by_json, by_stream, by_background, by_run)
+async def by_otid(sdk: AsyncLetta, agent_id: str, text: str) -> str:
+    """The program repeats by itself, and only the otid tells so."""
+    message: Any = {"role": "user", "content": text, "otid": str(uuid.uuid4())}  # Any: the SDK's union of messages
+    once = sdk.with_options(max_retries=0)
+    with suppress(APIConnectionError, httpx.TransportError):
+        join([event async for event in await _stream_in_background(once, agent_id, message)])
+    events = await _stream_in_background(once, agent_id, message, extra_headers=NOT_COUNTED)
+    return join([event async for event in events]).text
+
+
+async def _stream_in_background(sdk: AsyncLetta, agent_id: str, message: Any, **options: Any) -> Any:
+    return await sdk.agents.messages.create(agent_id, messages=[message], streaming=True, background=True, **options)
+
+
+async def by_key(sdk: AsyncLetta, agent_id: str, text: str) -> str:
+    """The program repeats by itself, and only the key of its header tells so."""
+    key: Mapping[str, Any] = {"Idempotency-Key": str(uuid.uuid4())}
+    once = sdk.with_options(max_retries=0)
+    with suppress(APIConnectionError, httpx.TransportError):
+        await once.agents.messages.create(agent_id, input=text, extra_headers=key)
+    response = await once.agents.messages.create(agent_id, input=text, extra_headers={**key, **NOT_COUNTED})
+    return "".join(str(one.content) for one in response.messages if one.message_type == "assistant_message")
+
+
+WAYS: tuple[Send, ...] = (by_json, by_stream, by_background, by_run, by_otid, by_key)
 
 
 async def follow(sdk: AsyncLetta, agent_id: str) -> str:
@@ -76,17 +102,18 @@ async def test_a_message_whose_answer_is_lost_is_there_once(arena: Arena, figure
     ):
 
         async def carry_out(sender: int) -> tuple[str, list[str]]:
-            """Sends one after the other, each text twice in a row; the agent and what was sent."""
+            """Sends one after the other, and each once more on purpose; the agent and what was sent."""
             agent_id, sent = await arena.make_agent(), []
             for number in range(sender, sends, SENDERS):
-                text = f"message {number - number % (2 * SENDERS)} of {agent_id}"
+                text = f"message {number} of {agent_id}"
                 send = WAYS[(number // SENDERS + sender) % len(WAYS)]
                 try:
                     said = await send(sdk, agent_id, text)
                 except (APIConnectionError, httpx.TransportError):  # amid a stream: the SDK cannot repeat
                     said = await follow(arena.sdk, agent_id)
-                sent.append(text)
-                assert said == f"You said: {text}", (send.__name__, said)
+                again = await send(arena.sdk, agent_id, text)
+                sent += [text, text]
+                assert [said, again] == [f"You said: {text}"] * 2, send.__name__
             return agent_id, sent
 
         done = await asyncio.gather(*(carry_out(sender) for sender in range(SENDERS)))

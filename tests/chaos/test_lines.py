@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from letta_client import APIConnectionError, APIStatusError
@@ -15,10 +16,11 @@ SLOW = "[[fake: ttft_ms=100]]"
 
 async def test_all_who_wait_are_answered_in_one_order(arena: Arena, figures: Figures) -> None:
     agent_id = await arena.make_agent()
-    texts = [f"message {number} {SLOW}" for number in range(arena.scale.pick(full=200, short=24))]
+    size = arena.scale.pick(full=50, short=6)
+    waves = [[f"message {number} of wave {wave} {SLOW}" for number in range(size)] for wave in range(4)]
 
     with timed(figures, "seconds"):
-        load = asyncio.gather(*(wait_for_answer(arena, agent_id, text) for text in texts))
+        load = asyncio.ensure_future(wait_for_answers(arena, agent_id, waves))
         figures["kills"] = await attack_until(load, arena, arena.service_processes, every_s=(1.5, 3.5))
         jobs = await load
     await arena.until_whole()
@@ -26,12 +28,22 @@ async def test_all_who_wait_are_answered_in_one_order(arena: Arena, figures: Fig
     history = await said_and_answered(arena, agent_id)
     figures["messages"] = len(history) // 2
     assert {job.status for job in jobs} == {"completed"}
-    assert sorted(history[::2]) == sorted(texts)
+    assert [sorted(history[::2][at : at + size]) for at in range(0, 4 * size, size)] == [sorted(one) for one in waves]
+    assert len(history) == 8 * size
     assert history[1::2] == [f"You said: {text.removesuffix(SLOW).strip()}" for text in history[::2]]
 
 
-async def wait_for_answer(arena: Arena, agent_id: str, text: str) -> Job:
-    """Gets in line, as often as it takes under one otid, and waits for the end."""
+async def wait_for_answers(arena: Arena, agent_id: str, waves: Sequence[Sequence[str]]) -> list[Job]:
+    """Those of a wave get in line at once, the next wave when all of them are in; waits for the ends."""
+    jobs: list[Job] = []
+    for wave in waves:
+        jobs += await asyncio.gather(*(get_in_line(arena, agent_id, text) for text in wave))
+    await asyncio.gather(*(until_ended(arena, job) for job in jobs))
+    return jobs
+
+
+async def get_in_line(arena: Arena, agent_id: str, text: str) -> Job:
+    """Sends as often as it takes, under one otid."""
     job = Job(agent_id, text, 0, 0)
     message: Any = {"role": "user", "content": text, "otid": str(uuid.uuid4())}  # Any: the SDK's union of messages
     while not job.run_id:
@@ -44,7 +56,6 @@ async def wait_for_answer(arena: Arena, agent_id: str, text: str) -> Job:
             if isinstance(exc, APIStatusError) and exc.status_code < 500:
                 raise
             await asyncio.sleep(PAUSE_S)
-    await until_ended(arena, job)
     return job
 
 
