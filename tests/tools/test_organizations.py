@@ -1,6 +1,7 @@
 """Tools, MCP servers and sandboxes stay within their organisation."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -15,11 +16,14 @@ from perdure.tools.v1.tool_service_pb2 import (
     ListToolsRequest,
 )
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
+from services.common.caller import DEFAULT_ORGANIZATION_ID
 from services.common.database import Database, Transaction
 from services.common.errors import NotFound
 from services.common.ids import new_id
 from services.common.secrets import SecretBox
 from services.contract.sandbox_configs import LocalSandbox, UpdateSandboxVariable
+from services.tools.mcp.oauth.session import Grant, Session
+from services.tools.mcp.oauth.store import PostgresSessions
 from services.tools.mcp.store import PostgresServers
 from services.tools.owner import Owner
 from services.tools.sandbox_configs.store import PostgresSandboxConfigs
@@ -89,3 +93,25 @@ async def test_another_organisation_sees_no_mcp_server(api: Api, database: Datab
     assert await not_found(lambda tx: store.get_named(tx, org, "ours"), database)
     async with database.begin() as transaction:
         assert await store.list(transaction, org) == []
+
+
+async def test_another_organisation_gets_no_authorization_by_an_mcp_server(
+    database: Database, secrets: SecretBox
+) -> None:
+    sessions, url = PostgresSessions(database, secrets), "http://127.0.0.1:9/mcp"
+    grant = Grant(server_url=url, redirect_uri="http://127.0.0.1/back", client={}, tokens={"access_token": "ours"})
+    ours = Session(DEFAULT_ORGANIZATION_ID, new_id("mcp-oauth"), new_id("state"), grant)
+    await sessions.insert(ours)
+    assert await sessions.claim(ours)
+    await sessions.update(replace(ours, status="authorized"))
+    kept = await sessions.find_authorized(DEFAULT_ORGANIZATION_ID, url)
+    assert kept is not None
+    stolen = replace(kept, organization_id=STRANGER.organization_id)
+
+    assert await sessions.find(STRANGER.organization_id, ours.id) is None
+    assert await sessions.find_authorized(STRANGER.organization_id, url) is None
+    assert not await sessions.claim(stolen)
+    await sessions.update(replace(stolen, status="failed"))
+    await sessions.delete(STRANGER.organization_id, url)
+
+    assert await sessions.find_authorized(DEFAULT_ORGANIZATION_ID, url) == kept

@@ -98,4 +98,5 @@ def _of_server(organization_id: str, server_url: str) -> tuple[ColumnElement[boo
 
 
 def _is(session: Session) -> ColumnElement[bool]:
-    return (table.c.id == session.id) & (table.c.version == session.version)
+    of_owner = (table.c.id == session.id) & (table.c.organization_id == session.organization_id)
+    return of_owner & (table.c.version == session.version)
