@@ -142,9 +142,9 @@ class AgentsClient:
         while True:
             after = found[-1].id if found else ""
             page = await self.list_messages(run.organization_id, run_id=run.id, after=after, limit=PAGE)
-            found += page
-            if len(page) < PAGE:
+            if not page:
                 return found
+            found += page
 
     async def list_messages(
         self,

@@ -60,7 +60,9 @@ async def test_query_reaches_the_service(services: ScriptedServices, client: htt
     assert seen == [ListAgentsQuery(limit=3, tags=["a", "b c"])]
 
 
-async def test_the_deadline_of_a_grpc_call_is_none_of_http(services: ScriptedServices, client: httpx.AsyncClient) -> None:
+async def test_the_deadline_of_a_grpc_call_is_none_of_http(
+    services: ScriptedServices, client: httpx.AsyncClient
+) -> None:
     left: list[float | None] = []
 
     async def keep(_: bytes, context: Context) -> HttpBody:
@@ -86,7 +88,17 @@ async def test_long_body_reaches_the_service(services: ScriptedServices, client:
     assert answered.json() == 20_000_000
 
 
-async def test_body_over_the_bound_is_refused(client: httpx.AsyncClient) -> None:
+async def test_long_answer_arrives(services: ScriptedServices, client: httpx.AsyncClient) -> None:
+    services.answers["CountAgents"] = answer("1" * (BUFFER_BYTES + 1))
+
+    answered = await client.get("/v1/agents/count")
+
+    assert (answered.status_code, len(answered.content)) == (200, BUFFER_BYTES + 1)
+
+
+async def test_body_over_the_bound_is_refused(services: ScriptedServices, client: httpx.AsyncClient) -> None:
+    services.answers["CreateAgent"] = answer("{}")
+
     response = await client.post("/v1/agents/", content=b"x" * (BUFFER_BYTES + 1))
 
     assert response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE

@@ -13,6 +13,8 @@ from services.agents.messages.stored_rows import role_name
 from services.agents.messages.tables import messages
 from services.common.database import Transaction
 
+MAX_PAGE_BYTES = 16 * 1024 * 1024  # of a page but its last message; as JSON it may be six times as long
+
 _BY_ID = select(messages.c.body).where(
     messages.c.organization_id == bindparam("organization_id"), messages.c.id == func.any(bindparam("ids"))
 )
@@ -113,9 +115,14 @@ def _owned(organization_id: str, owner: Mapping[str, str]) -> list[ColumnElement
 
 
 async def _read_page(tx: Transaction, query: Select[Any], order: ColumnElement[int], bounds: Bounds) -> list[Message]:
+    """A page has fewer messages than it may where these are large; only an empty one is the end of a list."""
     if bounds.after is not None:
         query = query.where(order > bounds.after)
     if bounds.before is not None:
         query = query.where(order < bounds.before)
-    query = query.order_by(order.desc() if bounds.descending else order.asc()).limit(bounds.limit)
-    return [Message.FromString(body) for body in (await tx.execute(query)).scalars()]
+    direction = order.desc() if bounds.descending else order.asc()
+    size = func.octet_length(messages.c.body)
+    before = func.sum(size).over(order_by=direction, rows=(None, 0)) - size
+    page = query.add_columns(before.label("bytes_before")).order_by(direction).limit(bounds.limit).subquery()
+    fitting = select(page.c.body).where(page.c.bytes_before < MAX_PAGE_BYTES).order_by(page.c.bytes_before)
+    return [Message.FromString(body) for body in (await tx.execute(fitting)).scalars()]

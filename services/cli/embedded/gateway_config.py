@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[3]
 DESCRIPTOR = ROOT / "gen" / "descriptor.pb"
 OPENAPI = ROOT / "gen" / "openapi.json"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-BUFFER_BYTES = 32 * 1024 * 1024  # what the gateway holds of a body, at least; an answer that is no stream has to fit in
+BUFFER_BYTES = 32 * 1024 * 1024  # what the gateway holds of a body, at least
+MAX_ANSWER_BYTES = 256 * 1024 * 1024  # of one that is no stream; services send no more in one message
 METHODS = ("get", "put", "post", "delete", "patch")
 
 
@@ -40,6 +41,7 @@ class Gateway:
             "descriptor": str(DESCRIPTOR),
             "openapi": openapi_answer(),
             "max_body_bytes": self.max_body_bytes,
+            "max_answer_bytes": MAX_ANSWER_BYTES,
             "too_large": too_large(self.max_body_bytes),
             "buffer_bytes": max(self.max_body_bytes, BUFFER_BYTES),
             "rest_paths": rest_paths(FileDescriptorSet.FromString(DESCRIPTOR.read_bytes())),

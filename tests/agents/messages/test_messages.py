@@ -13,6 +13,7 @@ from services.agents.conversations.store.conversations import PostgresConversati
 from services.agents.memory.store import PostgresBlocks
 from services.agents.messages.rest import MessageOperations
 from services.agents.messages.servicer import MessageServicer
+from services.agents.messages.store import MAX_PAGE_BYTES
 from services.common.caller import Caller
 from services.common.errors import Conflict, InvalidArgument, NotFound
 from services.common.ids import new_id
@@ -91,6 +92,24 @@ async def test_an_agents_messages_are_oldest_first_whatever_the_order(
     assert contents(await of_agent(operations, agent_id)) == ["You are an agent.", "a", "A", "b", "B"]
     assert contents(await of_agent(operations, agent_id, limit=2)) == ["b", "B"]
     assert contents(await of_agent(operations, agent_id, limit=2, order="asc")) == ["You are an agent.", "a"]
+
+
+async def test_a_page_of_large_messages_ends_early(world: World, operations: MessageOperations) -> None:
+    agent_id = await world.create_agent()
+    large = [letter * (MAX_PAGE_BYTES // 8) for letter in "abcdefghij"]
+    for text in large:
+        run_id = new_id("run")
+        await world.begin(agent_id, run_id, input=[said(text)])
+        await world.end(run_id)
+
+    first = await of_agent(operations, agent_id, order="asc")
+    rest_of_it = await of_agent(operations, agent_id, order="asc", after=first[-1]["id"])
+    newest = await of_agent(operations, agent_id)
+
+    assert contents(first) == ["You are an agent.", *large[:8]]
+    assert contents(rest_of_it) == large[8:]
+    assert contents(newest) == large[2:]
+    assert await of_agent(operations, agent_id, order="asc", after=rest_of_it[-1]["id"]) == []
 
 
 async def test_cursors_of_an_agents_messages_mean_time(world: World, operations: MessageOperations) -> None:

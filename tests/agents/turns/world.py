@@ -51,6 +51,7 @@ from services.agents.turns.summaries import Summaries
 from services.agents.turns.unanswered import UnansweredRequests
 from services.agents.turns.wiring import TurnParts
 from services.common.caller import DEFAULT_ORGANIZATION_ID
+from services.common.channels import open_channel
 from services.common.database import Database, Transaction, open_engine
 from services.common.errors import InvalidArgument, Unavailable
 from services.common.ids import new_id
@@ -299,7 +300,7 @@ async def open_world(postgres_url: str, sockets: Path) -> AsyncIterator[World]:
     database, messages, clock = Database(engine), Messages(PostgresMessages()), Clock()
     history, router = PostgresHistory(PostgresMessages()), Router()  # type: ignore[abstract]  # only Complete is called
     address = f"unix:{sockets / uuid.uuid4().hex[:8]}.sock"
-    server, channel = grpc.aio.server(interceptors=[ErrorInterceptor()]), grpc.aio.insecure_channel(address)
+    server, channel = grpc.aio.server(interceptors=[ErrorInterceptor()]), open_channel(address)
     parts = TurnParts(database, messages, Summaries(RouterSummarizer(channel)), now=clock.now)
     servicer = parts.servicer(
         Prompts(history),
