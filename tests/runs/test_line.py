@@ -168,6 +168,18 @@ async def ask_for_leave(world: World, replica: Replica) -> str:
     return str(started.run.id)
 
 
+async def test_who_waited_for_an_approval_is_told_of_no_void_numbers(world: World, replica: Replica) -> None:
+    await ask_for_leave(world, replica)
+    waiting = await join(world, replica, "second")
+    await eventually(lambda: len(world.agents.begins) > 2)
+
+    answer = ApprovalAnswer(call_id="call-1", approve=False)
+    await replica.runs.start(world.request(input=(), approvals=(answer,)))
+    events = await replica.watch(waiting)
+
+    assert [(event.seq, event.WhichOneof("event")) for event in events] == [(1, "started"), (2, "delta"), (3, "ended")]
+
+
 async def test_who_waits_lets_the_answer_to_an_approval_pass(world: World, replica: Replica) -> None:
     await ask_for_leave(world, replica)
     waiting = await join(world, replica, "second")

@@ -53,7 +53,7 @@ _FINISH = text(
 _RELEASE = text(
     """
     WITH released AS (
-        UPDATE runs.runs SET owner = NULL, last_seq = :last_seq
+        UPDATE runs.runs SET owner = NULL, last_seq = GREATEST(last_seq, :last_seq)
         WHERE organization_id = :organization_id AND id = :id AND attempt = :attempt AND owner = :owner
           AND status IN ('created', 'running')
         RETURNING organization_id, id, attempt, COALESCE(claimed_at, created_at) AS held_since)

@@ -161,8 +161,9 @@ class Turn:
         is_whole = 0 < noted <= last_seq if noted else bool(told)
         self._recorder.resume(
             reconcile(told, answers_of(self.run, stored)),
-            last_seq=max(last_seq, noted),
-            is_whole=is_whole and len(told) == len(logged) and not self.run.shown_unlogged,
+            last_seq=max(last_seq, noted, self.run.last_seq or 0),
+            # Owners that let the run go have said how far they came; of those that died, the log must tell it.
+            is_whole=not self.run.losses or (is_whole and len(told) == len(logged) and not self.run.shown_unlogged),
         )
         if self._progress is not None:
             # Compaction may have taken the first of the calls out of the window.
