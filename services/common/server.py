@@ -134,6 +134,7 @@ async def serve(
     `EXIT_S` later, whatever holds it up, is ended; its log then tells where it was.
     """
     grace_s = Environment.current().number("PERDURE_STOP_GRACE_S", 10)
+    told = _stop_signal()  # before anybody sees that it listens
     server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=OPTIONS)
     names = list(add_services(server))
     status = health.aio.HealthServicer()
@@ -144,7 +145,7 @@ async def serve(
     for name in ("", *names):
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
     log.info("listening on %s", listen)
-    await _stop_signal(broken or asyncio.Event())
+    await _first_of(told, broken or asyncio.Event())
     log.info("stopping")
     faulthandler.dump_traceback_later(drain_s + grace_s + EXIT_S, exit=True)  # a thread of its own, outside of Python
     await status.enter_graceful_shutdown()
@@ -154,7 +155,17 @@ async def serve(
     log.info("stopped listening on %s", listen)
 
 
-async def _stop_signal(stopped: asyncio.Event) -> None:
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT from now on."""
+    told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await stopped.wait()
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    """Returns when one of them is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
