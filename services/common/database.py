@@ -1,7 +1,5 @@
 """Postgres: engines and migrations. One database, one schema per service."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -16,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from services.common.errors import Unavailable
+from services.common.errors import PerdureError, Unavailable
+from services.common.patience import keep_trying
 
 SERVICES = ("agents", "runs", "tools")  # those with a schema
 POOL_SIZE = 10  # connections per process
@@ -79,14 +78,7 @@ def outliving_outages(method: Callable[P, Coroutine[Any, Any, Answer]]) -> Calla
 
     @wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> Answer:
-        give_up = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return await method(*args, **kwargs)
-            except DatabaseAway:
-                if time.monotonic() > give_up:
-                    raise
-            await asyncio.sleep(PAUSE_S)
+        return await keep_trying(lambda: method(*args, **kwargs), _is_away, patience_s=PATIENCE_S, pause_s=PAUSE_S)
 
     return call
 
@@ -96,6 +88,10 @@ class DatabaseAway(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The database cannot be reached just now. Try again.", retry_after_s=1)
+
+
+def _is_away(error: PerdureError) -> bool:
+    return isinstance(error, DatabaseAway)
 
 
 def is_outage(exc: Exception) -> bool:

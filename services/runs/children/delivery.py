@@ -1,7 +1,6 @@
 """Delivering messages from one agent to another, and waiting for the answers."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +8,8 @@ from typing import Protocol
 from perdure.conversation.v1.message_pb2 import STOP_REASON_REQUIRES_APPROVAL
 from perdure.runs.v1.run_pb2 import RUN_STATUS_CANCELLED, RunEnded, RunEvent
 from services.common.conversation_busy import ConversationBusy
-from services.common.errors import Conflict, InvalidArgument, NotFound
+from services.common.errors import Conflict, InvalidArgument, NotFound, PerdureError
+from services.common.patience import keep_trying
 from services.common.pieces import Shown, render_pieces
 from services.runs.children.family import Family, Relative
 from services.runs.children.letter import Letter
@@ -53,16 +53,16 @@ class Delivery:
         """Returns when the receiver's history has the message: the id of its run. Raises `Undeliverable`."""
         sender = letter.sender
         _check(letter, await self.family.ancestors(sender.organization_id, sender.run_id))
-        give_up = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return (await self.runs().start(letter.request())).run.id
-            except NotFound as exc:
-                raise Undeliverable(f"There is no agent {letter.receiver_id}.") from exc
-            except Conflict as refusal:
-                if refusal.reason != ConversationBusy.reason or time.monotonic() > give_up:
-                    raise _explain(letter, refusal) from refusal
-            await asyncio.sleep(PAUSE_S)
+        runs = self.runs()
+        try:
+            started = await keep_trying(
+                lambda: runs.start(letter.request()), _is_busy, patience_s=PATIENCE_S, pause_s=PAUSE_S
+            )
+        except NotFound as exc:
+            raise Undeliverable(f"There is no agent {letter.receiver_id}.") from exc
+        except Conflict as refusal:
+            raise _explain(letter, refusal) from refusal
+        return started.run.id
 
     async def ask(self, letter: Letter) -> list[str]:
         """Sends a message and waits for what the receiver says to it. Raises `Undeliverable`."""
@@ -92,8 +92,12 @@ def _check(letter: Letter, ancestors: Sequence[Relative]) -> None:
         )
 
 
+def _is_busy(error: PerdureError) -> bool:
+    return error.reason == ConversationBusy.reason
+
+
 def _explain(letter: Letter, refusal: Conflict) -> Undeliverable:
-    if refusal.reason == ConversationBusy.reason:
+    if _is_busy(refusal):
         return Undeliverable(f"{letter.receiver_id} is busy with other messages. Try again later.")
     if refusal.reason == PENDING_APPROVAL:
         return Undeliverable(f"{letter.receiver_id} waits until a person approves a call, and takes no messages.")

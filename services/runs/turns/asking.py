@@ -1,7 +1,5 @@
 """Asking the model for a step."""
 
-import asyncio
-import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -13,6 +11,7 @@ from perdure.conversation.v1.model_pb2 import ToolDefinition
 from perdure.runs.v1.run_pb2 import MessageDelta
 from services.common.errors import OutOfRange, PerdureError
 from services.common.ids import new_id
+from services.common.patience import keep_trying
 from services.common.pieces import APPROVALS, CALLS, PieceCounter
 from services.runs.events.recorder import Recorder
 from services.runs.records import Draft, Run, RunRequest, Step
@@ -46,24 +45,18 @@ class Asker:
     async def ask(self, run: Run, request: RunRequest, progress: Progress) -> Draft:
         """The model's answer. Raises what the router raises, or `ContextWindowExceeded`."""
         compactions = 0
-        give_up = math.inf  # set when the router is missed for the first time
         if not request.override_model and 0 < progress.agent.context_window < progress.context_tokens:
             await self._compact(run, progress, cause=OutOfRange("The conversation is over the context window."))
         while True:
             try:
-                return await self._ask_once(run, request, progress)
+                return await self._ask_patiently(run, request, progress)
             except PerdureError as error:
-                self._recorder.discard()
-                if is_overflow(error) and compactions < MAX_COMPACTIONS:
-                    compactions += 1
-                    await self._compact(run, progress, cause=error)
-                elif is_interruption(error) and time.monotonic() < give_up:
-                    give_up = min(give_up, time.monotonic() + PATIENCE_S)
-                    await asyncio.sleep(PAUSE_S)
-                elif is_overflow(error):
-                    raise _too_large(error) from error
-                else:
+                if not is_overflow(error):
                     raise
+                if compactions == MAX_COMPACTIONS:
+                    raise _too_large(error) from error
+                compactions += 1
+                await self._compact(run, progress, cause=error)
 
     async def _compact(self, run: Run, progress: Progress, *, cause: PerdureError) -> None:
         try:
@@ -74,6 +67,18 @@ class Asker:
         progress.context_tokens = 0
         if window.summary is not None and run.shows_summaries:
             self._recorder.messages([window.summary])
+
+    async def _ask_patiently(self, run: Run, request: RunRequest, progress: Progress) -> Draft:
+        """What the model answers once the router is there. What was shown of an answer that broke off is void."""
+
+        async def ask() -> Draft:
+            try:
+                return await self._ask_once(run, request, progress)
+            except PerdureError:
+                self._recorder.discard()
+                raise
+
+        return await keep_trying(ask, is_interruption, patience_s=PATIENCE_S, pause_s=PAUSE_S)
 
     async def _ask_once(self, run: Run, request: RunRequest, progress: Progress) -> Draft:
         prompt = build_prompt(run, request, progress)
