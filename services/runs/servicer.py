@@ -33,11 +33,11 @@ class RunServicer(RunServiceServicer):
 
     async def StreamRun(  # as the proto says
         self,
-        request: service.StartRunRequest,
+        request: service.StreamRunRequest,
         context: Context,
     ) -> AsyncIterator[service.StreamRunResponse]:
         """Accepts an input and follows its run."""
-        sent = read_request(request)
+        sent = read_request(request.start)
         async with self._runs.send(sent, timeout_s=context.time_remaining()) as started:
             run = write_run(started.run)
             yield service.StreamRunResponse(started=service.StartRunResponse(run=run, attached=started.attached))

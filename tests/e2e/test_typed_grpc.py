@@ -19,6 +19,7 @@ from perdure.runs.v1.run_service_pb2 import (
     CancelRunRequest,
     GetRunRequest,
     StartRunRequest,
+    StreamRunRequest,
     WatchRunRequest,
     WatchRunResponse,
 )
@@ -60,7 +61,9 @@ async def test_a_run_is_started_and_watched_again_from_an_event(channel: grpc.ai
 
 
 async def test_a_run_is_started_and_followed_in_one_call(channel: grpc.aio.Channel, agent: AgentState) -> None:
-    answers = [answer async for answer in RunServiceStub(channel).StreamRun(start(agent.id, "Hello"), timeout=60)]
+    request = StreamRunRequest(start=start(agent.id, "Hello"))
+
+    answers = [answer async for answer in RunServiceStub(channel).StreamRun(request, timeout=60)]
 
     events = [event for answer in answers for event in answer.events]
     assert answers[0].started.run.agent_id == agent.id
@@ -71,8 +74,8 @@ async def test_a_run_is_started_and_followed_in_one_call(channel: grpc.aio.Chann
 async def test_the_deadline_of_a_client_reaches_the_vendor(
     channel: grpc.aio.Channel, client: AsyncLetta, agent: AgentState, vendors: Vendors, word: str
 ) -> None:
-    runs = RunServiceStub(channel)
-    call = runs.StreamRun(start(agent.id, f"Reply with 500 words [[fake: inter_token_ms=20]] {word}"), timeout=2)
+    request = StreamRunRequest(start=start(agent.id, f"Reply with 500 words [[fake: inter_token_ms=20]] {word}"))
+    call = RunServiceStub(channel).StreamRun(request, timeout=2)
     run_id = (await anext(aiter(call))).started.run.id
 
     with pytest.raises(grpc.aio.AioRpcError) as raised:
