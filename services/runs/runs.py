@@ -33,6 +33,7 @@ from services.runs.watching import RunNotFound, Watching
 
 TRIES = 10  # times that a run is stored anew when what stood in its way ended in that moment
 ALREADY_ANSWERED = "ALREADY_ANSWERED"  # the reason with which the agents service names the run that gave the answers
+LEAST_S = 0.001  # seconds that a client waits who has given up already; 0 would be for ever
 NOTE_S = 1.0  # seconds that a refusal takes longer at most, to be noted
 PAUSE_S = 0.1  # seconds before it is tried again where what stands in its way should go in a moment
 
@@ -101,7 +102,8 @@ class Runs:
         `start` does, and `TooManyStreams`.
         """
         if timeout_s is not None and not request.background:
-            request = replace(request, timeout_s=min(timeout_s, request.timeout_s or timeout_s))
+            waits_s = max(timeout_s, LEAST_S)
+            request = replace(request, timeout_s=min(waits_s, request.timeout_s or waits_s))
         async with AsyncExitStack() as place:
             async with self._noting_refusal(request):
                 place.enter_context(self.streams.held())

@@ -16,11 +16,20 @@ async def failure_of(world: World, replica: Replica, *, waits_s: float, timeout_
     return run.failure.type if run.failure else ""
 
 
-@pytest.mark.parametrize(("waits_s", "timeout_s"), [(0.2, 0), (0.2, 3600), (3600, 0.2)])
+@pytest.mark.parametrize(("waits_s", "timeout_s"), [(0.2, 0), (0.2, 3600), (3600, 0.2), (0, 0)])
 async def test_the_shorter_of_both_times_ends_the_run(
     world: World, replica: Replica, waits_s: float, timeout_s: float
 ) -> None:
     assert await failure_of(world, replica, waits_s=waits_s, timeout_s=timeout_s) == "deadline_exceeded"
+
+
+async def test_a_client_that_waits_for_ages_is_answered(world: World, replica: Replica) -> None:
+    ages_s = 99_999_999 * 3600.0  # the longest that gRPC can say
+
+    async with replica.runs.send(world.request(), timeout_s=ages_s) as started:
+        run = await replica.wait_for(started.run.id, lambda run: run.is_final)
+
+    assert run.status == "completed"
 
 
 async def test_a_background_run_goes_on_without_its_client(world: World, replica: Replica) -> None:
