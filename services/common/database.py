@@ -25,9 +25,10 @@ PATIENCE_S = 60.0  # seconds that work under way waits for the database; a resta
 PAUSE_S = 0.2  # seconds before it is tried again
 _MIGRATION_LOCK = 7_310_422_901  # any number that is ours: one migration at a time
 
-# How SQLSTATEs begin of broken connections, and of a server that starts, stops or is full.
+# How SQLSTATEs begin of broken connections, of a server that starts, stops or is full, and of statements that it stopped
+# in a deadlock, after too long, or as somebody said so.
 # https://www.postgresql.org/docs/18/errcodes-appendix.html
-_OUTAGES = ("08", "57P01", "57P02", "57P03", "53300")
+_OUTAGES = ("08", "57P01", "57P02", "57P03", "53300", "40", "57014")
 
 Transaction: TypeAlias = AsyncConnection  # what domain code passes on from store to store
 P = ParamSpec("P")
@@ -84,7 +85,7 @@ def outliving_outages(method: Callable[P, Coroutine[Any, Any, Answer]]) -> Calla
 
 
 class DatabaseAway(Unavailable):
-    """Postgres cannot be reached, or has no connection to spare."""
+    """Postgres cannot be reached, has no connection to spare, or stopped a statement."""
 
     def __init__(self) -> None:
         super().__init__("The database cannot be reached just now. Try again.", retry_after_s=1)

@@ -40,6 +40,15 @@ async def test_a_connection_that_breaks_is_unavailable_and_the_next_one_works(po
     await engine.dispose()
 
 
+async def test_a_statement_that_is_stopped_may_be_tried_again(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+
+    with pytest.raises(DatabaseAway):
+        async with Database(engine).begin() as tx:
+            await tx.execute(text("DO $$ BEGIN RAISE query_canceled; END $$"))
+    await engine.dispose()
+
+
 async def test_a_wrong_statement_is_no_outage(postgres_url: str) -> None:
     engine = open_engine(postgres_url)
 
