@@ -1,7 +1,5 @@
 """The other services, as the turn loop needs them."""
 
-import asyncio
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
@@ -18,7 +16,8 @@ from perdure.runs.v1.run_pb2 import MessageDelta, ToolCallDelta, ToolOutput
 from perdure.tools.v1 import tool_service_pb2
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.channels import UNARY_TIMEOUT_S
-from services.common.errors import Internal, NotFound, PerdureError
+from services.common.errors import Internal, NotFound
+from services.common.patience import keep_trying
 from services.common.status import rpc_errors
 from services.contract.on_busy import OnBusy
 from services.runs.names import stop_reason_name, stop_reason_value
@@ -267,15 +266,12 @@ class ToolsClient:
 
 async def _patiently(call: Callable[[], Awaitable[Answer]], patience_s: float = PATIENCE_S) -> Answer:
     """The answer of a call that may be repeated: again and again while its service is away."""
-    give_up = time.monotonic() + patience_s
-    while True:
-        try:
-            with rpc_errors():
-                return await call()
-        except PerdureError as error:
-            if not is_interruption(error) or time.monotonic() > give_up:
-                raise
-        await asyncio.sleep(PAUSE_S)
+
+    async def translated() -> Answer:
+        with rpc_errors():
+            return await call()
+
+    return await keep_trying(translated, is_interruption, patience_s=patience_s, pause_s=PAUSE_S)
 
 
 def _snapshot(found: turn_service_pb2.TurnSnapshot) -> Snapshot:
