@@ -25,8 +25,8 @@ PATIENCE_S = 60.0  # seconds that work under way waits for the database; a resta
 PAUSE_S = 0.2  # seconds before it is tried again
 _MIGRATION_LOCK = 7_310_422_901  # any number that is ours: one migration at a time
 
-# How SQLSTATEs begin of broken connections, of a server that starts, stops or is full, and of statements that it stopped
-# in a deadlock, after too long, or as somebody said so.
+# How SQLSTATEs begin of broken connections, of a server that starts, stops or is full, and of statements that it
+# stopped: in a deadlock, after too long, or as somebody said so.
 # https://www.postgresql.org/docs/18/errcodes-appendix.html
 _OUTAGES = ("08", "57P01", "57P02", "57P03", "53300", "40", "57014")
 
