@@ -22,10 +22,13 @@ ORGANIZATION = "org-00000000-0000-4000-8000-000000000000"
 class Joined:
     """What a client has of a run: the texts of the answer by number, without what was declared void.
 
-    `gaps` are numbers that were left out, `repeats` those that came again; `discarded` counts the declarations.
+    `ids` are those of their messages, and `void_ids` of what was declared void. `gaps` are numbers that were left out,
+    `repeats` those that came again; `discarded` counts the declarations.
     """
 
     texts: dict[int, str] = field(default_factory=dict)
+    ids: dict[int, str] = field(default_factory=dict)
+    void_ids: set[str] = field(default_factory=set)
     last: int = 0
     gaps: list[int] = field(default_factory=list)
     repeats: list[int] = field(default_factory=list)
@@ -37,7 +40,7 @@ class Joined:
         """What the agent said, as far as it counts."""
         return "".join(self.texts[number] for number in sorted(self.texts))
 
-    def add(self, first: int, last: int, text: str = "") -> None:
+    def add(self, first: int, last: int, text: str = "", message_id: str = "") -> None:
         """An event that stands for these numbers."""
         if first > self.last + 1:
             self.gaps.append(first)
@@ -45,12 +48,14 @@ class Joined:
             self.repeats.append(last)
         self.last = max(self.last, last)
         if text:
-            self.texts[first] = text
+            self.texts[first], self.ids[first] = text, message_id
 
     def discard(self, first_void: int, number: int) -> None:
         """Declares what has these numbers void."""
         self.add(min(first_void, self.last + 1), number)
+        self.void_ids |= {message_id for at, message_id in self.ids.items() if at >= first_void}
         self.texts = {at: text for at, text in self.texts.items() if at < first_void}
+        self.ids = {at: message_id for at, message_id in self.ids.items() if at < first_void}
         self.discarded += 1
 
 
@@ -77,8 +82,10 @@ def _add_rest(joined: Joined, event: Event) -> None:
     elif event.kind == "ping":
         if (number or 0) > joined.last:  # the start of the run; later ones have the number of the last event
             joined.add(number, number)
+    elif event.kind == "assistant_message":
+        joined.add(number, number, event.data["content"], event.data["id"])
     elif number is not None:
-        joined.add(number, number, event.data["content"] if event.kind == "assistant_message" else "")
+        joined.add(number, number)
 
 
 async def follow_sdk(arena: Arena, job: Job) -> Joined:
@@ -122,4 +129,4 @@ def _add_typed(joined: Joined, event: RunEvent) -> None:
         joined.discard(event.step_discarded.first_seq, event.seq)
     elif kind != "tool_output":
         parts = "".join(part.text for part in event.message.parts) if event.HasField("message") else ""
-        joined.add(event.seq, last_number(event), event.delta.text or parts)
+        joined.add(event.seq, last_number(event), event.delta.text or parts, event.delta.message_id or event.message.id)

@@ -141,6 +141,12 @@ async def answer_of(arena: Arena, job: Job) -> str:
     return "".join(str(one.content) for one in page.items if one.message_type == "assistant_message")
 
 
+async def message_ids(arena: Arena, job: Job) -> set[str]:
+    """The ids of the messages that an agent has."""
+    page = await arena.sdk.agents.messages.list(job.agent_id, limit=100)
+    return {message.id for message in page.items}
+
+
 async def attack_until(
     done: "asyncio.Future[Any]", arena: Arena, victims: Sequence[str], every_s: tuple[float, float]
 ) -> int:

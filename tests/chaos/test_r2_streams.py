@@ -5,7 +5,7 @@ import asyncio
 from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
 from tests.chaos.following import Joined, follow_grpc, follow_rest, follow_sdk
-from tests.chaos.runs import Job, answer_of, attack_until, start, until_ended
+from tests.chaos.runs import Job, answer_of, attack_until, message_ids, start, until_ended
 from tests.chaos.scale import in_full
 
 FOLLOWED = 20  # runs at once
@@ -36,3 +36,4 @@ async def test_r2_events_have_no_gap_and_no_repeat(arena: Arena, figures: Figure
         said = await answer_of(arena, job)
         assert [one.gaps + one.repeats for one in joined] == [[], [], []], job.run_id
         assert [one.text for one in joined[:2]] == [said, said], job.run_id
+        assert not joined[0].void_ids & await message_ids(arena, job), job.run_id

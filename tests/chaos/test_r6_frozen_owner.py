@@ -6,7 +6,7 @@ import signal
 from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
 from tests.chaos.following import follow_grpc, follow_rest
-from tests.chaos.runs import Job, answer_of, judge, start, until_ended
+from tests.chaos.runs import Job, answer_of, judge, message_ids, start, until_ended
 from tests.chaos.scale import in_full
 from tests.e2e.waiting import eventually
 
@@ -39,6 +39,8 @@ async def test_r6_a_frozen_owner_writes_nothing_and_its_clients_are_told(arena: 
     for job, both in zip(jobs, followed, strict=True):
         said = await answer_of(arena, job)
         assert [(joined.text, joined.gaps, joined.repeats) for joined in both] == [(said, [], [])] * 2
+        stored_ids = await message_ids(arena, job)
+        assert not any(joined.void_ids & stored_ids for joined in both)
     assert hit
     assert all(joined.discarded for both in hit for joined in both)
 
@@ -69,6 +71,8 @@ async def test_r6_an_owner_that_comes_back_amid_its_successor_s_work_writes_noth
     for job, both in zip(jobs, followed, strict=True):
         said = await answer_of(arena, job)
         assert [(joined.text, joined.gaps, joined.repeats) for joined in both] == [(said, [], [])] * 2
+        stored_ids = await message_ids(arena, job)
+        assert not any(joined.void_ids & stored_ids for joined in both)
 
 
 async def until_doubly_answered(arena: Arena, job: Job) -> None:
