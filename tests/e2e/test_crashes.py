@@ -116,7 +116,7 @@ async def test_the_trace_of_a_run_tells_of_the_process_that_was_killed(
     kill(stack, "runs")
     kill(stack, "runs-2")
 
-    assert (await ended(client, run.id)).status == "completed"
+    await watch(http, run.id)
     trace = (await http.get(f"/v1/runs/{run.id}/trace")).json()
     owners = {event["attempt"]: event["owner"] for event in trace if event["kind"] == "attempt"}
     (takeover,) = (event for event in trace if event["kind"] == "takeover")
