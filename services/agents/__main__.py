@@ -9,7 +9,15 @@ from typing import cast
 
 import grpc
 
-from perdure.agents.v1 import agent_service_pb2, rest_pb2, turn_service_pb2
+from perdure.agents.v1 import (
+    agent_rest_pb2,
+    agent_service_pb2,
+    archive_rest_pb2,
+    conversation_rest_pb2,
+    folder_rest_pb2,
+    memory_rest_pb2,
+    turn_service_pb2,
+)
 from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
 from perdure.agents.v1.turn_service_pb2_grpc import add_TurnServiceServicer_to_server
 from services.agents.agents.agents import Agents, Stores
@@ -79,6 +87,7 @@ from services.common.database import Database, open_engine
 from services.common.rest import rest_handlers
 from services.common.secrets import SecretBox
 
+_REST = (agent_rest_pb2, archive_rest_pb2, conversation_rest_pb2, folder_rest_pb2, memory_rest_pb2)
 AddServices = Callable[[grpc.aio.Server], Iterable[str]]
 
 
@@ -257,16 +266,16 @@ def _now() -> datetime:
 
 
 def _add_services(faces: Sequence[Faces], turns: TurnServicer, grpc_server: grpc.aio.Server) -> Iterable[str]:
-    rest = rest_pb2.DESCRIPTOR.services_by_name["AgentRest"]
+    rest = [service for file in _REST for service in file.DESCRIPTOR.services_by_name.values()]
     typed = agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]
     protocol = turn_service_pb2.DESCRIPTOR.services_by_name["TurnService"]
     operations = Combined(*chain.from_iterable(subject.rest for subject in faces))
     servicer = Combined(*chain.from_iterable(subject.typed for subject in faces))
-    grpc_server.add_generic_rpc_handlers([rest_handlers(rest, operations)])
+    grpc_server.add_generic_rpc_handlers([rest_handlers(service, operations) for service in rest])
     # Its parts have the servicer's methods.
     add_AgentServiceServicer_to_server(cast(AgentServiceServicer, servicer), grpc_server)
     add_TurnServiceServicer_to_server(turns, grpc_server)
-    return [rest.full_name, typed.full_name, protocol.full_name]
+    return [service.full_name for service in (*rest, typed, protocol)]
 
 
 if __name__ == "__main__":

@@ -13,9 +13,16 @@ import grpc
 import orjson
 import pytest
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from perdure.agents.v1 import rest_pb2
+from perdure.agents.v1 import (
+    agent_rest_pb2,
+    archive_rest_pb2,
+    conversation_rest_pb2,
+    folder_rest_pb2,
+    memory_rest_pb2,
+)
 from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceStub
 from perdure.agents.v1.turn_service_pb2_grpc import TurnServiceStub
 from perdure.llm_router.v1.llm_router_service_pb2_grpc import add_LlmRouterServiceServicer_to_server
@@ -29,7 +36,13 @@ from services.common.secrets import SecretBox
 from services.common.status import rpc_errors
 from tests.agents.neighbours import Router, Tools, serve
 
-REST = rest_pb2.DESCRIPTOR.services_by_name["AgentRest"]
+FILES = (agent_rest_pb2, archive_rest_pb2, conversation_rest_pb2, folder_rest_pb2, memory_rest_pb2)
+OPERATIONS: dict[str, MethodDescriptor] = {
+    method.name: method
+    for file in FILES
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
 MODEL = {"model": "openai/gpt-4o-mini"}
 ABSENT = "00000000-0000-4000-8000-00000000dead"
 
@@ -42,11 +55,11 @@ class Api:
 
     async def call(self, method: str, body: Any = None, **query: Any) -> Any:
         """The answer's JSON; None where it has no body."""
-        request: Any = GetMessageClass(REST.methods_by_name[method].input_type)(**query)  # Any: the RPC's own message
+        request: Any = GetMessageClass(OPERATIONS[method].input_type)(**query)  # Any: the RPC's own message
         if body is not None:
             request.body.data = orjson.dumps(body)
         rpc = self.channel.unary_unary(
-            f"/{REST.full_name}/{method}",
+            f"/{OPERATIONS[method].containing_service.full_name}/{method}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=HttpBody.FromString,
         )

@@ -15,7 +15,7 @@ from services.common.ids import new_id
 from tests.agents.folders.conftest import EMBEDDING, Shelf, make_shelf
 from tests.agents.memory.test_memory_tools import Talk
 from tests.agents.neighbours import tool_id
-from tests.agents.service import REST, Service
+from tests.agents.service import OPERATIONS, Service
 
 BODIES: Mapping[str, Any] = {
     "CreateArchivalMemory": {"text": "theirs"},
@@ -36,14 +36,14 @@ def operations() -> list[str]:
     routes = annotations_pb2.http
     return [
         method.name
-        for method in REST.methods
+        for method in OPERATIONS.values()
         if "{" in str(method.GetOptions().Extensions[routes]) and method.name not in LEFT_OUT
     ]
 
 
 def query_of(method: str, known: Mapping[str, str]) -> dict[str, str]:
     """The parameters that an operation needs."""
-    route = str(REST.methods_by_name[method].GetOptions().Extensions[annotations_pb2.http])
+    route = str(OPERATIONS[method].GetOptions().Extensions[annotations_pb2.http])
     in_path = {name: value for name, value in known.items() if f"{{{name}}}" in route}
     return in_path | ({"query": "secret"} if method == "SearchArchivalMemory" else {})
 
@@ -108,7 +108,7 @@ async def theirs(service: Service) -> Theirs:
 async def refuse(theirs: Theirs, method: str, query: Mapping[str, str]) -> int:
     """The status of an operation that must leave everything as it is."""
     before = await stored(theirs.service.database)
-    takes_body = "body" in REST.methods_by_name[method].input_type.fields_by_name
+    takes_body = "body" in OPERATIONS[method].input_type.fields_by_name
     with pytest.raises(PerdureError) as caught:
         await theirs.service.api.call(method, BODIES.get(method, {}) if takes_body else None, **query)
     assert await stored(theirs.service.database) == before

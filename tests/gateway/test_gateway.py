@@ -12,7 +12,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from perdure.agents.v1.rest_pb2 import CreateAgentQuery, ListAgentsQuery
+from perdure.agents.v1.agent_rest_pb2 import CreateAgentQuery, ListAgentsQuery
 from services.cli.embedded.gateway_config import BUFFER_BYTES
 from tests.gateway.scripted_services import Answer, Context, ScriptedServices, json_body
 

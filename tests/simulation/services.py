@@ -11,9 +11,9 @@ from typing import Any, cast
 import grpc
 import orjson
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.message_factory import GetMessageClass
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from perdure.agents.v1 import rest_pb2
 from perdure.conversation.v1.message_pb2 import Part
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY, TOOL_KIND_SERVER, ToolDefinition
 from perdure.llm_router.v1 import llm_router_service_pb2 as router_pb
@@ -26,6 +26,7 @@ from services.common.database import Database, open_engine
 from services.common.errors import NotFound
 from services.common.secrets import SecretBox
 from tests.agents import neighbours
+from tests.agents.service import OPERATIONS
 from tests.simulation.in_process import Context, Handlers
 from tests.simulation.vendors import CAREFUL, MEMORY, ONCE, SAFE
 
@@ -76,10 +77,11 @@ class AgentsService:
 
     async def rest(self, method: str, body: Any = None, **query: Any) -> Any:  # Any: JSON
         """The JSON that a REST operation answers."""
-        request = getattr(rest_pb2, f"{method}Query")(**query)
+        operation = OPERATIONS[method]
+        request: Any = GetMessageClass(operation.input_type)(**query)  # Any: the RPC's own message
         if body is not None:
             request.body.data = orjson.dumps(body)
-        handler = self.handlers.find(f"/perdure.agents.v1.AgentRest/{method}")
+        handler = self.handlers.find(f"/{operation.containing_service.full_name}/{method}")
         answer: HttpBody = await handler.unary_unary(request.SerializeToString(), Context())
         return orjson.loads(answer.data) if answer.data else None
 

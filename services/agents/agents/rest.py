@@ -1,6 +1,6 @@
 """The REST operations of agents."""
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import agent_rest_pb2 as rest
 from services.agents.agents.agents import Agents
 from services.agents.agents.changes import AgentChanges
 from services.agents.agents.context import ContextOverview

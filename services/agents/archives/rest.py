@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import archive_rest_pb2 as rest
 from services.agents.agents.agents import Agents
 from services.agents.agents.filter import AgentFilter
 from services.agents.agents.relations import wanted_relations

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import conversation_rest_pb2 as rest
 from services.agents.conversations.conversations import ConversationFilter, Conversations
 from services.agents.conversations.errors import ConversationNotFound
 from services.agents.conversations.forks import Forks

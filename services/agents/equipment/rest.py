@@ -1,6 +1,6 @@
 """The REST operations of calling an agent's tools."""
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import agent_rest_pb2 as rest
 from services.agents.equipment.direct_calls import DirectCalls
 from services.common.caller import Caller
 from services.contract.mcp import ToolArguments, ToolExecutionResult

@@ -6,7 +6,7 @@ from typing import Protocol
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import agent_rest_pb2 as rest
 from services.common.caller import Caller
 from services.common.database import Database
 from services.common.errors import PerdureError, Unavailable

@@ -1,6 +1,6 @@
 """The REST operations of blocks and of agents' core memory."""
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import memory_rest_pb2 as rest
 from services.agents.agents.agents import Agents
 from services.agents.agents.filter import AgentFilter
 from services.agents.agents.relations import wanted_relations

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import conversation_rest_pb2 as rest
 from perdure.conversation.v1.message_pb2 import Message
 from services.agents.agents.first_messages import first_messages
 from services.agents.agents.relations import ALL

@@ -1,6 +1,6 @@
 """The REST operations of tags."""
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import agent_rest_pb2 as rest
 from services.agents.paging import Page
 from services.agents.tags.tags import Tags
 from services.common.caller import Caller

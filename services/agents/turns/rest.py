@@ -1,6 +1,6 @@
 """The REST operations that change context windows: compaction and repair."""
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import conversation_rest_pb2 as rest
 from services.agents.conversations.names import resolve_conversation
 from services.agents.turns.compact_idle import ConversationCompactor
 from services.agents.turns.mending import Mender

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import conversation_rest_pb2 as rest
 from services.agents.agents.catalogs import Models
 from services.agents.agents.store import PostgresAgents
 from services.agents.conversations.conversations import Conversations

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import conversation_rest_pb2 as rest
 from perdure.agents.v1.turn_service_pb2 import TURN_STATE_DELETED
 from services.agents.conversations.rest import ConversationOperations
 from services.agents.memory.store import PostgresBlocks

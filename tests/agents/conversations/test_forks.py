@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import conversation_rest_pb2 as rest
 from services.agents.conversations.rest import ConversationOperations
 from services.agents.memory.store import PostgresBlocks
 from services.common.errors import Conflict, InvalidArgument, NotFound

@@ -8,10 +8,10 @@ import orjson
 import pytest
 from google.api.httpbody_pb2 import HttpBody
 
-from perdure.agents.v1 import rest_pb2
+from perdure.agents.v1.folder_rest_pb2 import UploadFolderFileQuery
 from services.common.errors import PerdureError
 from services.common.status import rpc_errors
-from tests.agents.service import REST, Api, Service
+from tests.agents.service import Api, Service
 
 EMBEDDING = "openai/text-embedding-3-small"
 
@@ -36,10 +36,10 @@ class Shelf:
         raw = data.encode() if isinstance(data, str) else data
         form = httpx.Request("POST", "http://here", files={"file": (sent_name, raw, media_type)})
         body = HttpBody(content_type=form.headers["content-type"], data=form.read())
-        request = rest_pb2.UploadFolderFileQuery(folder_id=self.id, body=body, **options)
+        request = UploadFolderFileQuery(folder_id=self.id, body=body, **options)
         rpc = self.api.channel.unary_unary(
-            f"/{REST.full_name}/UploadFolderFile",
-            request_serializer=rest_pb2.UploadFolderFileQuery.SerializeToString,
+            "/perdure.agents.v1.FolderRest/UploadFolderFile",
+            request_serializer=UploadFolderFileQuery.SerializeToString,
             response_deserializer=HttpBody.FromString,
         )
         with rpc_errors():

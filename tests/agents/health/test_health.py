@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from perdure.agents.v1.rest_pb2 import GetHealthQuery
+from perdure.agents.v1.agent_rest_pb2 import GetHealthQuery
 from perdure.tools.v1.tool_service_pb2 import GetSandboxRequest, GetSandboxResponse
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceServicer, add_ToolServiceServicer_to_server
 from services.agents.health.clients import TIMEOUT_S, SandboxClient

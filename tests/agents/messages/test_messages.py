@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import conversation_rest_pb2 as rest
 from perdure.agents.v1.agent_service_pb2 import ListMessagesRequest
 from perdure.conversation.v1.message_pb2 import ROLE_USER
 from services.agents.conversations.conversations import Conversations

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import conversation_rest_pb2 as rest
 from perdure.conversation.v1.message_pb2 import ROLE_SUMMARY, ROLE_TOOL, Message, ToolCall
 from services.agents.agents.tables import agents
 from services.common.caller import Caller

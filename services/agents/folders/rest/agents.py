@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import folder_rest_pb2 as rest
 from services.agents.folders.attachments import Attachments
 from services.agents.folders.desk import Desk
 from services.agents.folders.open_files import FileView

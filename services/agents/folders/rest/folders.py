@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import cast
 
-from perdure.agents.v1 import rest_pb2 as rest
+from perdure.agents.v1 import folder_rest_pb2 as rest
 from services.agents.agents.agents import Agents
 from services.agents.agents.filter import AgentFilter
 from services.agents.folders.files import DuplicateHandling, Files
