@@ -28,12 +28,13 @@ class Delta(NamedTuple):
 
 @dataclass(frozen=True)
 class Completion:
-    """The whole answer; the last event of a call that succeeds."""
+    """The whole answer; the last event of a call that succeeds. `retries`: how often it was repeated before."""
 
     parts: tuple[Part, ...]
     finish: Finish
     usage: Usage
     response_id: str = ""
+    retries: int = 0
 
 
 Event: TypeAlias = Delta | Completion

@@ -40,6 +40,7 @@ def _completion(completed: Completion, model: model_pb2.Model) -> service.Comple
             finish_reason=_FINISH[completed.finish],
             usage=completed.usage,
             provider_response_id=completed.response_id,
+            retries=completed.retries,
             model=model,
         ),
     )

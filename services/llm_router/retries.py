@@ -5,10 +5,10 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from services.llm_router.completion import Event
+from services.llm_router.completion import Completion, Event
 from services.llm_router.errors import ModelFailure
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,10 @@ class RetryPolicy:
 async def retry(
     call: Callable[[], AsyncGenerator[Sequence[Event], None]], policy: RetryPolicy
 ) -> AsyncGenerator[Sequence[Event], None]:
-    """The events of the first call that says something; once it has, its failure is final."""
+    """The events of the first call that says something; once it has, its failure is final.
+
+    The completion, or the metadata of the failure, say how often the call was repeated.
+    """
     attempt = 0
     while True:
         attempt += 1
@@ -50,14 +53,19 @@ async def retry(
             async with aclosing(call()) as source:
                 async for events in source:
                     spoke = spoke or bool(events)
-                    yield events
+                    yield events if attempt == 1 else _with_retries(events, attempt - 1)
                 return
         except ModelFailure as failure:
             wait_s = None if spoke else policy.wait_s(attempt, failure)
             if wait_s is None:
+                failure.metadata["retries"] = str(attempt - 1)
                 raise
             log.info("attempt %d failed (%s), next in %.2f s", attempt, failure.reason, wait_s)
         await asyncio.sleep(wait_s)
+
+
+def _with_retries(events: Sequence[Event], retries: int) -> Sequence[Event]:
+    return [replace(event, retries=retries) if isinstance(event, Completion) else event for event in events]
 
 
 async def retry_call(call: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:

@@ -338,7 +338,8 @@ def _completion(found: llm_router_service_pb2.Completion) -> Completion:
         endpoint=found.model.endpoint,
         context_window=found.model.context_window,
     )
-    return Completion(list(found.parts), FINISHES.get(found.finish_reason, "stop"), found.usage, model)
+    finish = FINISHES.get(found.finish_reason, "stop")
+    return Completion(list(found.parts), finish, found.usage, model, found.retries)
 
 
 def _output(call_id: str, event: tool_service_pb2.ExecuteResponse) -> ToolOutput:

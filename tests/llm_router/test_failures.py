@@ -104,6 +104,7 @@ async def test_a_call_that_failed_before_its_first_event_is_repeated(
     heard = await ask(stub, question(CHAT, f"Say 'back'. [[fake: {directive} times=2]]"))
 
     assert heard.text == "back"
+    assert heard.completion.retries == 2
     assert sum(request.path.endswith("/completions") for request in fake.traffic) == 3
 
 

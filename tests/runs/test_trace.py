@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, Message, Part
 from services.common.database import Database
+from services.common.errors import Internal
 from services.runs.limits import Limits
 from services.runs.store.traces import PostgresTraces
 from services.runs.tables import tool_calls
@@ -20,7 +21,7 @@ from services.runs.trace.journal import Journal
 from services.runs.trace.metrics import Gauges, Sample, count, print_metrics
 from services.runs.trace.spans import RunSpans
 from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
-from tests.runs.fake_services import call, says, tool
+from tests.runs.fake_services import call, fails, says, tool
 
 
 async def trace_of(replica: Replica, run_id: str) -> Sequence[TraceEvent]:
@@ -45,6 +46,17 @@ async def test_a_trace_tells_what_was_asked_of_whom(world: World, replica: Repli
     assert events[1].detail["outcome"] == "ok"
     assert events[1].step_id == events[2].step_id
     assert events[3].detail["status"] == "completed"
+
+
+async def test_a_trace_tells_how_often_a_provider_was_asked_again(world: World, replica: Replica) -> None:
+    world.router.script = [fails(Internal("The call of the model failed.", metadata={"retries": "2"}))]
+    started = await replica.runs.start(world.request())
+    await replica.watch(started.run.id)
+
+    events = await trace_of(replica, started.run.id)
+
+    assert [event.detail["retries"] for event in events if event.kind == "model_call"] == [2]
+    assert sum(added for sample, added in count(events).items() if sample.name == "perdure_model_retries") == 2
 
 
 async def test_a_trace_tells_of_a_prompt_that_breaks_the_rule_of_pairs(world: World, replica: Replica) -> None:

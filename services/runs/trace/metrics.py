@@ -20,6 +20,7 @@ _TEXTS = {
     "perdure_attempts": "Times that a process took a run on.",
     "perdure_takeovers": "Runs taken from processes that died.",
     "perdure_model_calls": "Calls of models.",
+    "perdure_model_retries": "Times that a provider was asked again within a call.",
     "perdure_tool_calls": "Calls of tools.",
     "perdure_commits": "Steps and returns stored in histories.",
     "perdure_compactions": "Compactions of context windows during runs.",
@@ -90,6 +91,8 @@ def _samples(event: TraceEvent) -> Iterator[tuple[Sample, float]]:
     if event.kind == "model_call":
         model = ("model", str(event.detail.get("model", "")))
         yield from _observe("perdure_model_call_seconds", (model,), event.took_s)
+        if retries := event.detail.get("retries"):
+            yield Sample("perdure_model_retries", (model,)), float(retries)
         for kind in ("prompt", "completion"):
             if tokens := event.detail.get(f"{kind}_tokens"):
                 yield Sample("perdure_tokens", (model, ("kind", kind))), float(tokens)

@@ -112,19 +112,19 @@ class TracedModel:
 
     async def complete(self, prompt: Prompt, message_id: str) -> AsyncGenerator[list[MessageDelta] | Completion, None]:
         """The answer, in pieces."""
-        began_at, outcome, whole = datetime.now(UTC), "broken_off", None
+        began_at, outcome, whole, retries = datetime.now(UTC), "broken_off", None, 0
         self._check(prompt)
         try:
             async with aclosing(self.model.complete(prompt, message_id)) as answer:
                 async for item in answer:
                     if isinstance(item, Completion):
-                        outcome, whole = "ok", item
+                        outcome, whole, retries = "ok", item, item.retries
                     yield item
         except PerdureError as error:
-            outcome = error.reason.lower()
+            outcome, retries = error.reason.lower(), int(error.metadata.get("retries", 0))
             raise
         finally:
-            self._tell(prompt, began_at, outcome, whole)
+            self._tell(prompt, began_at, outcome, whole, retries)
 
     def _check(self, prompt: Prompt) -> None:
         """The router mends what breaks the rule of pairs; this says so."""
@@ -132,7 +132,7 @@ class TracedModel:
         if run is not None and problems:
             self.trace.note(run, "repair", step_id=prompt.step_id, problems=problems)
 
-    def _tell(self, prompt: Prompt, began_at: datetime, outcome: str, whole: Completion | None) -> None:
+    def _tell(self, prompt: Prompt, began_at: datetime, outcome: str, whole: Completion | None, retries: int) -> None:
         run = _current.get()
         if run is None:
             return
@@ -143,6 +143,7 @@ class TracedModel:
             step_id=prompt.step_id,
             model=prompt.model,
             outcome=outcome,
+            retries=retries or None,
             finish=whole.finish if whole else None,
             prompt_tokens=whole.usage.prompt_tokens if whole else None,
             completion_tokens=whole.usage.completion_tokens if whole else None,

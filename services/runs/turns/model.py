@@ -31,12 +31,13 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Completion:
-    """A whole answer."""
+    """A whole answer. `retries`: how often its provider was asked again."""
 
     parts: Sequence[Part]
     finish: Finish
     usage: Usage = field(default_factory=Usage)
     model: ModelInfo = field(default_factory=ModelInfo)
+    retries: int = 0
 
 
 class Model(Protocol):
