@@ -38,7 +38,7 @@ from services.agents.archives.storage import Storage
 from services.agents.archives.store.archives import PostgresArchives
 from services.agents.archives.store.passages import PostgresPassages
 from services.agents.archives.tools import ArchivalTools
-from services.agents.clients import RegisteredTools, RouterModels, ToolRunner
+from services.agents.clients import RegisteredTools, RemoteToolRunner, RouterModels
 from services.agents.combined import Combined
 from services.agents.config import Config
 from services.agents.conversations.conversations import Conversations
@@ -158,7 +158,7 @@ def wire(
     memory = MemoryCalls(_memory_tools(basis), basis.prompts, PostgresBlocks(), PostgresAgents())
     turns = TurnParts(database, basis.messages, Summaries(RouterSummarizer(router)), now=_now)
     faces = [
-        _agents(basis, memory, ToolRunner(tools_channel)),
+        _agents(basis, memory, RemoteToolRunner(tools_channel)),
         _memory(basis),
         _archives(basis),
         _conversations(basis),
@@ -217,7 +217,7 @@ def _memory_tools(basis: Basis) -> MemoryTools:
     return MemoryTools(PostgresBlocks(), basis.prompts, ConversationSearch(basis.history), archival, files)
 
 
-def _agents(basis: Basis, memory: MemoryCalls, runner: ToolRunner) -> Faces:
+def _agents(basis: Basis, memory: MemoryCalls, runner: RemoteToolRunner) -> Faces:
     database, stores, agents, prompts = basis.database, basis.stores, basis.agents, basis.prompts
     changes = AgentChanges(database, stores, agents, basis.relations, basis.creation, prompts)
     equipment = Equipment(database, stores, agents, basis.tools)

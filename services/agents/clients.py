@@ -75,7 +75,7 @@ def _embedding_config(model: EmbeddingModel) -> EmbeddingConfig:
     )
 
 
-class ToolRunner:
+class RemoteToolRunner:
     """Runs tools in the tools service."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
