@@ -123,7 +123,6 @@ class Basis:
 
     database: Database
     stores: Stores
-    history: PostgresHistory
     models: RouterModels
     tools: RegisteredTools
     folders: FolderParts
@@ -197,7 +196,6 @@ def _basis(database: Database, secrets: SecretBox, router: grpc.aio.Channel, too
     return Basis(
         database=database,
         stores=stores,
-        history=history,
         models=models,
         tools=tools,
         folders=folders,
@@ -214,7 +212,7 @@ def _basis(database: Database, secrets: SecretBox, router: grpc.aio.Channel, too
 def _memory_tools(basis: Basis) -> MemoryTools:
     archival = ArchivalTools(ArchivalMemory(PostgresArchives(), PostgresPassages(), basis.agents))
     files = basis.folders.tools(basis.agents)
-    return MemoryTools(PostgresBlocks(), basis.prompts, ConversationSearch(basis.history), archival, files)
+    return MemoryTools(PostgresBlocks(), basis.prompts, ConversationSearch(PostgresMessages()), archival, files)
 
 
 def _agents(basis: Basis, memory: MemoryCalls, runner: RemoteToolRunner) -> Faces:

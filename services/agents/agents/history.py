@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
-from perdure.conversation.v1.message_pb2 import Message, Role
+from perdure.conversation.v1.message_pb2 import Message
 from services.common.database import Transaction
 from services.contract.messages import ApprovalRequestMessage
 
@@ -65,20 +64,6 @@ class History(Protocol):
 
     async def isolated_block_ids(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[str]:
         """The conversation's own copies of blocks; none in an agent's own history."""
-
-    async def search(
-        self,
-        tx: Transaction,
-        *,
-        organization_id: str,
-        agent_id: str,
-        words: str,
-        roles: Sequence[Role.ValueType],
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-    ) -> list[Message]:
-        """The agent's newest messages, of all its conversations, that hold every word, whatever the case."""
 
     async def delete_of_agent(self, tx: Transaction, organization_id: str, agent_id: str) -> None:
         """Ends active turns as deleted, and deletes every conversation and message of the agent."""

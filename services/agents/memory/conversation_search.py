@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, Field
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_TOOL, ROLE_USER, Message
-from services.agents.agents.history import History
+from services.agents.messages.messages import Wanted
 from services.agents.moments import read_moment
 from services.common.database import Transaction
 
@@ -37,24 +37,30 @@ class RecallArguments(BaseModel):
     end_minutes_ago: int | None = Field(default=None, ge=0, le=MAX_MINUTES)
 
 
+class Messages(Protocol):
+    """Where messages are kept."""
+
+    async def search(
+        self, tx: Transaction, organization_id: str, agent_id: str, wanted: Wanted, limit: int
+    ) -> list[Message]:
+        """The newest of the messages in all conversations of an agent."""
+
+
 class ConversationSearch:
     """Finds messages by words, roles and dates."""
 
-    def __init__(self, history: History) -> None:
-        self._history = history
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
 
     async def run(self, tx: Transaction, organization_id: str, agent_id: str, sent: SearchArguments) -> str:
         """The found messages, the newest first, as the text of a Python literal. One statement."""
-        found = await self._history.search(
-            tx,
-            organization_id=organization_id,
-            agent_id=agent_id,
+        wanted = Wanted(
             words=sent.query or "",
             roles=[_ROLES[name] for name in sent.roles or _ROLES],
             since=read_moment(sent.start_date, end_of_day=False),
             until=read_moment(sent.end_date, end_of_day=True),
-            limit=sent.limit or DEFAULT_RESULTS,
         )
+        found = await self._messages.search(tx, organization_id, agent_id, wanted, sent.limit or DEFAULT_RESULTS)
         return str(_show(found, datetime.now(UTC)))
 
     async def recall(self, tx: Transaction, organization_id: str, agent_id: str, sent: RecallArguments) -> str:
@@ -62,16 +68,13 @@ class ConversationSearch:
         now = datetime.now(UTC)
         found: dict[str, Message] = {}
         for query in sent.convo_keyword_queries or [""]:
-            messages = await self._history.search(
-                tx,
-                organization_id=organization_id,
-                agent_id=agent_id,
+            wanted = Wanted(
                 words=query,
                 roles=list(_ROLE_NAMES),
                 since=_minutes_before(now, sent.start_minutes_ago),
                 until=_minutes_before(now, sent.end_minutes_ago),
-                limit=DEFAULT_RESULTS,
             )
+            messages = await self._messages.search(tx, organization_id, agent_id, wanted, DEFAULT_RESULTS)
             found |= {message.id: message for message in messages}
         newest = sorted(found.values(), key=lambda message: message.created_at.ToNanoseconds(), reverse=True)
         return str(_show(newest[:DEFAULT_RESULTS], now))

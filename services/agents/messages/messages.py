@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from perdure.conversation.v1.message_pb2 import Message
+from perdure.conversation.v1.message_pb2 import Message, Role
 from services.agents.messages.clipping import clip_returns
 from services.agents.paging import CursorNotFound, Page
 from services.common.database import Transaction
@@ -35,6 +36,16 @@ class Bounds:
     after: int | None = None
     before: int | None = None
     descending: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which messages are looked for: those that hold every word, whatever the case. Both ends of the time count."""
+
+    words: str = ""
+    roles: Sequence[Role.ValueType] = ()  # none: all
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class MessageStore(Protocol):

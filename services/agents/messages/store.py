@@ -1,14 +1,13 @@
 """Messages in Postgres."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, select, text
 
-from perdure.conversation.v1.message_pb2 import Message, Role
+from perdure.conversation.v1.message_pb2 import Message
 from services.agents.conversations.tables import conversation_messages as links
-from services.agents.messages.messages import Bounds, InWindow
+from services.agents.messages.messages import Bounds, InWindow, Wanted
 from services.agents.messages.stored_rows import role_name
 from services.agents.messages.tables import messages
 from services.common.database import Transaction
@@ -84,28 +83,19 @@ class PostgresMessages:
         return await _read_page(tx, query, links.c.position, bounds)
 
     async def search(
-        self,
-        tx: Transaction,
-        *,
-        organization_id: str,
-        agent_id: str,
-        words: str,
-        roles: Sequence[Role.ValueType],
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
+        self, tx: Transaction, organization_id: str, agent_id: str, wanted: Wanted, limit: int
     ) -> list[Message]:
-        """The agent's newest messages, of all its conversations, that hold every word, whatever the case."""
+        """The newest of the messages in all conversations of an agent."""
         query = select(messages.c.body).where(*_owned(organization_id, {"agent_id": agent_id}))
-        if words.strip():
+        if wanted.words.strip():
             matches = "to_tsvector('simple'::regconfig, text) @@ plainto_tsquery('simple'::regconfig, :words)"
-            query = query.where(text(matches).bindparams(words=words))
-        if roles:
-            query = query.where(messages.c.role.in_([role_name(role) for role in roles]))
-        if since is not None:
-            query = query.where(messages.c.created_at >= since)
-        if until is not None:
-            query = query.where(messages.c.created_at <= until)
+            query = query.where(text(matches).bindparams(words=wanted.words))
+        if wanted.roles:
+            query = query.where(messages.c.role.in_([role_name(role) for role in wanted.roles]))
+        if wanted.since is not None:
+            query = query.where(messages.c.created_at >= wanted.since)
+        if wanted.until is not None:
+            query = query.where(messages.c.created_at <= wanted.until)
         return await _read_page(tx, query, messages.c.sequence, Bounds(limit, descending=True))
 
 

@@ -11,9 +11,10 @@ from perdure.conversation.v1.message_pb2 import ROLE_USER
 from services.agents.conversations.conversations import Conversations
 from services.agents.conversations.store.conversations import PostgresConversations
 from services.agents.memory.store import PostgresBlocks
+from services.agents.messages.messages import Wanted
 from services.agents.messages.rest import MessageOperations
 from services.agents.messages.servicer import MessageServicer
-from services.agents.messages.store import MAX_PAGE_BYTES
+from services.agents.messages.store import MAX_PAGE_BYTES, PostgresMessages
 from services.common.caller import Caller
 from services.common.errors import Conflict, InvalidArgument, NotFound
 from services.common.ids import new_id
@@ -258,16 +259,8 @@ async def test_words_are_found_whatever_their_case(world: World) -> None:
     await say(world, agent_id, "the Quick fox", "the slow fox")
 
     async with world.database.begin() as tx:
-        found = await world.history.search(
-            tx,
-            organization_id=ORGANIZATION,
-            agent_id=agent_id,
-            words="FOX quick",
-            roles=[ROLE_USER],
-            since=None,
-            until=None,
-            limit=10,
-        )
+        wanted = Wanted(words="FOX quick", roles=[ROLE_USER])
+        found = await PostgresMessages().search(tx, ORGANIZATION, agent_id, wanted, 10)
 
     assert [message.parts[0].text for message in found] == ["the Quick fox"]
 

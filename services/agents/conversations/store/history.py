@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from perdure.conversation.v1.message_pb2 import Message, Part, Role
+from perdure.conversation.v1.message_pb2 import Message, Part
 from services.agents.agents.history import MessageCounts
 from services.agents.agents.tables import agents
 from services.agents.conversations.tables import conversation_messages as links
@@ -170,30 +170,6 @@ class PostgresHistory:
     async def read_window(self, tx: Transaction, organization_id: str, conversation_id: str) -> list[Message]:
         """The context window, oldest first."""
         return await Messages(self._messages).read_window(tx, organization_id, conversation_id)
-
-    async def search(
-        self,
-        tx: Transaction,
-        *,
-        organization_id: str,
-        agent_id: str,
-        words: str,
-        roles: Sequence[Role.ValueType],
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-    ) -> list[Message]:
-        """The agent's newest messages, of all its conversations, that hold every word, whatever the case."""
-        return await self._messages.search(
-            tx,
-            organization_id=organization_id,
-            agent_id=agent_id,
-            words=words,
-            roles=roles,
-            since=since,
-            until=until,
-            limit=limit,
-        )
 
     async def count_messages(
         self, tx: Transaction, organization_id: str, conversation_ids: Sequence[str]
