@@ -40,6 +40,10 @@ class Joined:
         """What the agent said, as far as it counts."""
         return "".join(self.texts[number] for number in sorted(self.texts))
 
+    def holds_only(self, stored_ids: set[str]) -> bool:
+        """Whether all that counts of what it has is stored, and nothing of what was declared void."""
+        return set(self.ids.values()) <= stored_ids and not self.void_ids & stored_ids
+
     def add(self, first: int, last: int, text: str = "", message_id: str = "") -> None:
         """An event that stands for these numbers."""
         if first > self.last + 1:

@@ -17,6 +17,7 @@ from tests.simulation.vendors import CALM, CAREFUL, MEMORY, ONCE, SAFE, Vendors
 from tests.simulation.world import World, describe, texts_of
 
 EVENTS = 80  # things that happen before the world calms down
+FAILURES = ("LLM_OVERLOADED", "CONTEXT_WINDOW_EXCEEDED")  # that the vendors bring about
 PATIENCE = 3_000  # packets and sweeps after which a run that has not ended is stuck
 
 
@@ -153,6 +154,9 @@ async def _promises(world: World) -> list[str]:
         times = said[sent.words] if sent.words else 1
         if times > 1 or (times == 0 and sent.was_accepted and sent.run_id not in unbegun):
             problems.append(f"{sent.words} is there {times} times, accepted: {sent.was_accepted}")
+    problems += [f"{run_id} counts other steps than are stored" for run_id in await world.miscounted()]
+    problems += [f"{message_id} was told to nobody" for message_id in await world.untold()]
+    problems += [f"a run failed: {reason}" for reason in await world.failures() if reason not in FAILURES]
     problems += [f"{call} ran {times} times" for call, times in world.vendors.executed.items() if times > 1]
     return problems
 
@@ -176,13 +180,13 @@ async def _send(world: World) -> None:
 
 async def _crash(world: World) -> None:
     if world.living:
-        world.network.random.choice(world.living).crash(world.network)
+        world.network.random.choice(world.busy or world.living).crash(world.network)
         await world.start_replica()
 
 
 async def _freeze(world: World) -> None:
     if len(world.living) > 1:
-        world.network.random.choice(world.living).host.frozen = True
+        world.network.random.choice(world.busy or world.living).host.frozen = True
 
 
 async def _edit(world: World) -> None:

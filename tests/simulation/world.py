@@ -7,7 +7,18 @@ from typing import Any, cast
 
 from sqlalchemy import text
 
-from perdure.conversation.v1.message_pb2 import ROLE_USER, ApprovalAnswer, Message, Part, Role, ToolReturn
+from perdure.conversation.v1.message_pb2 import (
+    ROLE_ASSISTANT,
+    ROLE_TOOL,
+    ROLE_USER,
+    STOP_REASON_CANCELLED,
+    STOP_REASON_REQUIRES_APPROVAL,
+    ApprovalAnswer,
+    Message,
+    Part,
+    Role,
+    ToolReturn,
+)
 from services.common.caller import Caller
 from services.common.ids import new_id
 from services.runs.clients import AgentsClient
@@ -27,6 +38,8 @@ from tests.simulation.services import AgentsService
 from tests.simulation.vendors import CLIENT_TOOL, RemoteModel, RemoteTools, Vendors
 
 CALLER = Caller()
+ANSWERS = (ROLE_ASSISTANT, ROLE_TOOL)
+DENIED = (STOP_REASON_CANCELLED, STOP_REASON_REQUIRES_APPROVAL)  # of runs whose calls another may deny
 _BEAT = """
     INSERT INTO runs.replicas (owner, address, heartbeat_at) VALUES (:owner, :owner, now() + interval '1 day')
 """
@@ -98,6 +111,12 @@ class World:
     def living(self) -> list[Replica]:
         """The processes that nobody has reason to think dead."""
         return [each for each in self.replicas if each.host.alive and not each.host.frozen]
+
+    @property
+    def busy(self) -> list[Replica]:
+        """Those of them that have something under way."""
+        senders = [packet.sender for packet in self.network.packets]
+        return [each for each in self.living if each.host in senders]
 
     async def start_replica(self) -> Replica:
         """One more process."""
@@ -211,6 +230,37 @@ class World:
     async def active_turns(self) -> list[str]:
         """The turns that hold the conversation."""
         return await self._column("SELECT run_id FROM agents.turns WHERE conversation_id = :id AND state = 'active'")
+
+    async def failures(self) -> list[str]:
+        """Why runs failed whose input was stored, of those that were ended by who failed them."""
+        return await self._column(
+            """
+            SELECT failure->>'reason' FROM runs.runs AS run JOIN agents.turns AS turn ON turn.run_id = run.id
+            WHERE run.conversation_id = :id AND failure IS NOT NULL AND turn.begun_at IS NOT NULL
+                AND run.attempt = turn.attempt
+            """
+        )
+
+    async def miscounted(self) -> list[str]:
+        """The runs that count more steps than were stored; of those that their first owner ended, also fewer."""
+        return await self._column(
+            """
+            SELECT run.id FROM runs.runs AS run JOIN agents.turns AS turn ON turn.run_id = run.id
+            WHERE run.conversation_id = :id AND (run.steps > turn.steps
+                OR (run.steps < turn.steps AND run.attempt = 1 AND run.total_duration_ns IS NOT NULL))
+            """
+        )
+
+    async def untold(self) -> list[str]:
+        """The messages of which the events of their runs say nothing. Denials may come after those."""
+        missing = []
+        for run_id in {sent.run_id for sent in self.sent}:
+            events = await self.log.read(run_id)
+            if events and events[-1].ended.stop_reason not in (0, *DENIED):
+                told = {event.message.id for event in events}
+                spoken = [one for one in await self.history() if one.run_id == run_id and one.role in ANSWERS]
+                missing += [one.id for one in spoken if one.id not in told]
+        return missing
 
     async def never_begun(self) -> list[str]:
         """The runs that were cancelled before their input was stored."""
