@@ -49,10 +49,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Mark:
-    """The tool that leaves marks, and how long its calls take."""
+    """The tool that leaves marks, and how long its calls take. `has_quick`: each has one before it that takes none."""
 
     tool_id: str
     seconds: float
+    has_quick: bool = False
 
 
 @dataclass
@@ -73,7 +74,8 @@ async def start(
     agent_id = await arena.make_agent(mark.tool_id if mark else "")
     job = Job(agent_id, f"word{arena.random.getrandbits(48):012x}", chosen, words)
     if mark is not None:
-        job.call = f'mark with {{"word": "WORD", "seconds": {mark.seconds}}}'
+        quick = 'mark with {"word": "WORD-quick", "seconds": 0} and call tool ' if mark.has_quick else ""
+        job.call = f'{quick}mark with {{"word": "WORD", "seconds": {mark.seconds}}}'
     message: Any = {"role": "user", "content": job.text, "otid": str(uuid.uuid4())}
     while True:
         try:

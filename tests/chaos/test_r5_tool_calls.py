@@ -63,9 +63,24 @@ async def test_r5_a_committed_call_is_never_made_again(arena: Arena, figures: Fi
     assert set(made) == {1}
 
 
-async def under_calls(arena: Arena, marks: Marks) -> list[Job]:
+async def test_r5_a_call_that_is_done_is_not_made_again_with_its_neighbour(
+    arena: Arena, figures: Figures, tmp_path: Path
+) -> None:
+    async with open_marks(arena, tmp_path, tags=[SAFE]) as marks:
+        await arena.sdk.tools.update(marks.tool_id, enable_parallel_execution=False)  # one is noted, then the next made
+        jobs = await under_calls(arena, marks, has_quick=True)
+        for name in ("runs", "runs-2"):
+            arena.kill(name)
+        await asyncio.gather(*(until_ended(arena, job) for job in jobs))
+        made = [(marks.count(f"{job.word}-quick"), marks.count(job.word)) for job in jobs]
+
+    figures |= {"steps": len(made), "quick calls made twice": [quick for quick, _ in made].count(2)}
+    assert set(made) == {(1, 2)}
+
+
+async def under_calls(arena: Arena, marks: Marks, *, has_quick: bool = False) -> list[Job]:
     """Runs whose tool calls are under way."""
-    mark = Mark(marks.tool_id, seconds=3)
+    mark = Mark(marks.tool_id, seconds=3, has_quick=has_quick)
     jobs = await asyncio.gather(*(start(arena, calls=1, mark=mark) for _ in range(RUNS)))
     await marks.until_made([job.word for job in jobs])
     return list(jobs)
