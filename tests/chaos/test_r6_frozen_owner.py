@@ -16,11 +16,11 @@ WORDS = 200  # of an answer that takes longer than others need to notice
 
 @in_full
 async def test_r6_a_frozen_owner_writes_nothing_and_its_clients_are_told(arena: Arena, figures: Figures) -> None:
-    victim = arena.random.choice(("runs", "runs-2"))
     jobs = await asyncio.gather(*(start(arena, calls=0, words=400, in_tokens=True) for _ in range(RUNS)))
     following = [asyncio.gather(follow_rest(arena, job), follow_grpc(arena, job)) for job in jobs]
     await asyncio.gather(*(arena.vendors.wait_until_speaking(job.word) for job in jobs))
     owners = await asyncio.gather(*(arena.owner_of(job.run_id) for job in jobs))
+    victim = arena.random.choice(owners)
 
     arena.send(victim, signal.SIGSTOP)
     try:
@@ -48,11 +48,11 @@ async def test_r6_a_frozen_owner_writes_nothing_and_its_clients_are_told(arena: 
 async def test_r6_an_owner_that_comes_back_amid_its_successor_s_work_writes_nothing(
     arena: Arena, figures: Figures
 ) -> None:
-    victim = arena.random.choice(("runs", "runs-2"))
     jobs = await asyncio.gather(*(start(arena, calls=0, words=WORDS, in_tokens=True) for _ in range(RUNS)))
     following = [asyncio.gather(follow_rest(arena, job), follow_grpc(arena, job)) for job in jobs]
     await asyncio.gather(*(arena.vendors.wait_until_speaking(job.word) for job in jobs))
     owners = await asyncio.gather(*(arena.owner_of(job.run_id) for job in jobs))
+    victim = arena.random.choice(owners)
     hit = [job for job, owner in zip(jobs, owners, strict=True) if owner == victim]
 
     arena.send(victim, signal.SIGSTOP)
