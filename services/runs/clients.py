@@ -292,6 +292,7 @@ def _snapshot(found: turn_service_pb2.TurnSnapshot) -> Snapshot:
         next_step_id=found.next_step_id,
         window_version=found.window_version,
         mended=list(found.mended),
+        opened=found.opened,
         pending=list(found.pending_calls),
         known=list(found.known_returns),
         pending_step_id=found.pending_step_id,

@@ -86,9 +86,8 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
             raise self.begin_failures.pop()
         if request.conversation_id in self.missing:
             raise NotFound("There is no such conversation.")
-        turn = self.turns.get(request.run_id)
-        if turn is None:
-            turn = self._open(request)
+        known = self.turns.get(request.run_id)
+        turn = known or self._open(request)
         if turn.outcome is not None:
             return turn_service_pb2.BeginTurnResponse(outcome=turn.outcome)
         if request.attempt < turn.attempt:
@@ -96,7 +95,9 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         turn.attempt = request.attempt
         if "BeginTurn" in self.lose_answer:
             raise Internal("The answer could not be sent.")
-        return turn_service_pb2.BeginTurnResponse(snapshot=self._snapshot(turn))
+        snapshot = self._snapshot(turn)
+        snapshot.opened = known is None
+        return turn_service_pb2.BeginTurnResponse(snapshot=snapshot)
 
     async def CommitStep(self, request: Any, context: Any) -> turn_service_pb2.CommitStepResponse:
         self.calls.append("CommitStep")

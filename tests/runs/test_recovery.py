@@ -87,6 +87,25 @@ async def test_a_log_lost_before_the_owner_died_costs_numbers_and_says_so(world:
     assert events[1].delta.text == "done"
 
 
+async def test_an_owner_that_dies_before_its_turn_begins_costs_no_numbers(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    world.agents.hold_begin.clear()
+    starting = asyncio.create_task(first.runs.start(world.request()))
+    await eventually(lambda: len(world.agents.begins) == 1)
+    await first.die()
+    world.agents.hold_begin.set()
+    await declare_dead(first)
+
+    events = await replica.watch(world.agents.begins[0].run_id)
+    starting.cancel()
+
+    assert [(event.WhichOneof("event"), event.seq, event.attempt) for event in events] == [
+        ("started", 1, 2),
+        ("delta", 2, 2),
+        ("ended", 3, 2),
+    ]
+
+
 async def test_a_finished_model_call_and_finished_tools_are_not_repeated(world: World, replica: Replica) -> None:
     first = await world.replica()
     world.agents.tools = [tool("quick"), tool("stuck"), tool("safe", idempotent=True)]

@@ -35,7 +35,7 @@ async def full(redis: "Redis") -> AsyncIterator[None]:
         yield
     finally:
         for name in ("maxmemory", "maxmemory-policy"):
-            await redis.config_set(name, before[name])
+            await redis.config_set(name, str(before[name]))
 
 
 async def test_what_redis_refuses_is_noted_then_shown_and_logged_when_there_is_room(redis: "Redis") -> None:

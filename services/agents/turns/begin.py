@@ -52,9 +52,9 @@ class TurnStarter:
     ) -> Snapshot | Outcome:
         """Takes the conversation and stores the input, or takes the run's turn over with a higher attempt.
 
-        The same attempt again gets the same answer; a turn that has ended answers how. Four statements, whatever the
-        length of the history; more for a conversation's first message, for answers that come again, after a request
-        that expired, and for an agent that forgets.
+        The same attempt again gets the same answer, but for `opened`; a turn that has ended answers how. Four
+        statements, whatever the length of the history; more for a conversation's first message, for answers that come
+        again, after a request that expired, and for an agent that forgets.
         Raises `ConversationNotFound`, `AttemptSuperseded`, and what `Admission.admit` raises.
         """
         async with self._database.begin() as tx:
@@ -76,7 +76,8 @@ class TurnStarter:
                 await self._resume(tx, organization_id, turn, attempt)
             else:
                 return turn.outcome()
-            return await self._snapshot(tx, organization_id, conversation, turn)
+            snapshot = await self._snapshot(tx, organization_id, conversation, turn)
+            return replace(snapshot, opened=hold.turn is None)
 
     async def _expire(
         self, tx: Transaction, organization_id: str, conversation: LockedConversation, request_id: str

@@ -76,6 +76,7 @@ def from_snapshot(snapshot: Snapshot) -> service.TurnSnapshot:
         environment=snapshot.environment,
         window_version=snapshot.window_version,
         mended=snapshot.mended,
+        opened=snapshot.opened,
     )
 
 

@@ -122,7 +122,10 @@ class OpenRequest:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that the turn loop needs to know. `window` is oldest first, the system message first of all."""
+    """All that the turn loop needs to know. `window` is oldest first, the system message first of all.
+
+    `opened`: the turn began just now.
+    """
 
     agent: TurnAgent
     window: Sequence[Message]
@@ -134,6 +137,7 @@ class Snapshot:
     environment: Mapping[str, str]
     window_version: int
     mended: Sequence[str] = ()
+    opened: bool = False
 
 
 @dataclass(frozen=True)

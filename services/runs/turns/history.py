@@ -61,7 +61,7 @@ class Snapshot:
 
     `pending` are calls of an approval request to be executed first; `known` returns of it that are known already, and
     `pending_step_id` the step that asked. The first commit then has no assistant message. `mended` says what had to be
-    mended in the window.
+    mended in the window. `opened`: no attempt before this one began the turn.
     """
 
     agent: TurnAgent
@@ -75,6 +75,7 @@ class Snapshot:
     pending_step_id: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     mended: Sequence[str] = ()
+    opened: bool = False
 
 
 @dataclass(frozen=True)

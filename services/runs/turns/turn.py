@@ -147,6 +147,8 @@ class Turn:
             if self._stopping.is_set():
                 raise Released
             outcome = await self._stepper.take(progress)
+        if outcome.state == "cancelled":  # by another's hand, which has closed the calls of the last step
+            await self._catch_up()
         return outcome
 
     async def _resume(self) -> None:
@@ -163,7 +165,9 @@ class Turn:
             reconcile(told, answers_of(self.run, stored)),
             last_seq=max(last_seq, noted, self.run.last_seq or 0),
             # Owners that let the run go have said how far they came; of those that died, the log must tell it.
-            is_whole=not self.run.losses or (is_whole and len(told) == len(logged) and not self.run.shown_unlogged),
+            is_whole=not self.run.losses
+            or self._has_opened
+            or (is_whole and len(told) == len(logged) and not self.run.shown_unlogged),
         )
         if self._progress is not None:
             # Compaction may have taken the first of the calls out of the window.
@@ -171,6 +175,11 @@ class Turn:
             for step in steps:
                 if step.number < self._progress.step:
                     self._progress.count(step)
+
+    @property
+    def _has_opened(self) -> bool:
+        """Whether earlier attempts have shown nothing, as none of them began."""
+        return isinstance(self._begun, Snapshot) and self._begun.opened
 
     async def _read_outcome(self) -> Outcome:
         """How the turn ended by another's hand. Where it did not, a newer attempt has it, and is about to say so."""

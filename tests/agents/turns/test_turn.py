@@ -62,6 +62,7 @@ async def test_begin_answers_the_same_attempt_the_same(world: World) -> None:
     first = await world.begin(agent_id, run_id)
     second = await world.begin(agent_id, run_id)
 
+    first.snapshot.opened = False  # the second call began nothing
     assert first == second
 
 
@@ -90,11 +91,12 @@ async def test_of_many_runs_at_once_one_gets_the_conversation(world: World) -> N
 
 async def test_a_higher_attempt_takes_the_turn_over_and_fences_the_old_owner_off(world: World) -> None:
     agent_id, run_id = await world.create_agent(), new_id("run")
-    await world.begin(agent_id, run_id)
+    opened = (await world.begin(agent_id, run_id)).snapshot
     await world.commit(run_id, assistant=calling(CALL), returns=[returned()], tool_message_id=new_id("message"))
 
     taken = (await world.begin(agent_id, run_id, attempt=2)).snapshot
 
+    assert (opened.opened, taken.opened) == (True, False)
     assert (taken.next_step, texts(taken.input)) == (2, ["hello"])
     assert texts(taken.window) == ["You are an agent.", "hello", "roll", "6"]
     with pytest.raises(Superseded):
