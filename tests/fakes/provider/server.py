@@ -93,9 +93,12 @@ class ProviderFake:
         received = request[RECEIVED] = await self._record(request, vendor)
         try:
             response = await _answer(request, handler, vendor)
-        except (asyncio.CancelledError, ConnectionResetError):
+        except asyncio.CancelledError:
             received.disconnected = True
             raise
+        except ConnectionResetError:
+            received.disconnected = True
+            return web.Response()  # nobody is there to read it
         else:
             received.finished = not _is_closing(request)
             received.status = response.status if received.finished or response.prepared else None
