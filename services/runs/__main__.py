@@ -45,6 +45,7 @@ from services.runs.store.callbacks import PostgresCallbacks
 from services.runs.store.children import PostgresFamily
 from services.runs.store.line import PostgresLines
 from services.runs.store.redis_log import RedisEventLog
+from services.runs.store.refusals import PostgresRefusals
 from services.runs.store.replicas import PostgresReplicas
 from services.runs.store.runs import PostgresRuns
 from services.runs.store.steps import PostgresSteps
@@ -70,7 +71,7 @@ class Process:
     """Runs and all that carries them out. Its owner id is made anew with each start.
 
     `agents`, `runs` and `traces` are what the faces need; `start` and `leave` frame their time. Meanwhile `orphans` are
-    looked for. What breaks off in the `background` ends the process: others take its runs.
+    looked for and `refusals` noted. What breaks off in the `background` ends the process: others take its runs.
     """
 
     def __init__(self, config: Config, engine: AsyncEngine, channels: Channels, redis: "Redis | None") -> None:
@@ -93,6 +94,7 @@ class Process:
         self._callback_client = CallbackClient(allow_private=config.allow_private_callbacks)
         self._callbacks = Callbacks(PostgresCallbacks(database), self.agents, self._callback_client, render_callback)
         self._neighbours = ReplicaClient()
+        self.refusals = PostgresRefusals(database)
         replicas = PostgresReplicas(engine, owner, config.advertised_address)
         self._interruptions = Interruptions(lambda one: self.runs.interrupt(one))
         self._heartbeat = ReplicaHeartbeat(
@@ -110,6 +112,7 @@ class Process:
             bell=bell,
             line=line,
             streams=OpenStreams(limits.open_streams),
+            refusals=self.refusals,
             owner=owner,
             limits=limits,
             allow_private_callbacks=config.allow_private_callbacks,
@@ -124,6 +127,7 @@ class Process:
         self.background.begin("bell", self._heartbeat.listen())
         self.background.begin("journal", self._journal.run())
         self.background.begin("sweep of orphans", self.orphans.sweep())
+        self.background.begin("notes of refusals", self.refusals.run())
         if self._redis_log is not None:
             self.background.begin("event log", self._redis_log.run())
 

@@ -7,8 +7,8 @@ one that comes for events later gets them from `follow`. When a whole answer was
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from perdure.runs.v1.run_pb2 import RunEvent
@@ -25,7 +25,7 @@ from services.runs.records import ACTIVE_STATUSES, Claimed, Run, RunFilter, RunR
 from services.runs.recovery.active_turns import ActiveTurns
 from services.runs.recovery.bell import QUEUE, Bell
 from services.runs.recovery.heartbeat import ReplicaHeartbeat
-from services.runs.stores import RunStore, StepStore
+from services.runs.stores import Refusals, RunStore, StepStore
 from services.runs.turns.history import History
 from services.runs.turns.model import Model
 from services.runs.turns.turn import CANCELLED, STATUSES
@@ -34,7 +34,6 @@ from services.runs.watching import RunNotFound, Watching
 TRIES = 10  # times that a run is stored anew when what stood in its way ended in that moment
 ALREADY_ANSWERED = "ALREADY_ANSWERED"  # the reason with which the agents service names the run that gave the answers
 LEAST_S = 0.001  # seconds that a client waits who has given up already; 0 would be for ever
-NOTE_S = 1.0  # seconds that a refusal takes longer at most, to be noted
 PAUSE_S = 0.1  # seconds before it is tried again where what stands in its way should go in a moment
 
 
@@ -65,6 +64,7 @@ class Runs:
     bell: Bell
     line: Line
     streams: OpenStreams
+    refusals: Refusals
     owner: str
     limits: Limits
     allow_private_callbacks: bool
@@ -76,7 +76,7 @@ class Runs:
         `ConversationBusy`, `LineTooLong`, what the agents service refuses with and, for another model that nobody has,
         what the router does; then there is no run.
         """
-        async with self._noting_refusal(request):
+        with self._noting_refusal(request):
             return await self._start(request)
 
     async def _start(self, request: RunRequest) -> Started:
@@ -105,7 +105,7 @@ class Runs:
             waits_s = max(timeout_s, LEAST_S)
             request = replace(request, timeout_s=min(waits_s, request.timeout_s or waits_s))
         async with AsyncExitStack() as place:
-            async with self._noting_refusal(request):
+            with self._noting_refusal(request):
                 place.enter_context(self.streams.held())
                 started = await self._start(request)
             yield started
@@ -216,16 +216,14 @@ class Runs:
             raise StepNotFound(f"NOT_FOUND: There is no step {step_id}.")
         return step
 
-    @asynccontextmanager
-    async def _noting_refusal(self, request: RunRequest) -> AsyncIterator[None]:
+    @contextmanager
+    def _noting_refusal(self, request: RunRequest) -> Iterator[None]:
         """A first send that is refused is noted, so that its retry is not taken for that of an equal one before it."""
         try:
             yield
         except PerdureError as refusal:
             if not request.retry_count and _is_sent_again(refusal):
-                with suppress(PerdureError, TimeoutError):
-                    async with asyncio.timeout(NOTE_S):
-                        await self.store.note_refusal(request)
+                self.refusals.add(request)
             raise
 
     async def _accept(self, brought: RunRequest, *, sent: RunRequest, earlier: Run | None) -> Started:

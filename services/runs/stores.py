@@ -1,4 +1,4 @@
-"""Where runs and steps are kept, as `Runs` uses them."""
+"""Where runs, steps and refusals are kept, as `Runs` uses them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -24,9 +24,6 @@ class RunStore(Protocol):
 
     async def find_repeated(self, request: RunRequest) -> Run | None:
         """The run that an earlier sending of this request started. Raises `KeyReused`."""
-
-    async def note_refusal(self, request: RunRequest) -> None:
-        """An equal request that comes as a retry within half a minute is of this one, which was refused."""
 
     async def find_by_otid(self, organization_id: str, conversation_id: str, otid: str) -> Run | None:
         """The conversation's latest run whose input had this otid."""
@@ -55,3 +52,10 @@ class StepStore(Protocol):
 
     async def list(self, organization_id: str, wanted: StepFilter) -> Sequence[Step]:
         """Steps in the order of their creation."""
+
+
+class Refusals(Protocol):
+    """Sends that were refused."""
+
+    def add(self, request: RunRequest) -> None:
+        """Soon an equal request that comes as a retry, within half a minute, is known to be of this one."""

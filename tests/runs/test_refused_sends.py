@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER
 from services.runs.limits import Limits
@@ -31,10 +32,16 @@ async def full(world: World, replica: Replica) -> AsyncIterator[None]:
 
 
 async def refuse(world: World, replica: Replica, **fields: Any) -> None:
+    """A message that comes while there is no room, until that is noted."""
     async with full(world, replica):
-        with pytest.raises(TooManyStreams):
-            async with replica.runs.send(world.request(**fields)):
-                pass
+        await knock(world, replica, **fields)
+    await replica.process.refusals.write()
+
+
+async def knock(world: World, replica: Replica, **fields: Any) -> None:
+    with pytest.raises(TooManyStreams):
+        async with replica.runs.send(world.request(**fields)):
+            pass
 
 
 async def answer(world: World, replica: Replica, **fields: Any) -> str:
@@ -122,3 +129,17 @@ async def test_what_was_refused_while_the_run_went_on_says_nothing_about_its_ans
     again = await narrow.runs.start(world.request(retry_count=1))
 
     assert (again.run.id, again.attached) == (first.run.id, True)
+
+
+async def test_refusals_wait_for_no_database(world: World, narrow: Replica) -> None:
+    first = await answer(world, narrow)
+
+    async with full(world, narrow), narrow.engine.begin() as connection:
+        await connection.execute(text("SELECT id FROM runs.runs WHERE id = :id FOR UPDATE"), {"id": first})
+        async with asyncio.timeout(20):
+            for _ in range(100):
+                await knock(world, narrow)
+
+    await narrow.process.refusals.write()
+    retried = await narrow.runs.start(world.request(retry_count=1))
+    assert retried.attached is False

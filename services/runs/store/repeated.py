@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import and_, func, literal, or_, select, text, true, update
+from sqlalchemy import and_, func, literal, or_, select, text, true
 
 from services.runs.conversions import hash_request, write_request
 from services.runs.records import ACTIVE_STATUSES, Run, RunRequest
@@ -32,14 +32,6 @@ def was_sent_since(request: RunRequest, known: Run | None) -> Any:  # Any: a SQL
     newer = runs.c.created_at > known.created_at if known else true()
     found = select(runs.c.id).where(runs.c.organization_id == request.organization_id, condition, newer)
     return found.correlate(None).exists()
-
-
-def refusal(request: RunRequest) -> Any:  # Any: an update, or None for a request that is known by its name
-    """Notes at the runs of equal requests, which have ended, that this one was refused."""
-    if is_named(request):
-        return None
-    equal = and_(runs.c.organization_id == request.organization_id, _in_conversation(request), _is_equal(request))
-    return update(runs).where(equal, runs.c.completed_at > func.now() - RETRY_WINDOW).values(refused_at=func.now())
 
 
 def is_named(request: RunRequest) -> bool:

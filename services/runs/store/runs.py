@@ -14,7 +14,7 @@ from services.runs.records import ACTIVE_STATUSES, KeyReused, Run, RunFilter, Ru
 from services.runs.store.children import hold_parent
 from services.runs.store.insertion import insert_once, run_values
 from services.runs.store.keyset import cut, is_backwards
-from services.runs.store.repeated import refusal, repeated, request_hash
+from services.runs.store.repeated import repeated, request_hash
 from services.runs.store.run_rows import (
     HAS_FOLLOWERS,
     IN_LINE_ORDER,
@@ -111,12 +111,6 @@ class PostgresRuns:
         if row is not None and request.request_id and row.request_hash != request_hash(request):
             raise KeyReused(row.id)
         return None if row is None else read_run(row)
-
-    async def note_refusal(self, request: RunRequest) -> None:
-        """An equal request that comes as a retry within half a minute is of this one, which was refused."""
-        statement = refusal(request)
-        if statement is not None:
-            await self._write(statement)
 
     async def find_by_otid(self, organization_id: str, conversation_id: str, otid: str) -> Run | None:
         """The conversation's latest run whose input had this otid."""
