@@ -1,12 +1,36 @@
 """Turns whose runs are gone."""
 
 import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import text
 
 from perdure.agents.v1.turn_service_pb2 import TURN_STATE_FAILED
+from services.common.errors import Internal
+from services.runs.recovery.orphans import HeldTurn, Orphans
+from services.runs.turns.history import TurnEnd
 from tests.runs.conftest import Replica, World
 from tests.runs.fake_services import says
+
+
+@dataclass
+class Turns:
+    """Turns of runs that are gone, as both services tell. The first cannot be ended."""
+
+    held: Sequence[HeldTurn]
+    ended: list[str] = field(default_factory=list)
+
+    async def list_active(self, *, min_age_s: int, after: str, limit: int) -> Sequence[HeldTurn]:
+        return [turn for turn in self.held if turn.run_id > after]
+
+    async def abandon(self, turn: HeldTurn, end: TurnEnd) -> None:
+        if turn == self.held[0]:
+            raise Internal("It is broken.")
+        self.ended.append(turn.run_id)
+
+    async def find_active_ids(self, run_ids: Collection[str]) -> Collection[str]:
+        return ()
 
 
 async def forget(replica: Replica, run_id: str) -> None:
@@ -41,3 +65,12 @@ async def test_turns_of_runs_that_go_on_are_left_alone(world: World, replica: Re
     assert ended == 0
     gate.set()
     assert [(await replica.watch(one.run.id))[-1].ended.steps for one in started] == [1] * 3
+
+
+async def test_a_turn_that_cannot_be_ended_keeps_no_other() -> None:
+    turns = Turns([HeldTurn("org", f"run-{number}", f"conv-{number}") for number in range(3)])
+
+    ended = await Orphans(turns, turns).end_all()
+
+    assert ended == 2
+    assert turns.ended == ["run-1", "run-2"]

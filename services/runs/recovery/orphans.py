@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.common.errors import PerdureError
+from services.runs.turns.failures import is_interruption
 from services.runs.turns.history import TurnEnd
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ class Orphans:
             await asyncio.sleep(SWEEP_S)
 
     async def end_all(self, *, min_age_s: int = MIN_AGE_S) -> int:
-        """Ends those of this age. How many.
+        """Ends those of this age. How many. Raises what tells that the agents service or the database is away.
 
         A run is stored before its turn begins and ends after it, so a turn that was listed has lost its run if that is
         not found active then.
@@ -70,7 +72,17 @@ class Orphans:
             active = await self.runs.find_active_ids([turn.run_id for turn in held])
             for turn in held:
                 if turn.run_id not in active:
-                    log.warning("%s of %s has a turn and is gone", turn.run_id, turn.conversation_id)
-                    await self.turns.abandon(turn, ABANDONED)
-                    count += 1
+                    count += await self._end(turn)
         return count
+
+    async def _end(self, turn: HeldTurn) -> bool:
+        """Whether it could be ended. One that cannot keeps nobody from ending the others."""
+        log.warning("%s of %s has a turn and is gone", turn.run_id, turn.conversation_id)
+        try:
+            await self.turns.abandon(turn, ABANDONED)
+        except PerdureError as exc:
+            if is_interruption(exc):
+                raise
+            log.warning("its turn cannot be ended: %s", exc)
+            return False
+        return True
