@@ -93,13 +93,9 @@ class Process:
         self._turns = ActiveTurns(services, event_log, bell, line, limits.slots)
         self._callback_client = CallbackClient(allow_private=config.allow_private_callbacks)
         self._callbacks = Callbacks(PostgresCallbacks(database), self.agents, self._callback_client, render_callback)
-        self._neighbours = ReplicaClient()
-        self.refusals = PostgresRefusals(database)
-        replicas = PostgresReplicas(engine, owner, config.advertised_address)
+        self._neighbours, self.refusals = ReplicaClient(), PostgresRefusals(database)
         self._interruptions = Interruptions(lambda one: self.runs.interrupt(one))
-        self._heartbeat = ReplicaHeartbeat(
-            replicas, self._turns, bell, self._callbacks, self._interruptions, self._neighbours
-        )
+        self._heartbeat = self._open_heartbeat(PostgresReplicas(engine, owner, config.advertised_address), bell)
         self.runs = Runs(
             store=store,
             steps=steps,
@@ -117,8 +113,7 @@ class Process:
             limits=limits,
             allow_private_callbacks=config.allow_private_callbacks,
         )
-        self.orphans = Orphans(self.agents, store)
-        self.background = Background()
+        self.orphans, self.background = Orphans(self.agents, store), Background()
 
     async def start(self) -> None:
         """From here on it stamps, takes lost runs, and may accept new ones."""
@@ -152,6 +147,9 @@ class Process:
         await self._turns.abandon()
         await self._heartbeat.stop()
         await self._neighbours.close()
+
+    def _open_heartbeat(self, replicas: PostgresReplicas, bell: Bell) -> ReplicaHeartbeat:
+        return ReplicaHeartbeat(replicas, self._turns, bell, self._callbacks, self._interruptions, self._neighbours)
 
     async def _close_trace(self) -> None:
         with suppress(PerdureError):  # without the database the last second is forgotten
