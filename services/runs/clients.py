@@ -20,6 +20,7 @@ from services.common.errors import Internal, NotFound
 from services.common.patience import keep_trying
 from services.common.status import rpc_errors
 from services.contract.on_busy import OnBusy
+from services.runs.conversions import read_figures, write_figures
 from services.runs.names import stop_reason_name, stop_reason_value
 from services.runs.records import ModelInfo, Run, RunRequest
 from services.runs.recovery.orphans import HeldTurn
@@ -67,7 +68,7 @@ class AgentsClient:
         )
         patience_s = BEGIN_PATIENCE_S if run.attempt == 1 else PATIENCE_S
         answer = await _patiently(lambda: self._turns.BeginTurn(asked, timeout=UNARY_TIMEOUT_S), patience_s)
-        return _outcome(answer.outcome) if answer.HasField("outcome") else _snapshot(answer.snapshot)
+        return _outcome(answer.outcome, run) if answer.HasField("outcome") else _snapshot(answer.snapshot, run)
 
     async def commit(self, run: Run, step: StepCommit) -> Committed:
         """Stores a step whole."""
@@ -80,6 +81,7 @@ class AgentsClient:
             returns=step.returns,
             tool_message_id=step.tool_message_id,
             usage=step.usage,
+            figures=write_figures(step.figures) if step.figures else None,
             end=_end(step.end) if step.end else None,
             approval_expires_s=step.approval_expires_s,
             heartbeat=turn_service_pb2.Heartbeat(**vars(step.heartbeat)) if step.heartbeat else None,
@@ -90,7 +92,7 @@ class AgentsClient:
             next_step=answer.next_step,
             next_step_id=answer.next_step_id,
             window_version=answer.window_version,
-            outcome=_outcome(answer.outcome) if answer.HasField("outcome") else None,
+            outcome=_outcome(answer.outcome, run) if answer.HasField("outcome") else None,
             system=answer.system if answer.HasField("system") else None,
             tools=list(answer.tools.tools) if answer.HasField("tools") else None,
         )
@@ -106,7 +108,7 @@ class AgentsClient:
             out_of_context=out_of_context,
         )
         answer = await _patiently(lambda: self._turns.EndTurn(asked, timeout=UNARY_TIMEOUT_S))
-        return _outcome(answer.outcome)
+        return _outcome(answer.outcome, run)
 
     async def list_active(self, *, min_age_s: int, after: str, limit: int) -> Sequence[HeldTurn]:
         """Turns that hold their conversations for so long, ordered by run, from the one after a run on."""
@@ -274,7 +276,7 @@ async def _patiently(call: Callable[[], Awaitable[Answer]], patience_s: float = 
     return await keep_trying(translated, is_interruption, patience_s=patience_s, pause_s=PAUSE_S)
 
 
-def _snapshot(found: turn_service_pb2.TurnSnapshot) -> Snapshot:
+def _snapshot(found: turn_service_pb2.TurnSnapshot, run: Run) -> Snapshot:
     agent = TurnAgent(
         id=found.agent.id,
         model=found.agent.model,
@@ -293,6 +295,7 @@ def _snapshot(found: turn_service_pb2.TurnSnapshot) -> Snapshot:
         window_version=found.window_version,
         mended=list(found.mended),
         opened=found.opened,
+        last_step=read_figures(found.last_step, run) if found.HasField("last_step") else None,
         pending=list(found.pending_calls),
         known=list(found.known_returns),
         pending_step_id=found.pending_step_id,
@@ -300,12 +303,13 @@ def _snapshot(found: turn_service_pb2.TurnSnapshot) -> Snapshot:
     )
 
 
-def _outcome(found: turn_service_pb2.TurnOutcome) -> Outcome:
+def _outcome(found: turn_service_pb2.TurnOutcome, run: Run) -> Outcome:
     return Outcome(
         state=cast(TurnState, turn_service_pb2.TurnState.Name(found.state).removeprefix("TURN_STATE_").lower()),
         stop_reason=stop_reason_name(found.stop_reason),
         error=found.error,
         closing=list(found.closing_messages),
+        last_step=read_figures(found.last_step, run) if found.HasField("last_step") else None,
     )
 
 

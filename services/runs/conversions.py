@@ -3,23 +3,25 @@
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from perdure.agents.v1.turn_service_pb2 import FiguresModel, StepFigures
 from perdure.conversation.v1.message_pb2 import StopReason as StopReasonProto
 from perdure.conversation.v1.message_pb2 import Usage
 from perdure.runs.v1 import run_pb2, run_service_pb2
 from services.contract.on_busy import OnBusy
 from services.contract.runs import RunStatus
 from services.contract.stop_reasons import StopReason
-from services.runs.names import status_name, status_value, stop_reason_value
-from services.runs.records import DEFAULT_MAX_STEPS, Run, RunRequest, Skill
+from services.runs.names import status_name, status_value, stop_reason_name, stop_reason_value
+from services.runs.records import DEFAULT_MAX_STEPS, ModelInfo, Run, RunRequest, Skill, Step
 from services.runs.turns.turn import describe_error
 
 USAGE_FIELDS = tuple(field.name for field in Usage.DESCRIPTOR.fields)
+_STEP_TIMES = ("step_start_ns", "llm_request_start_ns", "llm_request_ns", "tool_execution_ns")
 _NOT_HASHED = ("request_id", "retry_count", "timeout_ms")  # may differ when a client sends the same again
 
 
@@ -132,6 +134,46 @@ def write_run(run: Run) -> run_pb2.Run:
         callback_error=run.callback_error or "",
         tools_used=run.tools_used,
         queue_position=run.queue_position,
+    )
+
+
+def write_figures(step: Step) -> StepFigures:
+    """What is known of a step as it is committed."""
+    figures = StepFigures(
+        id=step.id,
+        number=step.number,
+        attempt=step.attempt,
+        usage=step.usage,
+        model=FiguresModel(**vars(step.model)),
+        first_seq=step.first_seq,
+        step_start_ns=step.step_start_ns,
+        llm_request_start_ns=step.llm_request_start_ns,
+        llm_request_ns=step.llm_request_ns,
+        tool_execution_ns=step.tool_execution_ns,
+    )
+    figures.created_at.FromDatetime(step.created_at)
+    if step.stop_reason:
+        figures.stop_reason = stop_reason_value(step.stop_reason)
+    return figures
+
+
+def read_figures(figures: StepFigures, run: Run) -> Step:
+    """The committed step, but for the number of its last event and the time that it took: nobody wrote those down."""
+    model = figures.model
+    return Step(
+        id=figures.id,
+        organization_id=run.organization_id,
+        run_id=run.id,
+        agent_id=run.agent_id,
+        number=figures.number,
+        attempt=figures.attempt,
+        created_at=figures.created_at.ToDatetime(tzinfo=UTC),
+        status="success",
+        model=ModelInfo(**{known.name: getattr(model, known.name) for known in model.DESCRIPTOR.fields}),
+        usage=figures.usage,
+        stop_reason=stop_reason_name(figures.stop_reason) if figures.stop_reason else None,
+        first_seq=figures.first_seq,
+        **{name: getattr(figures, name) if figures.HasField(name) else None for name in _STEP_TIMES},  # type: ignore[arg-type]  # names of its own fields
     )
 
 

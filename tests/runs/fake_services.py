@@ -12,6 +12,7 @@ from perdure.agents.v1.agent_pb2 import Agent
 from perdure.agents.v1.turn_service_pb2 import (
     TURN_STATE_ACTIVE,
     TURN_STATE_CANCELLED,
+    StepFigures,
     TurnEnd,
     TurnOutcome,
     TurnSnapshot,
@@ -53,6 +54,7 @@ class FakeTurn:
     commits: dict[int, turn_service_pb2.CommitStepResponse] = field(default_factory=dict)
     pending: list[ToolCall] = field(default_factory=list)
     pending_step_id: str = ""
+    last_step: StepFigures | None = None
 
 
 class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_grpc.AgentServiceServicer):
@@ -108,10 +110,13 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
             return turn_service_pb2.CommitStepResponse(outcome=turn.outcome)
         assert request.step == turn.step, "a step out of turn"
         messages = self._store(turn, request)
+        assert request.HasField("figures") == request.HasField("assistant"), "figures are those of a model's step"
+        if request.HasField("figures"):
+            turn.last_step = request.figures
         turn.step += 1
         turn.step_id = new_id("step")
         if request.HasField("end"):
-            turn.outcome = _outcome(request.end)
+            turn.outcome = _outcome(request.end, turn)
         answer = turn_service_pb2.CommitStepResponse(
             messages=messages,
             next_step=turn.step,
@@ -132,7 +137,7 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
         if turn.outcome is None:
             if request.attempt:
                 self._fenced(request)
-            turn.outcome = _outcome(request.end)
+            turn.outcome = _outcome(request.end, turn)
             return turn_service_pb2.EndTurnResponse(outcome=turn.outcome)
         waits = turn.outcome.stop_reason == STOP_REASON_REQUIRES_APPROVAL and request.end.state == TURN_STATE_CANCELLED
         return turn_service_pb2.EndTurnResponse(outcome=self._deny(turn) if waits else turn.outcome)
@@ -207,6 +212,7 @@ class FakeAgents(turn_service_pb2_grpc.TurnServiceServicer, agent_service_pb2_gr
             window_version=turn.step,
             pending_calls=turn.pending if turn.step == 1 else [],
             pending_step_id=turn.pending_step_id,
+            last_step=turn.last_step,
         )
         snapshot.agent.id = turn.conversation_id.replace("conv-", "agent-")
         snapshot.agent.model = "fake/model"
@@ -268,9 +274,9 @@ def _pending() -> Conflict:
     return refusal
 
 
-def _outcome(end: TurnEnd) -> TurnOutcome:
+def _outcome(end: TurnEnd, turn: FakeTurn) -> TurnOutcome:
     assert end.state != TURN_STATE_ACTIVE
-    return TurnOutcome(state=end.state, stop_reason=end.stop_reason, error=end.error)
+    return TurnOutcome(state=end.state, stop_reason=end.stop_reason, error=end.error, last_step=turn.last_step)
 
 
 Say = Callable[[Any], AsyncIterator[CompletionEvent]]

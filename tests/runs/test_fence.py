@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
+
 from services.common.database import Database
+from services.common.errors import Superseded
 from services.runs.ending import Ending
 from services.runs.records import Step, StepFilter
 from services.runs.store.runs import PostgresRuns
@@ -33,7 +36,8 @@ async def test_a_late_step_is_not_written(world: World, replica: Replica) -> Non
     step, _, steps = await committed_step(world, replica)
     late = replace(await replica.runs.get(ORGANIZATION, step.run_id), attempt=0)
 
-    await steps.save(late, [replace(step, status="failed")])
+    with pytest.raises(Superseded):
+        await steps.save(late, [replace(step, status="failed")])
 
     assert await replica.runs.get_step(ORGANIZATION, step.id) == step
 
@@ -43,6 +47,7 @@ async def test_a_step_of_a_deleted_run_is_not_written(world: World, replica: Rep
     run = await replica.runs.get(ORGANIZATION, step.run_id)
     await replica.runs.delete(ORGANIZATION, run.id)
 
-    await steps.save(run, [step])
+    with pytest.raises(Superseded):
+        await steps.save(run, [step])
 
     assert await replica.runs.list_steps(ORGANIZATION, StepFilter(run_id=run.id)) == []

@@ -15,6 +15,7 @@ from services.runs.records import Draft, LedgerCall, Run, RunRequest, Step
 from services.runs.turns.calling import ToolCaller
 from services.runs.turns.history import Snapshot, TurnAgent
 from services.runs.turns.progress import Progress
+from services.runs.turns.tally import Tally
 from tests.runs.conftest import ORGANIZATION, Replica, World
 from tests.runs.fake_services import call, says, tool
 
@@ -78,7 +79,7 @@ def progress_with(*names: str) -> Progress:
     agent = TurnAgent(id="agent-1", model="openai/gpt-4o", settings=ModelSettings(), context_window=0)
     tools = [tool(name) for name in names]
     snapshot = Snapshot(agent, window=[], tools=tools, next_step=1, next_step_id="step-1", window_version=1)
-    return Progress.begin(snapshot, RunRequest(ORGANIZATION, "user-1", "conv-1"))
+    return Progress.begin(snapshot, RunRequest(ORGANIZATION, "user-1", "conv-1"), Tally())
 
 
 async def test_a_database_that_goes_away_is_told_as_such_and_stops_the_other_calls() -> None:

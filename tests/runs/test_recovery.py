@@ -2,15 +2,20 @@
 
 import asyncio
 
+import pytest
 from sqlalchemy import text
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER, ApprovalAnswer
+from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY
 from services.common.redis import connect
 from services.runs.events.numbers import LOST_NUMBERS, unbroken
 from services.runs.events.reconcile import without_void
 from services.runs.limits import Limits
+from services.runs.records import Run, StepFilter
 from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
-from tests.runs.fake_services import call, says, tool
+from tests.runs.fake_services import ANSWER_TOKENS, PROMPT_TOKENS, call, says, tool
+
+STEP_TOKENS = PROMPT_TOKENS + ANSWER_TOKENS
 
 
 async def killed_while_streaming(world: World, first: Replica) -> tuple[str, int]:
@@ -165,6 +170,109 @@ async def test_a_step_committed_in_the_moment_of_death_is_told_by_the_next_owner
     assert (run.status, run.steps) == ("completed", 2)
     assert world.tools.executed == ["c1"]
     assert [event.WhichOneof("event") for event in events] == ["started", "delta", "message", "delta", "ended"]
+
+
+MEMORY = tool("remember", kind=TOOL_KIND_MEMORY)  # its calls are made by the commit: the ledger has no note before it
+
+
+@pytest.mark.parametrize("last", [False, True])
+async def test_a_step_whose_commit_was_not_answered_is_counted_by_the_next_owner(
+    world: World, replica: Replica, last: bool
+) -> None:
+    first = await world.replica()
+    world.agents.lose_answer.add("CommitStep")
+    world.agents.tools = [MEMORY]
+    world.router.script = [says("done") if last else says(calls=[call("remember")])]
+    started = await first.runs.start(world.request())
+    await eventually(lambda: "CommitStep" in world.agents.calls and not world.agents.lose_answer)
+    await first.die()
+    await declare_dead(first)
+
+    run = await replica.wait_for(started.run.id, lambda run: run.is_final)
+
+    await expect_all_figures(replica, run, steps=1 if last else 2)
+
+
+@pytest.mark.parametrize("last", [False, True])
+async def test_a_step_that_its_owner_could_not_write_down_is_counted_by_the_next(
+    world: World, replica: Replica, last: bool
+) -> None:
+    first = await world.replica()
+    gate = asyncio.Event()
+    world.agents.tools = [MEMORY]
+    calls = [] if last else [call("remember")]
+    world.router.script = [says("some", " words", gate=gate, calls=calls)]
+    started = await first.runs.start(world.request())
+    await first.hear(started.run.id, 2)
+    async with replica.engine.begin() as connection:
+        await connection.execute(text("SELECT FROM runs.runs WHERE id = :id FOR UPDATE"), {"id": started.run.id})
+        gate.set()
+        await until_one_waits_to_write_steps(replica)
+        await first.die()
+    await declare_dead(first)
+
+    run = await replica.wait_for(started.run.id, lambda run: run.is_final)
+
+    await expect_all_figures(replica, run, steps=1 if last else 2)
+
+
+async def test_a_step_that_no_owner_wrote_down_is_counted_once_however_many_died(world: World) -> None:
+    world.agents.lose_answer.add("CommitStep")
+    world.agents.tools = [MEMORY]
+    world.router.script = [says(calls=[call("remember")]), says("never", " stored", gate=asyncio.Event())]
+    first = await world.replica()
+    started = await first.runs.start(world.request())
+    await eventually(lambda: "CommitStep" in world.agents.calls and not world.agents.lose_answer)
+    await first.die()
+    second = await world.replica()
+    await declare_dead(second)
+    await eventually(lambda: len(world.router.requests) == 2)
+    await second.die()
+    third = await world.replica()
+    await declare_dead(third)
+
+    run = await third.wait_for(started.run.id, lambda run: run.is_final)
+
+    assert run.attempt == 3
+    await expect_all_figures(third, run, steps=2)
+
+
+async def test_the_next_owner_counts_no_step_for_an_answered_request(world: World, replica: Replica) -> None:
+    world.agents.tools = [tool("careful", requires_approval=True)]
+    world.router.script = [says(calls=[call("careful", "c1")])]
+    await replica.watch((await replica.runs.start(world.request())).run.id)
+    world.agents.lose_answer.add("CommitStep")
+    first = await world.replica()
+    approvals = (ApprovalAnswer(call_id="c1", approve=True),)
+    started = await first.runs.start(world.request(input=(), approvals=approvals))
+    await eventually(lambda: not world.agents.lose_answer)
+    await first.die()
+    await declare_dead(first)
+
+    run = await replica.wait_for(started.run.id, lambda run: run.is_final)
+
+    await expect_all_figures(replica, run, steps=1)
+
+
+async def expect_all_figures(replica: Replica, run: Run, *, steps: int) -> None:
+    """Every step of a completed run is counted once, and has its row."""
+    rows = sorted(await replica.runs.list_steps(ORGANIZATION, StepFilter(run_id=run.id)), key=lambda step: step.number)
+    assert (run.status, run.steps, run.usage.total_tokens) == ("completed", steps, steps * STEP_TOKENS)
+    assert [(step.status, step.usage.total_tokens) for step in rows] == [("success", STEP_TOKENS)] * steps
+    assert [step.stop_reason for step in rows] == [*[None] * (steps - 1), "end_turn"]
+    assert all(step.model.handle == "fake/model" and step.llm_request_ns for step in rows)
+    assert all(0 < step.first_seq <= step.last_seq <= (run.last_seq or 0) for step in rows)
+
+
+async def until_one_waits_to_write_steps(replica: Replica) -> None:
+    """Until a process waits for the lock that a test has."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%runs.steps%'"
+    async with asyncio.timeout(10):
+        while True:
+            async with replica.engine.begin() as connection:
+                if (await connection.execute(text(waiting))).scalar():
+                    return
+            await asyncio.sleep(0.02)
 
 
 async def test_approved_calls_are_made_once_though_the_owner_died_before_them(world: World, replica: Replica) -> None:

@@ -57,6 +57,23 @@ async def test_what_redis_refuses_is_noted_then_shown_and_logged_when_there_is_r
     assert told == ["noted", "shown", "shown at once"]
 
 
+async def test_a_run_that_begins_after_the_note_waits_for_the_next(redis: "Redis") -> None:
+    told = list[str]()
+
+    async def note() -> None:
+        told.append("noted")
+
+    log = RedisEventLog(redis, 1000, 60, note)
+    async with full(redis):
+        log.append(new_id("run"), [delta(1)], lambda: told.append("first"))
+        await log.flush()
+        log.append(new_id("run"), [delta(1)], lambda: told.append("second"))
+        assert told == ["noted", "first"]
+        await log.flush()
+
+    assert told == ["noted", "first", "noted", "second"]
+
+
 async def test_what_cannot_be_noted_is_shown_when_it_is_logged(redis: "Redis") -> None:
     run_id, shown = new_id("run"), list[int]()
 

@@ -242,12 +242,14 @@ class World:
         )
 
     async def miscounted(self) -> list[str]:
-        """The runs that count more steps than were stored; of those that their first owner ended, also fewer."""
+        """The runs that count other steps than were stored, of those that an owner ended."""
         return await self._column(
             """
             SELECT run.id FROM runs.runs AS run JOIN agents.turns AS turn ON turn.run_id = run.id
-            WHERE run.conversation_id = :id AND (run.steps > turn.steps
-                OR (run.steps < turn.steps AND run.attempt = 1 AND run.total_duration_ns IS NOT NULL))
+            WHERE run.conversation_id = :id AND run.total_duration_ns IS NOT NULL AND (
+                run.steps <> turn.steps OR (run.steps, run.total_tokens) <> (
+                    SELECT count(*), coalesce(sum(total_tokens), 0) FROM runs.steps AS step
+                    WHERE step.run_id = run.id AND step.status = 'success'))
             """
         )
 

@@ -139,4 +139,5 @@ class TurnStarter:
             environment=read_environment(conversation, self._decrypt),
             window_version=conversation.window_version,
             mended=mended.problems,
+            last_step=turn.last_step,
         )

@@ -189,6 +189,7 @@ def _after(turn: Turn, step: Step, now: datetime) -> Turn:
         next_step=turn.next_step + 1,
         next_step_id=new_id("step") if answered else turn.next_step_id,
         steps=turn.steps + answered,
+        last_step=step.figures if answered else turn.last_step,
         request_id=None,
         returns_position=None,
     )

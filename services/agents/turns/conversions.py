@@ -32,6 +32,7 @@ def to_step(request: service.CommitStepRequest) -> Step:
         end=to_end(request.end) if request.HasField("end") else None,
         approval_expires_s=request.approval_expires_s,
         heartbeat=_to_heartbeat(request.heartbeat) if request.HasField("heartbeat") else None,
+        figures=request.figures.SerializeToString() if request.HasField("figures") else None,
     )
 
 
@@ -54,6 +55,7 @@ def from_outcome(outcome: Outcome) -> service.TurnOutcome:
         error=outcome.end.error,
         closing_messages=outcome.closing_messages,
         steps=outcome.steps,
+        last_step=_from_figures(outcome.last_step),
     )
     if outcome.ended_at is not None:
         answer.ended_at.FromDatetime(outcome.ended_at)
@@ -77,7 +79,12 @@ def from_snapshot(snapshot: Snapshot) -> service.TurnSnapshot:
         window_version=snapshot.window_version,
         mended=snapshot.mended,
         opened=snapshot.opened,
+        last_step=_from_figures(snapshot.last_step),
     )
+
+
+def _from_figures(figures: bytes | None) -> service.StepFigures | None:
+    return service.StepFigures.FromString(figures) if figures is not None else None
 
 
 def _from_agent(agent: TurnAgent) -> service.TurnAgent:

@@ -1,6 +1,6 @@
 """Turns: who may write to a conversation, and how each run's part in it ended; approvals that turns wait for."""
 
-from sqlalchemy import Column, DateTime, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -8,7 +8,8 @@ from services.agents.schema import metadata
 
 # One row per run, kept after its end as the tombstone that refuses late owners. `next_step` counts commits, `steps`
 # the answers of the model among them. `request_id` is the approval request that the turn answers, until its returns
-# are stored at `returns_position`.
+# are stored at `returns_position`. `last_step` is a serialised perdure.agents.v1.StepFigures, of the last commit with
+# an answer of the model.
 turns = Table(
     "turns",
     metadata,
@@ -28,6 +29,7 @@ turns = Table(
     Column("returns_position", Integer),
     Column("begun_at", DateTime(timezone=True)),
     Column("ended_at", DateTime(timezone=True)),
+    Column("last_step", LargeBinary),
     Index("turns_active", "conversation_id", unique=True, postgresql_where=sql("state = 'active'")),
     Index("turns_of_conversation", "conversation_id", "ended_at"),
     Index("turns_of_agent", "agent_id", postgresql_where=sql("state = 'active'")),

@@ -36,17 +36,24 @@ class TurnEnd:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a turn ended. `closing_messages` are those that this end added, in the answer that ended the turn."""
+    """How a turn ended. `closing_messages` are those that this end added, in the answer that ended the turn.
+
+    `last_step` is what its owner said of the last step that has an answer of the model.
+    """
 
     end: TurnEnd
     ended_at: datetime | None
     steps: int
     closing_messages: Sequence[Message] = ()
+    last_step: bytes | None = None
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A turn as stored. `request_id` is the approval request that it answers, until its returns are stored."""
+    """A turn as stored. `request_id` is the approval request that it answers, until its returns are stored.
+
+    `last_step` is what its owner said of the last step that has an answer of the model.
+    """
 
     run_id: str
     agent_id: str | None
@@ -63,6 +70,7 @@ class Turn:
     returns_position: int | None
     begun_at: datetime | None
     ended_at: datetime | None
+    last_step: bytes | None = None
 
     @property
     def is_active(self) -> bool:
@@ -81,7 +89,7 @@ class Turn:
     def outcome(self) -> Outcome:
         """How it ended."""
         end = TurnEnd(self.state, self.stop_reason or "", self.error)
-        return Outcome(end, self.ended_at, self.steps)
+        return Outcome(end, self.ended_at, self.steps, last_step=self.last_step)
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ class OpenRequest:
 class Snapshot:
     """All that the turn loop needs to know. `window` is oldest first, the system message first of all.
 
-    `opened`: the turn began just now.
+    `opened`: the turn began just now. `last_step`: as in `Turn`.
     """
 
     agent: TurnAgent
@@ -138,6 +146,7 @@ class Snapshot:
     window_version: int
     mended: Sequence[str] = ()
     opened: bool = False
+    last_step: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,8 @@ class Step:
     """A step to store: what the model said, and what its calls gave. `number` is from 1; `end` makes it the last.
 
     Calls that wait for the client do so for `approval_expires_s` seconds; 0: as long as the server says. `heartbeat`
-    is the last message, which gives an agent of the older types the word again.
+    is the last message, which gives an agent of the older types the word again. `figures` is what its owner wants to be
+    told of the step again.
     """
 
     number: int
@@ -164,6 +174,7 @@ class Step:
     end: TurnEnd | None = None
     approval_expires_s: int = 0
     heartbeat: Heartbeat | None = None
+    figures: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from sqlalchemy import Row, select, text
 
 from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn
 from services.common.database import Database, outliving_outages
+from services.common.errors import Superseded
 from services.runs.conversions import USAGE_FIELDS, read_usage, usage_columns
 from services.runs.records import Draft, LedgerCall, ModelInfo, Run, Step, StepFilter
 from services.runs.store.keyset import cut, is_backwards
@@ -60,10 +61,12 @@ class PostgresSteps:
 
     @outliving_outages
     async def save(self, run: Run, rows: Sequence[Step]) -> None:
-        """Writes steps that are committed, if this attempt still has the run."""
+        """Writes steps that are committed. Raises `Superseded` where a newer attempt has the run."""
         values = {"organization_id": run.organization_id, "run_id": run.id, "attempt": run.attempt}
         async with self._database.begin() as connection:
-            await connection.execute(_SAVE_STEPS, {**values, "step_rows": step_rows(rows)})
+            saved = await connection.execute(_SAVE_STEPS, {**values, "step_rows": step_rows(rows)})
+        if not saved.rowcount:
+            raise Superseded(f"Another process has {run.id}.")
 
     @outliving_outages
     async def open_calls(self, run: Run, number: int, calls: Sequence[ToolCall], draft: Draft | None) -> bool:

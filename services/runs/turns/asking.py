@@ -45,7 +45,7 @@ class Asker:
     async def ask(self, run: Run, request: RunRequest, progress: Progress) -> Draft:
         """The model's answer. Raises what the router raises, or `ContextWindowExceeded`."""
         compactions = 0
-        if not request.override_model and 0 < progress.agent.context_window < progress.context_tokens:
+        if not request.override_model and 0 < progress.agent.context_window < progress.tally.context_tokens:
             await self._compact(run, progress, cause=OutOfRange("The conversation is over the context window."))
         while True:
             try:
@@ -64,7 +64,7 @@ class Asker:
         except OutOfRange as exc:
             raise _too_large(cause) from exc
         progress.shrink(window)
-        progress.context_tokens = 0
+        progress.tally.context_tokens = 0
         if window.summary is not None and run.shows_summaries:
             self._recorder.messages([window.summary])
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from perdure.conversation.v1.message_pb2 import Message, ToolCall, ToolReturn, Usage
 from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
 from services.contract.stop_reasons import StopReason
-from services.runs.records import Run, RunRequest
+from services.runs.records import Run, RunRequest, Step
 from services.runs.turns.heartbeats import OLDER_TYPES, Heartbeat
 
 TurnState = Literal["completed", "cancelled", "failed", "deleted"]
@@ -25,13 +25,17 @@ class TurnEnd:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a turn ended: as asked, or as it had ended before. `closing` are returns that closed open calls."""
+    """How a turn ended: as asked, or as it had ended before. `closing` are returns that closed open calls.
+
+    `last_step` is the last step of a model that was committed, as its owner knew it then.
+    """
 
     state: TurnState
     stop_reason: StopReason
     error: str = ""
     ended_at: datetime | None = None
     closing: Sequence[Message] = ()
+    last_step: Step | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Snapshot:
 
     `pending` are calls of an approval request to be executed first; `known` returns of it that are known already, and
     `pending_step_id` the step that asked. The first commit then has no assistant message. `mended` says what had to be
-    mended in the window. `opened`: no attempt before this one began the turn.
+    mended in the window. `opened`: no attempt before this one began the turn. `last_step`: as in `Outcome`.
     """
 
     agent: TurnAgent
@@ -76,14 +80,15 @@ class Snapshot:
     environment: Mapping[str, str] = field(default_factory=dict)
     mended: Sequence[str] = ()
     opened: bool = False
+    last_step: Step | None = None
 
 
 @dataclass(frozen=True)
 class StepCommit:
-    """A step to store. `assistant` is None where only the calls of an approval request were made.
+    """A step to store. `assistant` and `figures` are None where only the calls of an approval request were made.
 
-    Its calls wait for the client for `approval_expires_s` seconds; 0: as long as the server says. `heartbeat` is stored
-    as the last message.
+    `figures` is the step as far as it is known, for whoever takes the turn over. Its calls wait for the client for
+    `approval_expires_s` seconds; 0: as long as the server says. `heartbeat` is stored as the last message.
     """
 
     number: int
@@ -91,6 +96,7 @@ class StepCommit:
     returns: Sequence[ToolReturn]
     tool_message_id: str
     usage: Usage
+    figures: Step | None = None
     end: TurnEnd | None = None
     approval_expires_s: int = 0
     heartbeat: Heartbeat | None = None

@@ -11,7 +11,7 @@ class Ledger(Protocol):
     """Keeps finished model calls and begun tool calls, so that a takeover neither pays nor acts twice."""
 
     async def save(self, run: Run, rows: Sequence[Step]) -> None:
-        """Writes steps that are committed."""
+        """Writes steps that are committed. Raises `Superseded` where a newer attempt has the run."""
 
     async def open_calls(self, run: Run, number: int, calls: Sequence[ToolCall], draft: Draft | None) -> bool:
         """Notes calls about to be made; False where the run is not this attempt's any more."""

@@ -1,23 +1,23 @@
 """Where a turn stands."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from perdure.conversation.v1.message_pb2 import ROLE_APPROVAL, ROLE_ASSISTANT, ROLE_TOOL, Message, ToolCall, Usage
+from perdure.conversation.v1.message_pb2 import ROLE_APPROVAL, ROLE_ASSISTANT, ROLE_TOOL, Message, ToolCall
 from perdure.conversation.v1.model_pb2 import ToolDefinition
 from services.common.calls import tool_calls
-from services.runs.records import RunRequest, Step
+from services.runs.records import RunRequest
 from services.runs.turns.history import Committed, Snapshot, TurnAgent, Window
 from services.runs.turns.rules import Rules
 from services.runs.turns.settled import Answers, SettledCall, find_answers, settled_steps
+from services.runs.turns.tally import Tally
 
 
 @dataclass
 class Progress:
     """The conversation as the model sees it next, and what the turn has come to so far.
 
-    `settled` are the calls since its input that are done with, by step; `answers` what the client said to calls; `rows`
-    the committed steps. `context_tokens` are those of the last step's prompt and answer.
+    `settled` are the calls since its input that are done with, by step; `answers` what the client said to calls.
     """
 
     agent: TurnAgent
@@ -31,14 +31,12 @@ class Progress:
     rules: Rules
     answers: Answers
     settled: list[list[SettledCall]]
-    rows: list[Step] = field(default_factory=list)
-    usage: Usage = field(default_factory=Usage)
-    context_tokens: int = 0
+    tally: Tally
     tools_used: dict[str, None] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, snapshot: Snapshot, request: RunRequest) -> "Progress":
-        """At the point that the snapshot shows."""
+    def begin(cls, snapshot: Snapshot, request: RunRequest, tally: Tally) -> "Progress":
+        """At the point that the snapshot shows; steps are counted in the tally."""
         return cls(
             agent=snapshot.agent,
             window=list(snapshot.window),
@@ -51,6 +49,7 @@ class Progress:
             rules=Rules.read(snapshot.agent.tool_rules),
             answers=find_answers(snapshot.window),
             settled=settled_steps(snapshot.window),
+            tally=tally,
         )
 
     @property
@@ -77,14 +76,6 @@ class Progress:
         self.step_id = committed.next_step_id
         self.window_version = committed.window_version
 
-    def count(self, step: Step) -> None:
-        """Adds a committed step, once: who is cancelled while it writes one down meets it again."""
-        if any(row.id == step.id for row in self.rows):
-            return
-        self.rows.append(replace(step, status="success"))
-        self.usage = add_usage(self.usage, step.usage)
-        self.context_tokens = step.usage.total_tokens
-
     def shrink(self, window: Window) -> None:
         """The window was compacted."""
         self.window = list(window.messages)
@@ -99,15 +90,6 @@ class Progress:
         """The calls of a step in the window, in the model's order."""
         asked = (each for each in self.window if each.step_id == step_id and each.role == ROLE_ASSISTANT)
         return [call for message in asked for call in tool_calls(message)]
-
-
-def add_usage(total: Usage, more: Usage) -> Usage:
-    """The sum; a count that neither has stays unset."""
-    summed = Usage()
-    for each in (total, more):
-        for counted, value in each.ListFields():
-            setattr(summed, counted.name, getattr(summed, counted.name) + value)
-    return summed
 
 
 def _place(window: Sequence[Message], stored: Sequence[Message]) -> int:

@@ -24,10 +24,7 @@ _NOTHING = CallPlan((), (), ())
 
 
 class Stepper:
-    """Takes the steps of one attempt at a run.
-
-    `draft` is the model's answer that is being committed, from when it is whole.
-    """
+    """Takes the steps of one attempt at a run."""
 
     def __init__(self, claimed: Claimed, services: Services, recorder: Recorder) -> None:
         self._run = claimed.run
@@ -36,7 +33,6 @@ class Stepper:
         self._recorder = recorder
         self._asker = Asker(services.history, services.model, recorder)
         self._caller = ToolCaller(services.tools, services.ledger, recorder)
-        self.draft: Draft | None = None
 
     async def answer(self, snapshot: Snapshot, progress: Progress) -> Outcome | None:
         """Carries out what an approval request asked for, now that it is answered."""
@@ -70,7 +66,7 @@ class Stepper:
         """One step: the model's answer and what its calls gave. How the turn ended, if it did."""
         telemetry.step_id.set(progress.step_id)
         clock = time.monotonic_ns()
-        draft = self.draft = await self._recall(progress) or await self._asker.ask(self._run, self._request, progress)
+        draft = await self._recall(progress) or await self._asker.ask(self._run, self._request, progress)
         progress.rules.fill_in(tool_calls(draft.assistant), progress.settled)
         plan = _NOTHING if draft.finish == "length" else _plan(tool_calls(draft.assistant), progress)
         progress.note_tools(tool_calls(draft.assistant))
@@ -78,19 +74,13 @@ class Stepper:
         called = time.monotonic_ns()
         returns = await self._returns(draft, plan, progress)
         took_ns = time.monotonic_ns() - called if plan.executed and not plan.waiting else None
-        commit = self._commit_of(draft, returns, end, progress)
+        step = replace(draft.step, stop_reason=end.stop_reason if end else None, tool_execution_ns=took_ns)
+        commit = replace(self._commit_of(draft, returns, end, progress), figures=step)
         committed = await self._services.history.commit(self._run, commit)
         self._show(committed, progress)
         if committed.messages:
-            step = replace(
-                draft.step,
-                stop_reason=end.stop_reason if end else None,
-                last_seq=self._recorder.last_seq,
-                tool_execution_ns=took_ns,
-                step_ns=time.monotonic_ns() - clock,
-            )
+            step = replace(step, last_seq=self._recorder.last_seq, step_ns=time.monotonic_ns() - clock)
             await self._count(step, plan, progress, committed)
-        self.draft = None
         return committed.outcome
 
     def _commit_of(
@@ -156,9 +146,9 @@ class Stepper:
 
     async def _count(self, step: Step, plan: CallPlan, progress: Progress, committed: Committed) -> None:
         """Steps that are in no ledger yet are written now, unless the end of the run does it in a moment."""
-        progress.count(step)
+        progress.tally.count(step)
         if committed.outcome is None and not plan.executed:
-            await self._services.ledger.save(self._run, [progress.rows[-1]])
+            await self._services.ledger.save(self._run, [progress.tally.rows[-1]])
 
 
 def _plan(calls: Sequence[ToolCall], progress: Progress) -> CallPlan:

@@ -5,6 +5,7 @@ begin ─► [answer the pending request] ─► ask the model ─► make its c
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -25,6 +26,7 @@ from services.runs.turns.progress import Progress
 from services.runs.turns.services import Services
 from services.runs.turns.settled import settled_steps
 from services.runs.turns.stepping import Stepper
+from services.runs.turns.tally import Tally, committed_steps
 
 STATUSES: dict[TurnState, RunStatus] = {
     "completed": "completed",
@@ -56,6 +58,7 @@ class Turn:
         self._started_ns = time.monotonic_ns()
         self._begun: Snapshot | Outcome | None = None
         self._progress: Progress | None = None
+        self._tally = Tally()
         self._failure: Failure | None = None
         self.has_followers = False  # whether runs wait for the conversation, once this one has ended
 
@@ -78,7 +81,7 @@ class Turn:
         """Takes the conversation. Raises what the agents service refuses with."""
         begun = await self._services.history.begin(self.run, self._claimed.request)
         if isinstance(begun, Snapshot):
-            self._progress = Progress.begin(begun, self._claimed.request)
+            self._progress = Progress.begin(begun, self._claimed.request, self._tally)
             if not self.run.agent_id:
                 await self._services.runs.set_agent(self.run, begun.agent.id)
                 self._claimed = replace(self._claimed, run=replace(self.run, agent_id=begun.agent.id))
@@ -99,11 +102,11 @@ class Turn:
         await self._finish(outcome)
 
     async def conclude(self) -> None:
-        """The run was ended by another's hand: adds what was stored but not counted here, and tells the watchers."""
+        """The run was ended by another's hand: adds what was stored but not told here, and tells the watchers."""
         if self._recorder.has_ended:
             return
         outcome = await self._end(TOO_LATE)
-        await self._catch_up()
+        await self._catch_up(outcome)
         await self._finish(outcome)
 
     async def fail(self, error: PerdureError) -> None:
@@ -122,23 +125,20 @@ class Turn:
             if not clock.expired():
                 raise
         outcome = await self._fail(OutOfTime())
-        await self._catch_up()
+        await self._catch_up(outcome)
         return outcome
 
-    async def _catch_up(self) -> None:
-        """Adds what was stored but not counted here, as a commit was broken off."""
-        await self._resume()
-        stored = answers_of(self.run, await self._services.history.messages(self.run))
-        draft = self._stepper.draft
-        if draft and self._progress and draft.assistant.id in {message.id for message in stored}:
-            self._progress.count(draft.step)
-        self._recorder.messages(stored)
+    async def _catch_up(self, outcome: Outcome) -> None:
+        """Tells what was stored but not told here, as a commit was broken off."""
+        await self._resume(self._begun or outcome)
+        self._recorder.messages(answers_of(self.run, await self._services.history.messages(self.run)))
 
     async def _to_the_end(self) -> Outcome:
         begun, progress = self._begun, self._progress
-        await self._resume()
-        if begun is None or isinstance(begun, Outcome) or progress is None:
-            assert isinstance(begun, Outcome), "carry_out() comes after begin()"
+        assert begun is not None, "carry_out() comes after begin()"
+        await self._resume(begun)
+        if isinstance(begun, Outcome) or progress is None:
+            assert isinstance(begun, Outcome), "a turn that runs has progress"
             return begun
         if self.run.losses >= MAX_LOSSES:
             raise PerdureError(f"The run was given up, as {self.run.losses} processes died while they carried it out.")
@@ -148,10 +148,10 @@ class Turn:
                 raise Released
             outcome = await self._stepper.take(progress)
         if outcome.state == "cancelled":  # by another's hand, which has closed the calls of the last step
-            await self._catch_up()
+            await self._catch_up(outcome)
         return outcome
 
-    async def _resume(self) -> None:
+    async def _resume(self, turn: Snapshot | Outcome) -> None:
         """Goes on where an earlier attempt stopped, unless it does: with its events, its numbers and its steps."""
         if self.run.attempt == 1 or self._recorder.last_seq:
             return
@@ -172,9 +172,19 @@ class Turn:
         if self._progress is not None:
             # Compaction may have taken the first of the calls out of the window.
             self._progress.settled = max(self._progress.settled, settled_steps(stored), key=len)
-            for step in steps:
-                if step.number < self._progress.step:
-                    self._progress.count(step)
+        await self._count_earlier(steps, turn)
+
+    async def _count_earlier(self, noted: Sequence[Step], turn: Snapshot | Outcome) -> None:
+        """Counts the steps of earlier attempts. One that the ledger lacks is noted: the turn keeps only the last."""
+        for step in committed_steps(noted, turn):
+            self._count(step)
+        lacking = [row for row in self._tally.rows if row.id not in {step.id for step in noted}]
+        if lacking and isinstance(turn, Snapshot):
+            await self._services.ledger.save(self.run, lacking)
+
+    def _count(self, step: Step) -> None:
+        """Counts a step of which it may not be known how far its events go: they have just been told."""
+        self._tally.count(replace(step, last_seq=step.last_seq or self._recorder.last_seq))
 
     @property
     def _has_opened(self) -> bool:
@@ -206,8 +216,10 @@ class Turn:
 
     async def _finish(self, outcome: Outcome) -> None:
         """Stores the end, then tells the watchers: who sees the end finds it stored."""
-        await self._resume()
+        await self._resume(self._begun or outcome)
         self._recorder.discard()
+        if outcome.last_step is not None:  # it was committed, but the answer did not come
+            self._count(outcome.last_step)
         self._recorder.messages(outcome.closing)
         stored = await self._services.runs.finish(self.run, self._ending(outcome))
         if stored is None:
@@ -216,28 +228,24 @@ class Turn:
         self._recorder.end(describe_end(stored))
 
     def _ending(self, outcome: Outcome) -> Ending:
-        progress = self._progress
-        common = Ending(
+        tally = self._tally
+        return Ending(
             status=STATUSES[outcome.state],
             stop_reason=outcome.stop_reason,
             failure=self._failure or _foreign_failure(outcome),
             last_seq=self._recorder.last_seq + 1,
             ttft_ns=self._first_answer_ns(),
-        )
-        if progress is None:
-            return common
-        return replace(
-            common,
-            steps=[*progress.rows, *self._failed_step(progress)],
-            steps_committed=len(progress.rows),
-            usage=progress.usage,
-            context_tokens=progress.context_tokens,
-            tools_used=tuple(progress.tools_used),
+            steps=[*tally.rows, *self._failed_step()],
+            steps_committed=len(tally.rows),
+            usage=tally.usage,
+            context_tokens=tally.context_tokens,
+            tools_used=tuple(self._progress.tools_used) if self._progress else (),
         )
 
-    def _failed_step(self, progress: Progress) -> list[Step]:
-        """The row of the step that the run failed in, if it failed."""
-        if self._failure is None or not progress.step_id:
+    def _failed_step(self) -> list[Step]:
+        """The row of the step that the run failed in, if it failed in one."""
+        progress = self._progress
+        if self._failure is None or progress is None or not progress.step_id or self._tally.has(progress.step_id):
             return []
         step = Step(
             id=progress.step_id,

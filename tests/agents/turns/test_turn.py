@@ -21,7 +21,20 @@ from perdure.conversation.v1.message_pb2 import (
 from services.agents.agents.tables import agents
 from services.common.errors import Conflict, InvalidArgument, NotFound, Superseded
 from services.common.ids import new_id
-from tests.agents.turns.world import CALL, END_TURN, ORGANIZATION, World, answered, calling, returned, said, texts
+from tests.agents.turns.world import (
+    CALL,
+    END_TURN,
+    ORGANIZATION,
+    World,
+    answered,
+    approved,
+    calling,
+    returned,
+    said,
+    texts,
+)
+
+USAGE = Usage(prompt_tokens=5, completion_tokens=2, total_tokens=7)
 
 
 async def test_a_turn_begins_with_its_window_and_ends_with_its_last_step(world: World) -> None:
@@ -51,7 +64,7 @@ async def test_the_number_of_statements_does_not_grow_with_history(world: World,
         await world.begin(agent_id, run_id)
         begun = len(beginning)
     with world.counting() as committing:
-        await world.commit(run_id, assistant=answered("hi"), end=END_TURN)
+        await world.commit(run_id, assistant=answered("hi"), end=END_TURN, figures=pb.StepFigures(usage=USAGE))
 
     assert (begun, len(committing)) == (4, 2)
 
@@ -106,6 +119,35 @@ async def test_a_higher_attempt_takes_the_turn_over_and_fences_the_old_owner_off
     with pytest.raises(Superseded):
         await world.begin(agent_id, run_id)
     await world.commit(run_id, 2, attempt=2, assistant=answered("done"), end=END_TURN)
+
+
+async def test_who_takes_a_turn_over_is_told_what_its_last_step_came_to(world: World) -> None:
+    agent_id, run_id = await world.create_agent(), new_id("run")
+    opened = (await world.begin(agent_id, run_id)).snapshot
+    one, two = (pb.StepFigures(id=f"step-{number}", number=number, usage=USAGE) for number in (1, 2))
+    await world.commit(
+        run_id, assistant=calling(CALL), returns=[returned()], tool_message_id=new_id("message"), figures=one
+    )
+
+    taken = (await world.begin(agent_id, run_id, attempt=2)).snapshot
+    ended = await world.commit(run_id, 2, attempt=2, assistant=answered("done"), end=END_TURN, figures=two)
+
+    assert not opened.HasField("last_step")
+    assert (taken.last_step, ended.outcome.last_step) == (one, two)
+    assert (await world.begin(agent_id, run_id, attempt=3)).outcome.last_step == two
+    assert (await world.end(run_id)).last_step == two
+
+
+async def test_a_turn_that_answers_a_request_has_no_step_of_a_model_before_the_next(world: World) -> None:
+    agent_id, run_id = await world.create_agent(), new_id("run")
+    await world.request_approval(agent_id)
+    await world.begin(agent_id, run_id, approvals=[approved()])
+    await world.commit(run_id, returns=[returned()], tool_message_id=new_id("message"))
+
+    taken = (await world.begin(agent_id, run_id, attempt=2)).snapshot
+
+    assert taken.next_step == 2
+    assert not taken.HasField("last_step")
 
 
 async def test_a_repeated_step_answers_what_the_first_did(world: World) -> None:

@@ -136,7 +136,7 @@ _WRITE = text(
         UPDATE agents.turns
         SET state = :state, stop_reason = :stop_reason, error = :error, ended_at = :ended_at, next_step = :next_step,
             next_step_id = :next_step_id, steps = :steps, request_id = :request_id,
-            returns_position = :returns_position
+            returns_position = :returns_position, last_step = :last_step
         WHERE run_id = :run_id AND organization_id = :organization_id
     ), asked AS (
         INSERT INTO agents.approvals
