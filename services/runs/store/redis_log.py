@@ -48,8 +48,9 @@ class _Batch:
 class RedisEventLog:
     """Writes in the background, in pipelines: what comes while one is under way goes with the next. `run` is its task.
 
-    While Redis is away, or has no room, events are shown at once and wait here. Before that, and again with each write
-    that fails, `note_unlogged` says so to whoever takes the runs over; where that fails, events are not shown yet.
+    While Redis is away, or has no room, events are shown at once and wait here. Before that `note_unlogged` says so to
+    whoever takes the runs over. It is called with each write that fails; events of runs that began since the last call,
+    and of all where it fails, are not shown yet.
     `longest`: batches of a run that are kept, about; what a longer run told first is made again from the history.
     """
 
@@ -63,7 +64,7 @@ class RedisEventLog:
         self._waiting: dict[str, _Batch] = {}
         self._unsure: list[_Batch] = []  # batches whose write failed, perhaps after Redis had taken them
         self._given_up: dict[str, None] = {}  # a set in the order of time
-        self._is_away = False
+        self._unlogged: set[str] = set()  # runs of which it is noted; none while Redis is there
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
 
@@ -77,7 +78,7 @@ class RedisEventLog:
         batch = self._waiting.setdefault(run_id, _Batch(run_id))
         batch.events += events
         batch.shows.append(show)
-        if self._is_away:
+        if run_id in self._unlogged:
             batch.show()
         self._wake.set()
 
@@ -145,7 +146,7 @@ class RedisEventLog:
                 except RedisError:
                     await self._show_unlogged()
                     raise
-            self._unsure, self._is_away = [], False
+            self._unsure, self._unlogged = [], set()
 
     async def _write(self, batches: Sequence[_Batch]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
@@ -166,14 +167,16 @@ class RedisEventLog:
                 batch.was_sent = True
 
     async def _show_unlogged(self) -> None:
+        noted = {batch.run_id for batch in (*self._unsure, *self._waiting.values())}
         try:
             await self._note_unlogged()
         except Exception as exc:  # noqa: BLE001  # whatever the database does, the log goes on
             log.warning("events wait, as it cannot be noted that they are not logged: %r", exc)
             return
-        self._is_away = True
+        self._unlogged |= noted
         for batch in (*self._unsure, *self._waiting.values()):
-            batch.show()
+            if batch.run_id in self._unlogged:
+                batch.show()
 
     def _bounded(self, batches: Sequence[_Batch]) -> list[_Batch]:
         """The batches without those of runs of which too much waits; these are shown at once."""
