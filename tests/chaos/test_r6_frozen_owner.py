@@ -2,10 +2,11 @@
 
 import asyncio
 import signal
+from collections.abc import Sequence
 
 from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
-from tests.chaos.following import follow_grpc, follow_rest
+from tests.chaos.following import Joined, follow_grpc, follow_rest
 from tests.chaos.runs import Job, answer_of, judge, message_ids, start, until_ended
 from tests.chaos.scale import in_full
 from tests.e2e.waiting import eventually
@@ -37,10 +38,7 @@ async def test_r6_a_frozen_owner_writes_nothing_and_its_clients_are_told(arena: 
     assert (verdict.lost, verdict.doubled, verdict.wrong) == ([], [], [])
     assert verdict.statuses == {"completed": RUNS}
     for job, both in zip(jobs, followed, strict=True):
-        said = await answer_of(arena, job)
-        assert [(joined.text, joined.gaps, joined.repeats) for joined in both] == [(said, [], [])] * 2
-        stored_ids = await message_ids(arena, job)
-        assert all(joined.holds_only(stored_ids) for joined in both)
+        await check_what_is_known(arena, job, both)
     assert hit
     assert all(joined.discarded for both in hit for joined in both)
 
@@ -69,10 +67,7 @@ async def test_r6_an_owner_that_comes_back_amid_its_successor_s_work_writes_noth
     assert (verdict.lost, verdict.doubled, verdict.wrong) == ([], [], [])
     assert verdict.statuses == {"completed": RUNS}
     for job, both in zip(jobs, followed, strict=True):
-        said = await answer_of(arena, job)
-        assert [(joined.text, joined.gaps, joined.repeats) for joined in both] == [(said, [], [])] * 2
-        stored_ids = await message_ids(arena, job)
-        assert all(joined.holds_only(stored_ids) for joined in both)
+        await check_what_is_known(arena, job, both)
 
 
 async def until_doubly_answered(arena: Arena, job: Job) -> None:
@@ -83,3 +78,10 @@ async def until_doubly_answered(arena: Arena, job: Job) -> None:
         return len(sent) > 1 and sent[0] >= WORDS and sent[1] > 0
 
     await eventually(is_doubly_answered, timeout_s=30)
+
+
+async def check_what_is_known(arena: Arena, job: Job, both: Sequence[Joined]) -> None:
+    """The clients of a run have what is stored of it, each event once."""
+    said, stored_ids = await answer_of(arena, job), await message_ids(arena, job)
+    assert [(joined.text, joined.gaps, joined.repeats) for joined in both] == [(said, [], [])] * len(both)
+    assert all(joined.holds_only(stored_ids) for joined in both)
