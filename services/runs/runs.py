@@ -17,7 +17,6 @@ from services.common.errors import Conflict, NotFound, PerdureError, Unprocessab
 from services.common.ids import new_id
 from services.runs.callbacks.urls import check_url
 from services.runs.children.family import Family
-from services.runs.ending import Ending
 from services.runs.limits import Limits, Overloaded
 from services.runs.line import PENDING_APPROVAL, Interrupted, Line
 from services.runs.open_streams import OpenStreams
@@ -28,7 +27,7 @@ from services.runs.recovery.heartbeat import ReplicaHeartbeat
 from services.runs.stores import Refusals, RunStore, StepStore
 from services.runs.turns.history import History
 from services.runs.turns.model import Model
-from services.runs.turns.turn import CANCELLED, STATUSES
+from services.runs.turns.turn import CANCELLED, ending_by_other
 from services.runs.watching import RunNotFound, Watching
 
 TRIES = 10  # times that a run is stored anew when what stood in its way ended in that moment
@@ -177,7 +176,7 @@ class Runs:
 
     async def _end(self, run: Run, *, rolls_back: bool) -> Run:
         outcome = await self.history.end(run, CANCELLED, attempt=0, out_of_context=rolls_back)
-        ending = Ending(status=STATUSES[outcome.state], stop_reason=outcome.stop_reason)
+        ending = ending_by_other(outcome, await self.steps.of_run(run.organization_id, run.id))
         ended = await self.store.end(run.organization_id, run.id, ending)
         if ending.status == "cancelled":
             self.turns.stop([run.id], "ended")

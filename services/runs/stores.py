@@ -38,7 +38,7 @@ class RunStore(Protocol):
         """Runs in the order of their creation."""
 
     async def end(self, organization_id: str, run_id: str, ending: Ending) -> Run | None:
-        """The final status of a run that another process may be carrying out; None where it was final before."""
+        """The end of a run that another process may be carrying out, with its steps; None where it was final before."""
 
     async def delete(self, organization_id: str, run_id: str) -> bool:
         """Forgets a run and its steps."""
@@ -49,6 +49,9 @@ class StepStore(Protocol):
 
     async def get(self, organization_id: str, step_id: str) -> Step | None:
         """One step."""
+
+    async def of_run(self, organization_id: str, run_id: str) -> Sequence[Step]:
+        """All steps of a run that are written, oldest first."""
 
     async def list(self, organization_id: str, wanted: StepFilter) -> Sequence[Step]:
         """Steps in the order of their creation."""

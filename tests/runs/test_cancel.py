@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from perdure.conversation.v1.message_pb2 import STOP_REASON_CANCELLED, ApprovalAnswer
+from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY
 from services.runs.limits import Limits
-from services.runs.records import RunFilter
+from services.runs.records import RunFilter, StepFilter
 from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import call, says, tool
 
@@ -65,6 +66,25 @@ async def test_cancel_of_a_run_whose_owner_is_dead_ends_it(world: World, replica
 
     assert [event.WhichOneof("event") for event in events] == ["started", "step_discarded", "ended"]
     assert events[-1].ended.stop_reason == STOP_REASON_CANCELLED
+
+
+async def test_cancel_of_a_run_whose_owner_is_dead_counts_its_steps(world: World, replica: Replica) -> None:
+    first = await world.replica()
+    world.agents.tools = [tool("quick"), tool("remember", kind=TOOL_KIND_MEMORY)]
+    gate = asyncio.Event()
+    world.router.script = [says(calls=[call("quick")]), says("some", " words", gate=gate, calls=[call("remember")])]
+    started = await first.runs.start(world.request())
+    await eventually(lambda: len(world.router.requests) == 2)
+    world.agents.lose_answer.add("CommitStep")
+    gate.set()
+    await eventually(lambda: not world.agents.lose_answer)
+    await first.die()
+
+    cancelled = await replica.runs.cancel(ORGANIZATION, started.run.id)
+
+    rows = await replica.runs.list_steps(ORGANIZATION, StepFilter(run_id=started.run.id))
+    assert (cancelled.status, cancelled.steps, cancelled.usage.total_tokens) == ("cancelled", 2, 30)
+    assert [(row.status, row.usage.total_tokens) for row in rows] == [("success", 15)] * 2
 
 
 async def test_cancel_of_a_run_that_is_being_taken_over_declares_void_what_was_shown(

@@ -22,7 +22,6 @@ from perdure.conversation.v1.message_pb2 import (
 from services.common.caller import Caller
 from services.common.ids import new_id
 from services.runs.clients import AgentsClient
-from services.runs.ending import Ending
 from services.runs.events.log import MemoryEventLog
 from services.runs.records import Claimed, RunRequest
 from services.runs.recovery.active_turns import ActiveTurn, ActiveTurns
@@ -31,7 +30,7 @@ from services.runs.store.claiming import claim
 from services.runs.store.runs import PostgresRuns
 from services.runs.store.steps import PostgresSteps
 from services.runs.turns.services import Services
-from services.runs.turns.turn import CANCELLED, STATUSES
+from services.runs.turns.turn import CANCELLED, ending_by_other
 from tests.simulation.in_process import InProcessChannel
 from tests.simulation.network import Host, Network
 from tests.simulation.services import AgentsService
@@ -186,9 +185,8 @@ class World:
             return
         channel = InProcessChannel(self.agents.handlers, lambda what, serve: serve())
         outcome = await AgentsClient(cast(Any, channel)).end(run, CANCELLED, attempt=0)
-        await store.end(
-            run.organization_id, run.id, Ending(status=STATUSES[outcome.state], stop_reason=outcome.stop_reason)
-        )
+        noted = await PostgresSteps(self.agents.database).of_run(run.organization_id, run.id)
+        await store.end(run.organization_id, run.id, ending_by_other(outcome, noted))
         for replica in self.living:  # the bell
             replica.turns.stop([run.id], "ended")
 
@@ -242,11 +240,11 @@ class World:
         )
 
     async def miscounted(self) -> list[str]:
-        """The runs that count other steps than were stored, of those that an owner ended."""
+        """The runs that count other steps than were stored."""
         return await self._column(
             """
             SELECT run.id FROM runs.runs AS run JOIN agents.turns AS turn ON turn.run_id = run.id
-            WHERE run.conversation_id = :id AND run.total_duration_ns IS NOT NULL AND (
+            WHERE run.conversation_id = :id AND (
                 run.steps <> turn.steps OR (run.steps, run.total_tokens) <> (
                     SELECT count(*), coalesce(sum(total_tokens), 0) FROM runs.steps AS step
                     WHERE step.run_id = run.id AND step.status = 'success'))

@@ -32,6 +32,10 @@ _GET = select(*SHOWN).where(runs.c.organization_id == bindparam("organization_id
 
 # The steps and the end of a run in one statement. A status that is final already stays; the counts are the owner's.
 _IS_FINAL = "runs.status NOT IN ('created', 'running')"
+_COUNTS = ", ".join(f"{name} = :{name}" for name in ("steps", "context_tokens", *USAGE_FIELDS))
+_AS_ENDED = f"""
+    {", ".join(f"runs.{column.name}" for column in RUN_COLUMNS)}, delivered_at IS NOT NULL AS delivered, {HAS_FOLLOWERS}
+"""
 _FINISH = text(
     f"""
     WITH owned AS ({OWNED} FOR UPDATE), saved AS ({SAVE_STEPS})
@@ -40,12 +44,25 @@ _FINISH = text(
         stop_reason = CASE WHEN {_IS_FINAL} THEN stop_reason ELSE :stop_reason END,
         failure = CASE WHEN {_IS_FINAL} THEN failure ELSE CAST(:failure AS jsonb) END,
         completed_at = CASE WHEN {_IS_FINAL} THEN completed_at ELSE clock_timestamp() END,
-        last_seq = :last_seq, ttft_ns = :ttft_ns, steps = :steps, context_tokens = :context_tokens,
+        last_seq = :last_seq, ttft_ns = :ttft_ns, {_COUNTS},
         total_duration_ns = (extract(epoch FROM clock_timestamp() - created_at) * 1e9)::bigint,
-        tools_used = CAST(:tools_used AS text[]), {", ".join(f"{name} = :{name}" for name in USAGE_FIELDS)}
+        tools_used = CAST(:tools_used AS text[])
     WHERE id IN (SELECT id FROM owned)
-    RETURNING {", ".join(f"runs.{column.name}" for column in RUN_COLUMNS)}, delivered_at IS NOT NULL AS delivered,
-        {HAS_FOLLOWERS}
+    RETURNING {_AS_ENDED}
+    """  # noqa: S608  # put together from our own column names
+)
+# The same by another's hand: what the owner knows besides, it adds if it lives.
+_END = text(
+    f"""
+    WITH owned AS (
+            SELECT id FROM runs.runs
+            WHERE organization_id = :organization_id AND id = :run_id AND NOT {_IS_FINAL} FOR UPDATE),
+         saved AS ({SAVE_STEPS})
+    UPDATE runs.runs SET
+        status = :status, stop_reason = :stop_reason, failure = CAST(:failure AS jsonb),
+        completed_at = clock_timestamp(), {_COUNTS}
+    WHERE id IN (SELECT id FROM owned)
+    RETURNING {_AS_ENDED}
     """  # noqa: S608  # put together from our own column names
 )
 
@@ -153,19 +170,11 @@ class PostgresRuns:
         await self._write(update(runs).where(is_run(run)).values(agent_id=agent_id))
 
     async def end(self, organization_id: str, run_id: str, ending: Ending) -> Run | None:
-        """The final status of a run that another process may be carrying out; None where it was final before."""
-        statement = (
-            update(runs)
-            .where(runs.c.organization_id == organization_id, runs.c.id == run_id, _ACTIVE)
-            .values(
-                status=ending.status,
-                stop_reason=ending.stop_reason,
-                failure=asdict(ending.failure) if ending.failure else None,
-                completed_at=func.clock_timestamp(),
-            )
-            .returning(*SHOWN, text(HAS_FOLLOWERS))
-        )
-        return await self._first(statement)
+        """The end of a run that another process may be carrying out, with its steps; None where it was final before."""
+        values = {"organization_id": organization_id, "run_id": run_id, **_end_values(ending)}
+        async with self._database.begin() as connection:
+            row = (await connection.execute(_END, values)).one_or_none()
+        return None if row is None else read_run(row)
 
     @outliving_outages
     async def finish(self, run: Run, ending: Ending) -> Run | None:
@@ -174,16 +183,10 @@ class PostgresRuns:
             "organization_id": run.organization_id,
             "run_id": run.id,
             "attempt": run.attempt,
-            "status": ending.status,
-            "stop_reason": ending.stop_reason,
-            "failure": orjson.dumps(asdict(ending.failure)).decode() if ending.failure else None,
             "last_seq": ending.last_seq,
             "ttft_ns": ending.ttft_ns,
-            "steps": ending.steps_committed,
-            "context_tokens": ending.context_tokens,
             "tools_used": list(ending.tools_used),
-            "step_rows": step_rows(ending.steps),
-            **usage_columns(ending.usage),
+            **_end_values(ending),
         }
         async with self._database.begin() as connection:
             row = (await connection.execute(_FINISH, values)).one_or_none()
@@ -215,6 +218,19 @@ class PostgresRuns:
     async def _write(self, statement: Any) -> None:  # Any: an update
         async with self._database.begin() as connection:
             await connection.execute(statement)
+
+
+def _end_values(ending: Ending) -> dict[str, Any]:  # Any: of the columns' types
+    """What whoever ends a run writes."""
+    return {
+        "status": ending.status,
+        "stop_reason": ending.stop_reason,
+        "failure": orjson.dumps(asdict(ending.failure)).decode() if ending.failure else None,
+        "steps": ending.steps_committed,
+        "context_tokens": ending.context_tokens,
+        "step_rows": step_rows(ending.steps),
+        **usage_columns(ending.usage),
+    }
 
 
 def _conditions(wanted: RunFilter) -> list[Any]:  # Any: SQL conditions

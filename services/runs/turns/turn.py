@@ -267,6 +267,21 @@ class Turn:
         return first - self._started_ns if first is not None and self.run.attempt == 1 else None
 
 
+def ending_by_other(outcome: Outcome, noted: Sequence[Step]) -> Ending:
+    """The end of a run whose turn another than its owner has ended: the owner may not live to count its steps."""
+    tally = Tally()
+    for step in committed_steps(noted, outcome):
+        tally.count(step)
+    return Ending(
+        status=STATUSES[outcome.state],
+        stop_reason=outcome.stop_reason,
+        steps=tally.rows,
+        steps_committed=len(tally.rows),
+        usage=tally.usage,
+        context_tokens=tally.context_tokens,
+    )
+
+
 def describe_end(run: Run) -> RunEnded:
     """The last event of a run that has ended."""
     return RunEnded(
