@@ -58,12 +58,13 @@ class Mark:
 
 @dataclass
 class Verdict:
-    """What became of jobs: by status, and the words of those whose history is wrong."""
+    """What became of jobs: by status, and the words of those whose history is wrong, or whose figures are."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    miscounted: list[str] = field(default_factory=list)
 
 
 async def start(
@@ -116,7 +117,7 @@ async def until_ended(arena: Arena, job: Job, timeout_s: float = END_S) -> None:
 
 
 async def judge(arena: Arena, jobs: Iterable[Job]) -> Verdict:
-    """Holds the histories of runs that have ended against what they should be."""
+    """Holds the histories and the figures of runs that have ended against what they should be."""
     verdict = Verdict()
     for job in jobs:
         kinds = await history(arena, job)
@@ -128,7 +129,23 @@ async def judge(arena: Arena, jobs: Iterable[Job]) -> Verdict:
             verdict.doubled.append(job.word)
         elif job.status == "completed" and kinds != job.expected:
             verdict.wrong.append(f"{job.word}: {kinds}")
+        if job.status == "completed" and (problem := await _miscount(arena, job)):
+            verdict.miscounted.append(f"{job.word}: {problem}")
     return verdict
+
+
+async def _miscount(arena: Arena, job: Job) -> str:
+    """What is wrong with the figures of a completed run: it has a step for each answer, and their tokens."""
+    metrics, usage, steps = [
+        (await arena.http.get(f"/v1/runs/{job.run_id}/{what}")).raise_for_status().json()
+        for what in ("metrics", "usage", "steps")
+    ]
+    tokens = [step["total_tokens"] for step in steps]
+    if metrics["num_steps"] != job.calls + 1 or len(steps) != job.calls + 1:
+        return f"{job.calls + 1} steps are {metrics['num_steps']}, with {len(steps)} rows"
+    if usage["total_tokens"] != sum(tokens) or not all(tokens):
+        return f"steps of {tokens} tokens are {usage['total_tokens']}"
+    return ""
 
 
 async def history(arena: Arena, job: Job) -> list[str]:

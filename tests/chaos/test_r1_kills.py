@@ -29,7 +29,7 @@ async def test_r1_every_accepted_message_is_answered_once(arena: Arena, figures:
     verdict = await judge(arena, jobs)
 
     figures |= {"runs": len(jobs), **verdict.statuses}
-    figures |= {"lost": len(verdict.lost), "doubled": len(verdict.doubled)}
+    figures |= {"lost": len(verdict.lost), "doubled": len(verdict.doubled), "miscounted": len(verdict.miscounted)}
     assert figures["kills"]
-    assert (verdict.lost, verdict.doubled, verdict.wrong) == ([], [], [])
+    assert (verdict.lost, verdict.doubled, verdict.wrong, verdict.miscounted) == ([], [], [], [])
     assert verdict.statuses == {"completed": len(jobs)}
