@@ -8,10 +8,13 @@ import pytest
 from perdure.conversation.v1.message_pb2 import ROLE_USER, ApprovalAnswer
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_CLIENT
 from services.common.conversation_busy import ConversationBusy
+from services.common.pieces import EVERYTHING
 from services.contract.on_busy import OnBusy
 from services.runs.limits import Limits
 from services.runs.line import LineTooLong
 from services.runs.records import RunFilter
+from services.runs.rest.answers import answer_at_end, stream_events
+from services.runs.rest.events import EventRenderer
 from tests.runs.conftest import LIMITS, ORGANIZATION, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import call, says, tool
 
@@ -47,6 +50,21 @@ async def test_runs_wait_in_order_and_say_where(world: World, replica: Replica) 
     assert [(run.status, run.queue_position) for run in places] == [("created", 1), ("created", 2)]
     assert [(run.status, run.queue_position) for run in ended] == [("completed", 0)] * 2
     assert heard(world) == ["first", "second", "third"]
+
+
+async def test_who_waits_gets_signs_of_life(world: World, replica: Replica) -> None:
+    await busy(world, replica)
+    waiting = await join(world, replica, "second")
+    watches = [replica.runs.watch(ORGANIZATION, waiting, 0) for _ in range(2)]
+    lines = stream_events(watches[0], EventRenderer(waiting, EVERYTHING, pings=True), read_timeout_s=1)
+    blanks = answer_at_end(watches[1], EVERYTHING, read_timeout_s=1)
+
+    async with asyncio.timeout(20):
+        pings = [await anext(lines) for _ in range(2)]
+        white = [await anext(blanks) for _ in range(2)]
+
+    assert all(b'"message_type":"ping"' in ping for ping in pings)
+    assert white == [b" "] * 2
 
 
 @pytest.mark.parametrize("with_redis", [True, False])
