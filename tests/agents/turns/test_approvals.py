@@ -78,6 +78,7 @@ async def test_an_approved_call_is_left_to_execute_and_its_return_belongs_to_the
     committed = await world.commit(run_id, returns=[returned()], tool_message_id=new_id("message"))
     ended = await world.commit(run_id, 2, assistant=answered("a six"), end=END_TURN)
 
+    begun.opened = False  # the second call began nothing
     assert begun == again
     assert [call.id for call in begun.pending_calls] == [CALL.id]
     assert begun.pending_step_id == request.step_id
@@ -288,6 +289,7 @@ async def test_a_takeover_finds_the_calls_still_open(world: World) -> None:
 
     taken = (await world.begin(agent_id, run_id, attempt=2, approvals=[approved()])).snapshot
 
+    first.opened = False  # the second call began nothing
     assert taken == first
 
 
