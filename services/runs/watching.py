@@ -8,16 +8,19 @@ from typing import Protocol
 
 from perdure.runs.v1.run_pb2 import RunEvent
 from services.common.errors import NotFound
+from services.common.patience import keep_trying
 from services.runs.events.feed import Feed
 from services.runs.events.log import EventLog
 from services.runs.events.numbers import last_number, unbroken
 from services.runs.events.reconcile import answers_of, replay, without_void
 from services.runs.records import Run
+from services.runs.turns.failures import is_interruption
 from services.runs.turns.history import History
 from services.runs.turns.ledger import Ledger
 from services.runs.turns.turn import describe_end
 
 RETRY_S = 0.25  # seconds before an active run is looked for again that no replica tells of
+PATIENCE_S = 60.0  # seconds that a watcher who has found the run waits for the database
 MOST_RETRIES_APART = 4  # times that, for one that waits behind others: they are looked for more seldom
 
 
@@ -53,16 +56,18 @@ class Watching:
     async def watch(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
         """Batches of events above a number, as they come, to the end. Raises `RunNotFound`.
 
-        The last event always comes. What was void before it is read is left out, but for the event that says so.
+        The last event always comes. What was void before it is read is left out, but for the event that says so. Where
+        the database is away, that is raised at first; who has found the run waits.
         """
-        seen = _Seen(after_seq)
+        seen, patience_s = _Seen(after_seq), 0.0
         while not seen.is_over():
-            async with aclosing(self._find(organization_id, run_id, seen.seq)) as batches:
+            async with aclosing(self._find(organization_id, run_id, seen.seq, patience_s)) as batches:
                 async for batch in batches:
                     if new := seen.take(batch):
                         yield new
                     if seen.is_over():
                         return
+            patience_s = PATIENCE_S
 
     async def watch_owned(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
         """The same as long as this process owns the run."""
@@ -76,25 +81,27 @@ class Watching:
         """One batch when the run has ended: its answer as whole messages, and the last event. Raises `RunNotFound`."""
         async for batch in self.watch(organization_id, run_id, 0):
             if batch[-1].HasField("ended"):
-                run = await self._get(organization_id, run_id)
+                run = await self._get(organization_id, run_id, PATIENCE_S)
                 answers = answers_of(run, await self.history.messages(run))
                 yield [*(RunEvent(message=message) for message in answers), batch[-1]]
 
-    async def _get(self, organization_id: str, run_id: str) -> Run:
-        run = await self.runs.get(organization_id, run_id)
+    async def _get(self, organization_id: str, run_id: str, patience_s: float) -> Run:
+        run = await keep_trying(
+            lambda: self.runs.get(organization_id, run_id), is_interruption, patience_s=patience_s, pause_s=RETRY_S
+        )
         if run is None:
             raise RunNotFound(f"NOT_FOUND: There is no run {run_id}.")
         return run
 
     async def _find(
-        self, organization_id: str, run_id: str, after_seq: int
+        self, organization_id: str, run_id: str, after_seq: int, patience_s: float
     ) -> AsyncGenerator[Sequence[RunEvent], None]:
         """What comes after a number, from wherever the run is now."""
         feed = self.find_feed(organization_id, run_id)
         if feed is not None:
             source = self._tell(run_id, feed, after_seq)
         else:
-            run = await self._get(organization_id, run_id)
+            run = await self._get(organization_id, run_id, patience_s)
             source = self._read_to_end(run) if run.is_final else self._follow(run, after_seq)
         async with aclosing(source):
             async for batch in source:

@@ -1,17 +1,18 @@
 """Watching runs: on any replica, from any number on, live and afterwards."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from sqlalchemy import event as engine_events
 
 from perdure.runs.v1.run_pb2 import RunEvent
+from services.common.database import DatabaseAway
 from services.common.redis import connect
 from services.runs.events.numbers import unbroken
-from services.runs.records import RunFilter, StepFilter
-from services.runs.watching import RunNotFound
-from tests.runs.conftest import ORGANIZATION, Replica, World
+from services.runs.records import Run, RunFilter, StepFilter
+from services.runs.watching import RunNotFound, RunReader
+from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
 from tests.runs.fake_services import call, says, tool
 
 
@@ -22,6 +23,51 @@ def is_unbroken(events: list[RunEvent]) -> bool:
 
 def told(events: list[RunEvent]) -> list[tuple[int, str, str]]:
     return [(event.seq, event.WhichOneof("event") or "", event.delta.text) for event in events]
+
+
+@dataclass
+class LeavingRuns:
+    """A database that is away for the looks with these numbers, from 1."""
+
+    runs: RunReader
+    away: range
+    looks: int = 0
+
+    async def get(self, organization_id: str, run_id: str) -> Run | None:
+        self.looks += 1
+        if self.looks in self.away:
+            raise DatabaseAway
+        return await self.runs.get(organization_id, run_id)
+
+
+async def get_in_line(world: World, replica: Replica, gate: asyncio.Event) -> str:
+    """A run that waits until the gate opens for another."""
+    world.router.script = [says("a", "b", gate=gate)]
+    await replica.runs.start(world.request("first"))
+    waiting = await replica.runs.start(world.request("second", on_busy="enqueue"))
+    return str(waiting.run.id)
+
+
+async def test_a_watcher_of_a_run_that_waits_outlives_an_outage(world: World, replica: Replica) -> None:
+    gate = asyncio.Event()
+    run_id = await get_in_line(world, replica, gate)
+    database = LeavingRuns(replica.runs.store, away=range(2, 4))
+    watching = replace(replica.runs.watching, runs=database)
+    following = asyncio.create_task(anext(watching.watch(ORGANIZATION, run_id, 0)))
+
+    await eventually(lambda: database.looks > 3 or following.done())
+    gate.set()
+
+    async with asyncio.timeout(20):
+        assert (await following)[0].HasField("started")
+
+
+async def test_who_comes_during_an_outage_is_told_at_once(world: World, replica: Replica) -> None:
+    run_id = await get_in_line(world, replica, asyncio.Event())
+    watching = replace(replica.runs.watching, runs=LeavingRuns(replica.runs.store, away=range(1, 2)))
+
+    with pytest.raises(DatabaseAway):
+        await anext(watching.watch(ORGANIZATION, run_id, 0))
 
 
 async def test_two_replicas_see_the_same_live(world: World, replica: Replica) -> None:
