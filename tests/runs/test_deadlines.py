@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
-from tests.runs.conftest import Replica, World
-from tests.runs.fake_services import says
+from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY
+from services.runs.records import StepFilter
+from tests.runs.conftest import ORGANIZATION, Replica, World
+from tests.runs.fake_services import call, says, tool
 
 
 async def failure_of(world: World, replica: Replica, *, waits_s: float, timeout_s: float) -> str:
@@ -51,3 +53,16 @@ async def test_a_request_that_comes_again_with_less_time_left_is_the_same(world:
     again = await replica.runs.start(world.request(request_id="key", timeout_s=50))
 
     assert (again.run.id, again.attached) == (first.run.id, True)
+
+
+async def test_a_step_that_was_committed_as_the_time_was_over_counts(world: World, replica: Replica) -> None:
+    world.agents.lose_answer.add("CommitStep")
+    world.agents.tools = [tool("remember", kind=TOOL_KIND_MEMORY)]
+    world.router.script = [says(calls=[call("remember")])]
+
+    run_id = (await replica.runs.start(world.request(timeout_s=1))).run.id
+    run = await replica.wait_for(run_id, lambda run: run.is_final)
+
+    (step,) = await replica.runs.list_steps(ORGANIZATION, StepFilter(run_id=run_id))
+    assert (run.status, run.steps, run.usage) == ("failed", 1, step.usage)
+    assert step.status == "success"
