@@ -63,7 +63,10 @@ class ToolProcess:
             await self.close()
 
     async def close(self) -> None:
-        """Kills the process with all that it started, and removes its folder."""
+        """Kills the process with all that it started, and removes its folder, also when cancelled meanwhile."""
+        await asyncio.shield(self._close())
+
+    async def _close(self) -> None:
         await self._child.close()
         if self._folder:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
