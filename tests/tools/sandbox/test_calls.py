@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from services.tools.sandbox.job import Event, Failed, Job, Printed, Returned
 from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
@@ -215,7 +216,11 @@ async def test_leaving_the_loop_kills_the_tool(sandbox: Sandbox) -> None:
     assert await has_ended("63.25")
 
 
-async def test_who_is_cancelled_as_a_call_ends_leaves_no_pipe() -> None:
+def test_who_is_cancelled_as_a_call_ends_leaves_no_pipe() -> None:
+    uvloop.run(_is_cancelled_as_a_call_ends())  # the services' loop closes no pipe by itself
+
+
+async def _is_cancelled_as_a_call_ends() -> None:
     before, sandbox = _count_pipes(), Sandbox(LIMITS, SandboxOptions(concurrency=1))
     gc.disable()  # it would close them some day
     try:
