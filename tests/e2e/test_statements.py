@@ -18,8 +18,8 @@ COMMITS = 4
 HISTORY = 200  # messages
 _LINE = re.compile(r"^(\d+)\|LOG:  (?:execute [^:]*|statement): (.+)$")
 _BOUNDS = ("BEGIN", "COMMIT", "ROLLBACK")
-# Beats, sweeps of requests and of turns, files, traces.
-_BACKGROUND = ("runs.replicas", "expires_at <=", "begun_at <=", "agents.files", "runs.trace_events")
+# Beats, sweeps of requests and of turns and the look for their runs, files, traces.
+_BACKGROUND = ("runs.replicas", "expires_at <=", "begun_at <=", "runs.id = ANY", "agents.files", "runs.trace_events")
 
 
 class StatementLog:
