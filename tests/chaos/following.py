@@ -97,14 +97,14 @@ async def follow_sdk(arena: Arena, job: Job) -> Joined:
     joined = Joined()
     while True:
         try:
-            stream = await arena.sdk.runs.messages.stream(job.run_id, starting_after=joined.last)
-            async for event in stream:
-                number = getattr(event, "seq_id", None) or 0
-                if number and number <= joined.last and event.message_type != "ping":
-                    joined.repeats.append(number)
-                joined.last = max(joined.last, number)
-                if event.message_type in ("usage_statistics", "error_message"):
-                    return joined
+            async with await arena.sdk.runs.messages.stream(job.run_id, starting_after=joined.last) as stream:
+                async for event in stream:
+                    number = getattr(event, "seq_id", None) or 0
+                    if number and number <= joined.last and event.message_type != "ping":
+                        joined.repeats.append(number)
+                    joined.last = max(joined.last, number)
+                    if event.message_type in ("usage_statistics", "error_message"):
+                        return joined
         except (APIConnectionError, APIStatusError, httpx.TransportError):
             joined.reconnects += 1
         await asyncio.sleep(PAUSE_S)
