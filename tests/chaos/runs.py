@@ -22,7 +22,8 @@ END_S = 300.0  # seconds that a run under attack may take: processes start slowl
 class Job:
     """One message to an agent of its own, and the run that answers it.
 
-    `calls` are the steps with a tool call, `call` is what they call; WORD in it stands for the job's own word.
+    `calls` are the steps with a tool call, `call` is what they call; WORD in it stands for the job's own word. The model
+    thinks for `ttft_ms` in each step.
     """
 
     agent_id: str
@@ -30,6 +31,7 @@ class Job:
     calls: int
     words: int
     call: str = 'roll_dice with {"num_sides": 6}'
+    ttft_ms: int = 150
     run_id: str = ""
     status: str = ""
 
@@ -38,7 +40,7 @@ class Job:
         """The message: it tells the fake model what to do."""
         asked = " then ".join([f"call tool {self.call.replace('WORD', self.word)}"] * self.calls)
         said = f"{asked} " if asked else f"Reply with {self.words} words "
-        return f"{said}{self.word} [[fake: ttft_ms=150 inter_token_ms=20]]"
+        return f"{said}{self.word} [[fake: ttft_ms={self.ttft_ms} inter_token_ms=20]]"
 
     @property
     def expected(self) -> list[str]:
@@ -68,12 +70,18 @@ class Verdict:
 
 
 async def start(
-    arena: Arena, *, calls: int | None = None, words: int = 25, mark: Mark | None = None, in_tokens: bool = False
+    arena: Arena,
+    *,
+    calls: int | None = None,
+    words: int = 25,
+    ttft_ms: int = 150,
+    mark: Mark | None = None,
+    in_tokens: bool = False,
 ) -> Job:
     """Starts a run of one to four steps; sends again what got no answer, under the same otid."""
     chosen = arena.random.randint(0, 3) if calls is None else calls
     agent_id = await arena.make_agent(mark.tool_id if mark else "")
-    job = Job(agent_id, f"word{arena.random.getrandbits(48):012x}", chosen, words)
+    job = Job(agent_id, f"word{arena.random.getrandbits(48):012x}", chosen, words, ttft_ms=ttft_ms)
     if mark is not None:
         quick = 'mark with {"word": "WORD-quick", "seconds": 0} and call tool ' if mark.has_quick else ""
         job.call = f'{quick}mark with {{"word": "WORD", "seconds": {mark.seconds}}}'

@@ -17,7 +17,7 @@ async def test_r1_every_accepted_message_is_answered_once(arena: Arena, figures:
 
     async def carry_out() -> None:
         async with free:
-            job = await start(arena)
+            job = await start(arena, ttft_ms=arena.scale.pick(full=3000, short=150))
             jobs.append(job)
             await until_ended(arena, job)
 
