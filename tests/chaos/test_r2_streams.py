@@ -18,7 +18,7 @@ async def test_r2_events_have_no_gap_and_no_repeat(arena: Arena, figures: Figure
 
     async def carry_out() -> tuple[Job, Joined, Joined, Joined]:
         async with free:
-            job = await start(arena, words=80, in_tokens=True)
+            job = await start(arena, words=400, in_tokens=True)
             joined = await asyncio.gather(follow_rest(arena, job), follow_grpc(arena, job), follow_sdk(arena, job))
             await until_ended(arena, job)
             return job, *joined
