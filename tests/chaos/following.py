@@ -22,8 +22,8 @@ ORGANIZATION = "org-00000000-0000-4000-8000-000000000000"
 class Joined:
     """What a client has of a run: the texts of the answer by number, without what was declared void.
 
-    `ids` are those of their messages, and `void_ids` of what was declared void. `gaps` are numbers that were left out,
-    `repeats` those that came again; `discarded` counts the declarations.
+    `ids` are those of their messages, and `void_ids` of what was declared void and not told again. `gaps` are numbers
+    that were left out, `repeats` those that came again; `discarded` counts the declarations.
     """
 
     texts: dict[int, str] = field(default_factory=dict)
@@ -40,9 +40,9 @@ class Joined:
         """What the agent said, as far as it counts."""
         return "".join(self.texts[number] for number in sorted(self.texts))
 
-    def holds_only(self, stored_ids: set[str]) -> bool:
-        """Whether all that counts of what it has is stored, and nothing of what was declared void."""
-        return set(self.ids.values()) <= stored_ids and not self.void_ids & stored_ids
+    def mistaken(self, stored_ids: set[str]) -> set[str]:
+        """The ids of what counts and is not stored, and of what was declared void and is."""
+        return (set(self.ids.values()) - stored_ids) | (self.void_ids & stored_ids)
 
     def add(self, first: int, last: int, text: str = "", message_id: str = "") -> None:
         """An event that stands for these numbers."""
@@ -53,6 +53,7 @@ class Joined:
         self.last = max(self.last, last)
         if text:
             self.texts[first], self.ids[first] = text, message_id
+            self.void_ids.discard(message_id)
 
     def discard(self, first_void: int, number: int) -> None:
         """Declares what has these numbers void."""

@@ -22,8 +22,8 @@ END_S = 300.0  # seconds that a run under attack may take: processes start slowl
 class Job:
     """One message to an agent of its own, and the run that answers it.
 
-    `calls` are the steps with a tool call, `call` is what they call; WORD in it stands for the job's own word. The model
-    thinks for `ttft_ms` in each step.
+    `calls` are the steps with a tool call, `call` is what they call; WORD in it stands for the job's own word. The
+    model thinks for `ttft_ms` in each step.
     """
 
     agent_id: str
