@@ -100,15 +100,13 @@ async def test_tools_that_must_run_alone_run_one_after_another_beside_the_others
     world.agents.tools = [tool("alone", parallel=False), tool("beside")]
     running: set[str] = set()
     together: list[set[str]] = []
-    beside_began = asyncio.Event()
+    began = {"tool-alone": asyncio.Event(), "tool-beside": asyncio.Event()}
 
     async def behave(request: Any) -> str:
         running.add(request.call_id)
         together.append(set(running))
-        if request.tool_id == "tool-beside":
-            beside_began.set()
-        await beside_began.wait()
-        await asyncio.sleep(0)
+        began[request.tool_id].set()
+        await asyncio.gather(*(event.wait() for event in began.values()))
         running.discard(request.call_id)
         return str(request.call_id)
 

@@ -13,8 +13,8 @@ from services.runs.store.redis_log import WAITING_EVENTS, RedisEventLog
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[RedisEventLog]:
-    async def note() -> None:
-        """Nobody takes these runs over."""
+    async def note() -> list[str]:
+        return []
 
     redis = connect(redis_url)
     yield RedisEventLog(redis, 1000, 60, note)

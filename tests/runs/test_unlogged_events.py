@@ -41,8 +41,9 @@ async def full(redis: "Redis") -> AsyncIterator[None]:
 async def test_what_redis_refuses_is_noted_then_shown_and_logged_when_there_is_room(redis: "Redis") -> None:
     run_id, told = new_id("run"), list[str]()
 
-    async def note() -> None:
+    async def note() -> list[str]:
         told.append("noted")
+        return [run_id]
 
     log = RedisEventLog(redis, 1000, 60, note)
     async with full(redis):
@@ -58,26 +59,44 @@ async def test_what_redis_refuses_is_noted_then_shown_and_logged_when_there_is_r
 
 
 async def test_a_run_that_begins_after_the_note_waits_for_the_next(redis: "Redis") -> None:
-    told = list[str]()
+    first, second, told = new_id("run"), new_id("run"), list[str]()
 
-    async def note() -> None:
+    async def note() -> list[str]:
         told.append("noted")
+        return [first, second]
 
     log = RedisEventLog(redis, 1000, 60, note)
     async with full(redis):
-        log.append(new_id("run"), [delta(1)], lambda: told.append("first"))
+        log.append(first, [delta(1)], lambda: told.append("first"))
         await log.flush()
-        log.append(new_id("run"), [delta(1)], lambda: told.append("second"))
+        log.append(second, [delta(1)], lambda: told.append("second"))
         assert told == ["noted", "first"]
         await log.flush()
 
     assert told == ["noted", "first", "noted", "second"]
 
 
+async def test_events_of_a_run_that_others_have_taken_are_never_shown(redis: "Redis") -> None:
+    run_id, shown = new_id("run"), list[int]()
+
+    async def note() -> list[str]:
+        return []
+
+    log, successor = (RedisEventLog(redis, 1000, 60, note) for _ in range(2))
+    async with full(redis):
+        log.append(run_id, [delta(1)], lambda: shown.append(1))
+        await log.flush()
+    await successor.take_over(run_id, 2)
+    await log.flush()
+
+    assert shown == []
+    assert await log.read(run_id) == []
+
+
 async def test_what_cannot_be_noted_is_shown_when_it_is_logged(redis: "Redis") -> None:
     run_id, shown = new_id("run"), list[int]()
 
-    async def note() -> None:
+    async def note() -> list[str]:
         raise Unavailable("The database is away.")
 
     log = RedisEventLog(redis, 1000, 60, note)

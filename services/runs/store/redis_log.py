@@ -7,7 +7,7 @@ run was taken over cannot write any more. https://redis.io/docs/latest/develop/d
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,10 @@ class _Batch:
     shows: list[Show] = field(default_factory=list)
     was_sent: bool = False
 
+    @property
+    def entry_id(self) -> str:
+        return f"{self.events[0].attempt}-{self.events[0].seq}"
+
     def show(self) -> None:
         shows, self.shows = self.shows, []
         for show in shows:
@@ -49,13 +53,14 @@ class RedisEventLog:
     """Writes in the background, in pipelines: what comes while one is under way goes with the next. `run` is its task.
 
     While Redis is away, or has no room, events are shown at once and wait here. Before that `note_unlogged` says so to
-    whoever takes the runs over. It is called with each write that fails; events of runs that began since the last call,
-    and of all where it fails, are not shown yet.
+    whoever takes the runs over, and answers which are still ours. It is called with each write that fails; events of
+    runs that began since the last call, and of all where it fails, are not shown yet; those of runs that others have
+    taken never.
     `longest`: batches of a run that are kept, about; what a longer run told first is made again from the history.
     """
 
     def __init__(
-        self, redis: "Redis", longest: int, kept_s: float, note_unlogged: Callable[[], Awaitable[None]]
+        self, redis: "Redis", longest: int, kept_s: float, note_unlogged: Callable[[], Awaitable[Collection[str]]]
     ) -> None:
         self._redis = redis
         self._note_unlogged = note_unlogged
@@ -153,29 +158,42 @@ class RedisEventLog:
         for batch in batches:
             # Any: dict is invariant in its key
             entry: Any = {_BATCH: RunEvents(events=batch.events).SerializeToString()}
-            entry_id = f"{batch.events[0].attempt}-{batch.events[0].seq}"
-            pipeline.xadd(_key(batch.run_id), entry, id=entry_id, maxlen=self._longest, approximate=True)
+            pipeline.xadd(_key(batch.run_id), entry, id=batch.entry_id, maxlen=self._longest, approximate=True)
         for batch in batches:
             if batch.events[0].seq == 1 or _have_ended(batch.events):
                 pipeline.expire(_key(batch.run_id), self._kept_s)
         try:
             answers = await undisturbed(pipeline.execute(raise_on_error=False))
             for batch, answer in zip(batches, answers, strict=False):
-                _settle(batch, answer)
+                await self._settle(batch, answer)
         finally:
             for batch in batches:
                 batch.was_sent = True
 
+    async def _settle(self, batch: _Batch, answer: object) -> None:
+        """Shows what is kept, now or since it was sent before; not what a newer owner shut out. Raises other errors."""
+        if isinstance(answer, RedisError):
+            if _SHUT_OUT not in str(answer):
+                raise answer
+            log.info("events of %s are refused: %s", batch.run_id, answer)
+            if not (batch.was_sent and await self._is_kept(batch)):
+                return
+        batch.show()
+
+    async def _is_kept(self, batch: _Batch) -> bool:
+        found = self._redis.xrange(_key(batch.run_id), batch.entry_id, batch.entry_id)
+        return bool(await undisturbed(found))
+
     async def _show_unlogged(self) -> None:
-        noted = {batch.run_id for batch in (*self._unsure, *self._waiting.values())}
+        waiting = {batch.run_id for batch in (*self._unsure, *self._waiting.values())}
         try:
-            await self._note_unlogged()
+            noted = waiting & {*await self._note_unlogged()}
         except Exception as exc:  # noqa: BLE001  # whatever the database does, the log goes on
             log.warning("events wait, as it cannot be noted that they are not logged: %r", exc)
             return
         self._unlogged |= noted
         for batch in (*self._unsure, *self._waiting.values()):
-            if batch.run_id in self._unlogged:
+            if batch.run_id in self._unlogged or _have_ended(batch.events):  # what we could end is ours
                 batch.show()
 
     def _bounded(self, batches: Sequence[_Batch]) -> list[_Batch]:
@@ -196,17 +214,6 @@ class RedisEventLog:
             del self._given_up[run_id]
         for batch in batches:
             batch.show()
-
-
-def _settle(batch: _Batch, answer: object) -> None:
-    """Shows what is kept, now or since it was sent before; not what a newer owner shut out. Raises other refusals."""
-    if isinstance(answer, RedisError):
-        if _SHUT_OUT not in str(answer):
-            raise answer
-        log.info("events of %s are refused: %s", batch.run_id, answer)
-        if not batch.was_sent:
-            return
-    batch.show()
 
 
 def _have_ended(events: Iterable[RunEvent]) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, Text, and_, any_, bindparam, func, literal, select, text, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, func, literal, select, text, update
 
 from services.common.database import Database, outliving_outages
 from services.runs.conversions import USAGE_FIELDS, usage_columns
@@ -199,10 +199,11 @@ class PostgresRuns:
         async with self._database.begin() as connection:
             await connection.execute(_RELEASE, {**mine, "last_seq": last_seq})
 
-    async def note_unlogged(self, owner: str) -> None:
-        """Events of the active runs of an owner are about to be shown that the log does not have."""
-        theirs = and_(runs.c.owner == owner, _ACTIVE, ~runs.c.shown_unlogged)
-        await self._write(update(runs).where(theirs).values(shown_unlogged=True))
+    async def note_unlogged(self, owner: str) -> Collection[str]:
+        """Events of the active runs of an owner are about to be shown that the log does not have: which these are."""
+        theirs = update(runs).where(runs.c.owner == owner, _ACTIVE).values(shown_unlogged=True)
+        async with self._database.begin() as connection:
+            return list(await connection.scalars(theirs.returning(runs.c.id)))
 
     async def delete(self, organization_id: str, run_id: str) -> bool:
         """Forgets a run, its steps and its ledger; False where there is none."""
