@@ -1,22 +1,17 @@
 """Calls in processes of their own."""
 
 import asyncio
-import gc
 import os
 import sys
 import time
 from contextlib import aclosing
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
 
 from services.tools.sandbox.job import Event, Failed, Job, Printed, Returned
 from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
-from tests.e2e.waiting import eventually
 from tests.tools.conftest import LIMITS
 from tests.tools.processes import has_ended, is_running
 from tests.tools.sources import sleeping_source, tool_source
@@ -214,35 +209,6 @@ async def test_leaving_the_loop_kills_the_tool(sandbox: Sandbox) -> None:
         assert is_running("63.25")
 
     assert await has_ended("63.25")
-
-
-def test_who_is_cancelled_as_a_call_ends_leaves_no_pipe() -> None:
-    uvloop.run(_is_cancelled_as_a_call_ends())  # the services' loop closes no pipe by itself
-
-
-async def _is_cancelled_as_a_call_ends() -> None:
-    before, sandbox = _count_pipes(), Sandbox(LIMITS, SandboxOptions(concurrency=1))
-    gc.disable()  # it would close them some day
-    try:
-        events = sandbox.run(Job(source="def f(): return 1", arguments={}))
-        await anext(events)
-        closing = asyncio.create_task(events.aclose())
-        await asyncio.sleep(0)
-        closing.cancel()
-        await asyncio.wait([closing])
-        assert closing.cancelled()
-        await sandbox.close()
-        await eventually(partial(_has_pipes, before))
-    finally:
-        gc.enable()
-
-
-async def _has_pipes(number: int) -> bool:
-    return _count_pipes() == number
-
-
-def _count_pipes() -> int:
-    return sum(one.is_fifo() for one in Path("/proc/self/fd").iterdir() if one.exists())
 
 
 CALLER = """
