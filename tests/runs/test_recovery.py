@@ -78,7 +78,7 @@ async def test_a_log_lost_before_the_owner_died_costs_numbers_and_says_so(world:
     first = await world.replica()
     world.router.script = [says("lost", " words", "never", gate=asyncio.Event())]
     started = await first.runs.start(world.request())
-    await eventually(lambda: len(world.router.requests) == 1)
+    await first.hear(started.run.id, 3)
     redis = connect(world.redis_url)
     await redis.delete(f"perdure:events:{started.run.id}")
     await redis.aclose()

@@ -38,9 +38,11 @@ class Gateway:
         values: dict[str, object] = {
             "listen_address": address(self.listen),
             "errors_lua": str(ROOT / "gateway" / "errors.lua"),
+            "discard_lua": str(ROOT / "gateway" / "discard.lua"),
             "descriptor": str(DESCRIPTOR),
             "openapi": openapi_answer(),
             "max_body_bytes": self.max_body_bytes,
+            "too_many_bytes": self.max_body_bytes + 1,
             "max_answer_bytes": MAX_ANSWER_BYTES,
             "too_large": too_large(self.max_body_bytes),
             "buffer_bytes": max(self.max_body_bytes, BUFFER_BYTES),
