@@ -7,7 +7,8 @@ method of the same name on the service's REST object, and prints what it answers
 from __future__ import annotations  # grpc's handlers are generic for type checkers only
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +38,10 @@ Context = ServicerContext[bytes, HttpBody]
 
 @dataclass(frozen=True)
 class Stream:
-    """The answer of a streaming operation; every chunk is sent at once."""
+    """The answer of a streaming operation; every chunk is sent at once. Closed as soon as its client is gone."""
 
     content_type: str
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncGenerator[bytes, None]
 
 
 def rest_handlers(service: ServiceDescriptor, operations: object) -> grpc.GenericRpcHandler:
@@ -76,8 +77,9 @@ def _handler(method: MethodDescriptor, operations: object) -> grpc.RpcMethodHand
 
     async def stream(data: bytes, context: Context) -> AsyncIterator[HttpBody]:
         followed: Stream = await answer(data, context)
-        async for chunk in followed.chunks:
-            yield HttpBody(content_type=followed.content_type, data=chunk)
+        async with aclosing(followed.chunks):
+            async for chunk in followed.chunks:
+                yield HttpBody(content_type=followed.content_type, data=chunk)
 
     # The request comes as bytes, so that what is wrong with them can be told.
     if method.server_streaming:

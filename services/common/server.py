@@ -14,6 +14,7 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -96,8 +97,9 @@ def _stream(handler: Handler, method: str) -> Handler:
     async def call(request: Any, context: ServicerContext[Any, Any]) -> AsyncIterator[Any]:
         request_id = _enter(context)
         try:
-            async for response in handler(request, context):
-                yield response
+            async with aclosing(handler(request, context)) as responses:
+                async for response in responses:
+                    yield response
         except Exception as exc:
             await abort(context, _ours(exc, method, request_id))
 
@@ -123,14 +125,14 @@ async def serve(
     listen: str,
     add_services: Callable[[grpc.aio.Server], Iterable[str]],
     *,
-    drain: Callable[[float], Awaitable[None]] | None = None,
+    drain: Callable[[], Awaitable[None]] | None = None,
     drain_s: float = 0,
     broken: asyncio.Event | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, or `broken`, then drains: calls under way get PERDURE_STOP_GRACE_S (10) seconds.
 
     `add_services` registers servicers and answers their full names; `drain` runs after the signal and before the stop,
-    for `drain_s` seconds. What the last calls need must be there until this returns. A process that is not gone
+    for at most `drain_s` seconds. What the last calls need must be there until this returns. A process that is not gone
     `EXIT_S` later, whatever holds it up, is ended; its log then tells where it was.
     """
     grace_s = Environment.current().number("PERDURE_STOP_GRACE_S", 10)
@@ -150,7 +152,7 @@ async def serve(
     faulthandler.dump_traceback_later(drain_s + grace_s + EXIT_S, exit=True)  # a thread of its own, outside of Python
     await status.enter_graceful_shutdown()
     if drain is not None:
-        await drain(drain_s)
+        await drain()
     await server.stop(grace_s)
     log.info("stopped listening on %s", listen)
 

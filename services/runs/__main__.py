@@ -127,8 +127,13 @@ class Process:
             self.background.begin("event log", self._redis_log.run())
 
     async def drain(self, timeout_s: float) -> None:
-        """Lets turns end or reach a step's end, and hands the rest over. Who follows runs here goes on to do so."""
+        """Lets turns end or reach a step's end, and hands the rest over. Who follows those here goes on to do so."""
         await self._turns.drain(timeout_s)
+
+    async def see_off(self, timeout_s: float) -> None:
+        """Lets clients here hear the rest of the runs that were handed over, as long as another replica tells it."""
+        self._neighbours.expect()
+        await self.runs.streams.drain(self._neighbours.is_followed, timeout_s)
 
     async def leave(self) -> None:
         """Ends all else, and says so. For when nobody follows a run here any more."""
@@ -179,8 +184,15 @@ async def main() -> None:
         add_services, broken = partial(_add_services, process), process.background.broken
         async with process.background:
             await process.start()
-            await serve(addresses.listen, add_services, drain=process.drain, drain_s=config.drain_s, broken=broken)
+            drain_s = config.drain_s + config.stream_drain_s
+            drain = partial(_drain, process, config)
+            await serve(addresses.listen, add_services, drain=drain, drain_s=drain_s, broken=broken)
             await process.leave()
+
+
+async def _drain(process: Process, config: Config) -> None:
+    await process.drain(config.drain_s)
+    await process.see_off(config.stream_drain_s)
 
 
 def _add_services(process: Process, server: grpc.aio.Server) -> Iterator[str]:

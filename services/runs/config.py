@@ -13,8 +13,9 @@ class Config:
     """Where everything is, and how much this process takes on.
 
     `advertised_address` is where the other replicas of this service reach this one. `redis_url` empty: no Redis; then
-    events are kept in memory, which is right for one replica. `drain_s` is how long turns may go on after SIGTERM, in
-    seconds. `allow_private_callbacks`: the ends of runs may be told to addresses that only this network reaches.
+    events are kept in memory, which is right for one replica. `drain_s` is how long turns may go on after SIGTERM, and
+    `stream_drain_s` how long after that clients hear what other replicas make of them, in seconds.
+    `allow_private_callbacks`: the ends of runs may be told to addresses that only this network reaches.
     `agent_reply_timeout_s`: how long an agent waits for another's answer, in seconds. `trace_days`: how long traces can
     be read. `sends_spans`: they go to an OpenTelemetry collector, too.
     """
@@ -25,6 +26,7 @@ class Config:
     redis_url: str
     limits: Limits
     drain_s: float
+    stream_drain_s: float
     allow_private_callbacks: bool
     agent_reply_timeout_s: float
     trace_days: float
@@ -33,7 +35,7 @@ class Config:
     @classmethod
     def read(cls, environment: Environment) -> "Config":
         """From PERDURE_ADVERTISED_ADDRESS (PERDURE_LISTEN), DATABASE_URL, REDIS_URL, PERDURE_RUNS_SLOTS and other
-        limits, PERDURE_RUNS_DRAIN_S (8), PERDURE_ALLOW_PRIVATE_CALLBACKS (0) and
+        limits, PERDURE_RUNS_DRAIN_S (8), PERDURE_RUNS_STREAM_DRAIN_S (300), PERDURE_ALLOW_PRIVATE_CALLBACKS (0) and
         PERDURE_AGENT_REPLY_TIMEOUT_S (600), PERDURE_TRACE_DAYS (7) and OTEL_EXPORTER_OTLP_ENDPOINT. Raises
         `BadConfiguration`.
         """
@@ -45,6 +47,7 @@ class Config:
             redis_url=environment.variables.get("REDIS_URL", ""),
             limits=_read_limits(environment),
             drain_s=environment.number("PERDURE_RUNS_DRAIN_S", 8),
+            stream_drain_s=environment.number("PERDURE_RUNS_STREAM_DRAIN_S", 300),
             allow_private_callbacks=environment.flag("PERDURE_ALLOW_PRIVATE_CALLBACKS"),
             agent_reply_timeout_s=environment.number("PERDURE_AGENT_REPLY_TIMEOUT_S", 600, minimum=0.1),
             trace_days=environment.number("PERDURE_TRACE_DAYS", 7),

@@ -1,11 +1,14 @@
 """Answers that clients of this process wait for."""
 
-from collections.abc import Iterator
+import asyncio
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from services.common.errors import ResourceExhausted
 
 RETRY_AFTER_S = 2.0  # seconds; by then some answers have been sent
+LOOK_S = 0.25  # seconds between two looks at what is open
 
 
 class TooManyStreams(ResourceExhausted):
@@ -36,3 +39,11 @@ class OpenStreams:
             yield
         finally:
             self._open -= 1
+
+    async def drain(self, is_told: Callable[[], bool], timeout_s: float) -> None:
+        """Until none is open, or nobody tells any more what becomes of their runs; at most `timeout_s` seconds."""
+        until = time.monotonic() + timeout_s
+        while self._open and time.monotonic() < until:
+            if not is_told():
+                return
+            await asyncio.sleep(LOOK_S)

@@ -8,10 +8,9 @@ one that comes for events later gets them from `follow`. When a whole answer was
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
-from perdure.runs.v1.run_pb2 import RunEvent
 from services.common.conversation_busy import ConversationBusy
 from services.common.errors import Conflict, NotFound, PerdureError, Unprocessable
 from services.common.ids import new_id
@@ -28,7 +27,7 @@ from services.runs.stores import Refusals, RunStore, StepStore
 from services.runs.turns.history import History
 from services.runs.turns.model import Model
 from services.runs.turns.turn import CANCELLED, ending_by_other
-from services.runs.watching import RunNotFound, Watching
+from services.runs.watching import Batches, RunNotFound, Watching
 
 TRIES = 10  # times that a run is stored anew when what stood in its way ended in that moment
 ALREADY_ANSWERED = "ALREADY_ANSWERED"  # the reason with which the agents service names the run that gave the answers
@@ -110,26 +109,25 @@ class Runs:
             yield started
         await self.mark_delivered(request.organization_id, started.run.id)
 
-    def watch(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
+    def watch(self, organization_id: str, run_id: str, after_seq: int) -> Batches:
         """Batches of events above a number, as they come, on any replica. The last event always comes.
 
         Of an event that stands for several numbers, some of which are above, the whole is given. Raises `RunNotFound`.
         """
         return self.watching.watch(organization_id, run_id, after_seq)
 
-    async def follow(
-        self, organization_id: str, run_id: str, after_seq: int, *, owned: bool = False
-    ) -> AsyncIterator[Sequence[RunEvent]]:
+    async def follow(self, organization_id: str, run_id: str, after_seq: int, *, owned: bool = False) -> Batches:
         """The same for a client of this process. Raises `RunNotFound` and `TooManyStreams`.
 
         `owned`: for another replica, which has let its client in: as long as this process owns the run, or nothing.
         """
         watch = self.watching.watch_owned if owned else self.watching.watch
         with nullcontext() if owned else self.streams.held():
-            async for batch in watch(organization_id, run_id, after_seq):
-                yield batch
+            async with aclosing(watch(organization_id, run_id, after_seq)) as batches:
+                async for batch in batches:
+                    yield batch
 
-    def watch_whole(self, organization_id: str, run_id: str) -> AsyncIterator[Sequence[RunEvent]]:
+    def watch_whole(self, organization_id: str, run_id: str) -> Batches:
         """One batch when the run has ended: its answer as whole messages, and the last event. Raises `RunNotFound`."""
         return self.watching.watch_whole(organization_id, run_id)
 

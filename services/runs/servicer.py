@@ -1,6 +1,7 @@
 """RunService."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from grpc.aio import ServicerContext
@@ -41,8 +42,9 @@ class RunServicer(RunServiceServicer):
         async with self._runs.send(sent, timeout_s=context.time_remaining()) as started:
             run = write_run(started.run)
             yield service.StreamRunResponse(started=service.StartRunResponse(run=run, attached=started.attached))
-            async for events in self._runs.watch(sent.organization_id, run.id, 0):
-                yield service.StreamRunResponse(events=events)
+            async with aclosing(self._runs.watch(sent.organization_id, run.id, 0)) as watched:
+                async for events in watched:
+                    yield service.StreamRunResponse(events=events)
 
     async def WatchRun(  # as the proto says
         self,
@@ -51,8 +53,9 @@ class RunServicer(RunServiceServicer):
     ) -> AsyncIterator[service.WatchRunResponse]:
         """Follows a run."""
         followed = self._runs.follow(request.organization_id, request.run_id, request.after_seq, owned=request.owned)
-        async for events in followed:
-            yield service.WatchRunResponse(events=events)
+        async with aclosing(followed):
+            async for events in followed:
+                yield service.WatchRunResponse(events=events)
 
     async def GetRun(  # as the proto says
         self, request: service.GetRunRequest, context: Context

@@ -1,7 +1,7 @@
 """Following a run from any replica, from any number on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,6 +24,9 @@ PATIENCE_S = 60.0  # seconds that a watcher who has found the run waits for the 
 MOST_RETRIES_APART = 4  # times that, for one that waits behind others: they are looked for more seldom
 
 
+Batches = AsyncGenerator[Sequence[RunEvent], None]
+
+
 class RunNotFound(NotFound):
     """There is no such run."""
 
@@ -38,7 +41,7 @@ class RunReader(Protocol):
 class Neighbours(Protocol):
     """The other replicas."""
 
-    def follow(self, run: Run, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
+    def follow(self, run: Run, after_seq: int) -> Batches:
         """What the run's owner tells of it, as long as it owns it and can be reached."""
 
 
@@ -53,7 +56,7 @@ class Watching:
     neighbours: Neighbours
     find_feed: Callable[[str, str], Feed | None]  # by organisation and run
 
-    async def watch(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
+    async def watch(self, organization_id: str, run_id: str, after_seq: int) -> Batches:
         """Batches of events above a number, as they come, to the end. Raises `RunNotFound`.
 
         The last event always comes. What was void before it is read is left out, but for the event that says so. Where
@@ -69,21 +72,23 @@ class Watching:
                         return
             patience_s = PATIENCE_S
 
-    async def watch_owned(self, organization_id: str, run_id: str, after_seq: int) -> AsyncIterator[Sequence[RunEvent]]:
+    async def watch_owned(self, organization_id: str, run_id: str, after_seq: int) -> Batches:
         """The same as long as this process owns the run."""
         seen = _Seen(after_seq)
         while not seen.is_over() and (feed := self.find_feed(organization_id, run_id)) is not None:
-            async for batch in self._tell(run_id, feed, seen.seq):
-                if new := seen.take(batch):
-                    yield new
+            async with aclosing(self._tell(run_id, feed, seen.seq)) as batches:
+                async for batch in batches:
+                    if new := seen.take(batch):
+                        yield new
 
-    async def watch_whole(self, organization_id: str, run_id: str) -> AsyncIterator[Sequence[RunEvent]]:
+    async def watch_whole(self, organization_id: str, run_id: str) -> Batches:
         """One batch when the run has ended: its answer as whole messages, and the last event. Raises `RunNotFound`."""
-        async for batch in self.watch(organization_id, run_id, 0):
-            if batch[-1].HasField("ended"):
-                run = await self._get(organization_id, run_id, PATIENCE_S)
-                answers = answers_of(run, await self.history.messages(run))
-                yield [*(RunEvent(message=message) for message in answers), batch[-1]]
+        async with aclosing(self.watch(organization_id, run_id, 0)) as batches:
+            async for batch in batches:
+                if batch[-1].HasField("ended"):
+                    run = await self._get(organization_id, run_id, PATIENCE_S)
+                    answers = answers_of(run, await self.history.messages(run))
+                    yield [*(RunEvent(message=message) for message in answers), batch[-1]]
 
     async def _get(self, organization_id: str, run_id: str, patience_s: float) -> Run:
         run = await keep_trying(
@@ -93,9 +98,7 @@ class Watching:
             raise RunNotFound(f"NOT_FOUND: There is no run {run_id}.")
         return run
 
-    async def _find(
-        self, organization_id: str, run_id: str, after_seq: int, patience_s: float
-    ) -> AsyncGenerator[Sequence[RunEvent], None]:
+    async def _find(self, organization_id: str, run_id: str, after_seq: int, patience_s: float) -> Batches:
         """What comes after a number, from wherever the run is now."""
         feed = self.find_feed(organization_id, run_id)
         if feed is not None:
@@ -107,7 +110,7 @@ class Watching:
             async for batch in source:
                 yield batch
 
-    async def _tell(self, run_id: str, feed: Feed, after_seq: int) -> AsyncGenerator[Sequence[RunEvent], None]:
+    async def _tell(self, run_id: str, feed: Feed, after_seq: int) -> Batches:
         """From this process's memory; from the log what that has let go."""
         if not feed.reaches(after_seq):
             yield await self.event_log.read(run_id)
@@ -116,12 +119,13 @@ class Watching:
         async for batch in feed.follow(after_seq):
             yield batch
 
-    async def _follow(self, run: Run, after_seq: int) -> AsyncGenerator[Sequence[RunEvent], None]:
-        async for batch in self.neighbours.follow(run, after_seq):
-            yield batch
+    async def _follow(self, run: Run, after_seq: int) -> Batches:
+        async with aclosing(self.neighbours.follow(run, after_seq)) as batches:
+            async for batch in batches:
+                yield batch
         await asyncio.sleep(RETRY_S * min(max(run.queue_position, 1), MOST_RETRIES_APART))
 
-    async def _read_to_end(self, run: Run) -> AsyncGenerator[Sequence[RunEvent], None]:
+    async def _read_to_end(self, run: Run) -> Batches:
         """The events of a run that has ended: as logged, where the log is whole, else made so."""
         logged = await self.event_log.read(run.id)
         told = unbroken(logged)

@@ -15,6 +15,7 @@ from tests.e2e.ways import WAYS, Answer, Way, join, send
 
 CLIENTS = 8
 ROLL = 'call tool roll_dice with {"num_sides": 6}'
+LONG = "Reply with 600 words [[fake: inter_token_ms=50]]"  # longer than what is under way at a stop may take
 LASTING = {f"{ROLL} then {ROLL} [[fake: ttft_ms=1000]]": 3, "Reply with 100 words [[fake: inter_token_ms=40]]": 1}
 
 
@@ -28,6 +29,19 @@ async def test_r9_streams_go_on_while_a_replica_stops(arena: Arena) -> None:
 
     ends = [(answer.stop_reason, answer.usage.step_count) for answer in answers]
     assert ends == [("end_turn", steps) for steps in LASTING.values()] * 4
+
+
+@in_full
+async def test_r9_long_streams_outlast_their_replica(arena: Arena) -> None:
+    begun = asyncio.Event()
+    asked = [asyncio.create_task(follow(arena, LONG, begun)) for _ in range(4)]
+    await begun.wait()
+    arena.send("runs", signal.SIGTERM)
+
+    answers = await asyncio.gather(*asked)
+
+    assert [answer.stop_reason for answer in answers] == ["end_turn"] * 4
+    assert all(answer.text.endswith("w599") for answer in answers)
 
 
 async def follow(arena: Arena, text: str, begun: asyncio.Event) -> Answer:

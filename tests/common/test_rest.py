@@ -1,6 +1,6 @@
 """The generic REST servicer and the mapping of errors, through a real channel to a server in this process."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Operations:
         return answer
 
 
-async def chunks(text: str) -> AsyncIterator[bytes]:
+async def chunks(text: str) -> AsyncGenerator[bytes, None]:
     for word in text.split():
         yield word.encode()
 

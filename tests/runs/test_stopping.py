@@ -2,9 +2,11 @@
 
 import asyncio
 
+import pytest
 from sqlalchemy import text
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER
+from services.runs.recovery import clients
 from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import says
 
@@ -61,6 +63,37 @@ async def test_who_follows_a_run_at_a_process_that_stops_gets_the_rest(world: Wo
     assert "".join(event.delta.text for event in events) == "abc"
     assert events[-1].ended.steps == 1
     assert (await replica.runs.get(ORGANIZATION, handed_over.run.id)).attempt == 2
+
+
+async def test_a_stopping_process_waits_for_clients_whom_another_replica_tells_the_rest(
+    world: World, replica: Replica
+) -> None:
+    first = await world.replica()
+    again = asyncio.Event()
+    world.router.script = [says("a", "b", gate=asyncio.Event()), says("c", "d", gate=again)]
+    async with first.runs.send(world.request()) as started:
+        await first.hear(started.run.id, 2)
+        await first.process.drain(0.1)
+        watching = asyncio.create_task(first.watch(started.run.id))
+        seeing_off = asyncio.create_task(first.process.see_off(20))
+        await replica.wait_for(started.run.id, lambda run: run.attempt == 2)
+        await replica.hear(started.run.id, 4)
+        assert not seeing_off.done()
+        again.set()
+        assert (await watching)[-1].ended.steps == 1
+    await seeing_off
+
+
+async def test_a_stopping_process_does_not_wait_for_what_nobody_tells(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "TAKEOVER_S", 0.1)
+    alone = await world.replica()
+    world.router.script = [says("a", gate=asyncio.Event())]
+    async with alone.runs.send(world.request()):
+        await alone.process.drain(0.1)
+        async with asyncio.timeout(10):
+            await alone.process.see_off(3600)
 
 
 async def test_what_is_about_to_begin_as_the_process_stops_begins_elsewhere(world: World, replica: Replica) -> None:

@@ -1,7 +1,8 @@
 """A run's end as one JSON answer, and its events as a stream."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
 
@@ -44,32 +45,36 @@ def print_error(error: RunError) -> dict[str, Json]:
 
 async def stream_events(
     events: Events, renderer: EventRenderer, *, after_seq: int = 0, read_timeout_s: float = math.inf
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The lines of a stream, a chunk for each batch of events, and pings in silence, before the client gives up."""
-    async for batch in mark_silence(events, min(PING_AFTER_S, read_timeout_s / 2)):
-        chunk = renderer.ping() if batch is None else b"".join(renderer.render(event, after_seq) for event in batch)
-        if chunk:
-            yield chunk
+    async with aclosing(mark_silence(events, min(PING_AFTER_S, read_timeout_s / 2))) as batches:
+        async for batch in batches:
+            chunk = renderer.ping() if batch is None else b"".join(renderer.render(event, after_seq) for event in batch)
+            if chunk:
+                yield chunk
 
 
-async def answer_at_end(events: Events, shown: Shown, *, read_timeout_s: float = math.inf) -> AsyncIterator[bytes]:
+async def answer_at_end(
+    events: Events, shown: Shown, *, read_timeout_s: float = math.inf
+) -> AsyncGenerator[bytes, None]:
     """The JSON answer of a blocking call when the run has ended; until then white space, before the client gives up.
 
     Raises `TurnFailed` while the status can still be chosen; once white space was sent, the body tells.
     """
     committed: list[Message] = []
     waited = False
-    async for batch in mark_silence(events, min(BLANK_AFTER_S, read_timeout_s / 2)):
-        if batch is None:
-            waited = True
-            yield b" "
-            continue
-        for event in batch:
-            if event.HasField("message"):
-                committed.append(event.message)
-            elif event.HasField("ended"):
-                yield _answer(committed, event.ended, shown, late=waited)
-                return
+    async with aclosing(mark_silence(events, min(BLANK_AFTER_S, read_timeout_s / 2))) as batches:
+        async for batch in batches:
+            if batch is None:
+                waited = True
+                yield b" "
+                continue
+            for event in batch:
+                if event.HasField("message"):
+                    committed.append(event.message)
+                elif event.HasField("ended"):
+                    yield _answer(committed, event.ended, shown, late=waited)
+                    return
 
 
 def _answer(committed: list[Message], ended: RunEnded, shown: Shown, *, late: bool) -> bytes:

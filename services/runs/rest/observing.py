@@ -1,6 +1,6 @@
 """The REST operations that tell what happens: traces of runs, and figures for Prometheus."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from perdure.runs.v1 import rest_pb2 as queries
@@ -47,7 +47,7 @@ class ObserveOperations:
         """All figures."""
         return Stream(CONTENT_TYPE, self._metrics())
 
-    async def _metrics(self) -> AsyncIterator[bytes]:
+    async def _metrics(self) -> AsyncGenerator[bytes, None]:
         yield print_metrics(await self._traces.samples(), await self._traces.gauges())
 
 

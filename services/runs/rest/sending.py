@@ -1,7 +1,8 @@
 """The REST operations that send to an agent, follow the answer, and cancel it."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 import orjson
@@ -120,32 +121,37 @@ class SendOperations:
         request = _request(caller, conversation, body, run_type="send_message_streaming", agent_id=agent_id)
         return Stream(EVENT_STREAM, self._answer_in_events(caller, request, pings=body.include_pings is not False))
 
-    async def _answer(self, caller: Caller, request: RunRequest) -> AsyncIterator[bytes]:
+    async def _answer(self, caller: Caller, request: RunRequest) -> AsyncGenerator[bytes, None]:
         async with self._runs.send(request) as started:
             run = started.run
             if started.attached:  # to a run whose own sender may have wanted its messages in pieces
                 events = self._runs.watch_whole(run.organization_id, run.id)
             else:
                 events = self._runs.watch(run.organization_id, run.id, 0)
-            async for chunk in answer_at_end(events, shown_for(run), read_timeout_s=_patience_s(caller)):
-                yield chunk
+            answer = answer_at_end(events, shown_for(run), read_timeout_s=_patience_s(caller))
+            async with aclosing(answer) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
-    async def _answer_in_events(self, caller: Caller, request: RunRequest, *, pings: bool) -> AsyncIterator[bytes]:
+    async def _answer_in_events(
+        self, caller: Caller, request: RunRequest, *, pings: bool
+    ) -> AsyncGenerator[bytes, None]:
         async with self._runs.send(request) as started:
             run = started.run
             events = self._runs.watch(run.organization_id, run.id, 0)
             renderer = EventRenderer(run.id, shown_for(run), pings=pings)
-            async for chunk in stream_events(events, renderer, read_timeout_s=_patience_s(caller)):
-                yield chunk
+            async with aclosing(stream_events(events, renderer, read_timeout_s=_patience_s(caller))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
-    async def _follow(self, caller: Caller, run: Run, body: bodies.FollowRequest) -> AsyncIterator[bytes]:
+    async def _follow(self, caller: Caller, run: Run, body: bodies.FollowRequest) -> AsyncGenerator[bytes, None]:
         """The events of a run that is there. When they were sent, its answer is delivered, as far as can be told."""
         events = self._runs.follow(run.organization_id, run.id, body.starting_after)
         renderer = EventRenderer(run.id, shown_for(run), pings=body.include_pings is not False)
-        async for chunk in stream_events(
-            events, renderer, after_seq=body.starting_after, read_timeout_s=_patience_s(caller)
-        ):
-            yield chunk
+        shown = stream_events(events, renderer, after_seq=body.starting_after, read_timeout_s=_patience_s(caller))
+        async with aclosing(shown) as chunks:
+            async for chunk in chunks:
+                yield chunk
         await self._runs.mark_delivered(run.organization_id, run.id)
 
 
