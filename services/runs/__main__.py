@@ -131,9 +131,8 @@ class Process:
         await self._turns.drain(timeout_s)
 
     async def see_off(self, timeout_s: float) -> None:
-        """Lets clients here hear the rest of the runs that were handed over, as long as another replica tells it."""
-        self._neighbours.expect()
-        await self.runs.streams.drain(self._neighbours.is_followed, timeout_s)
+        """Lets clients here hear the rest of the runs that were handed over, as long as another replica takes those."""
+        await self.runs.streams.drain(timeout_s, lambda: self._heartbeat.has_heirs)
 
     async def leave(self) -> None:
         """Ends all else, and says so. For when nobody follows a run here any more."""

@@ -40,10 +40,10 @@ class OpenStreams:
         finally:
             self._open -= 1
 
-    async def drain(self, is_told: Callable[[], bool], timeout_s: float) -> None:
-        """Until none is open, or nobody tells any more what becomes of their runs; at most `timeout_s` seconds."""
+    async def drain(self, timeout_s: float, goes_on: Callable[[], bool]) -> None:
+        """Until none is open, for as long as what they tell goes on; at most `timeout_s` seconds."""
         until = time.monotonic() + timeout_s
         while self._open and time.monotonic() < until:
-            if not is_told():
+            if not goes_on():
                 return
             await asyncio.sleep(LOOK_S)

@@ -173,6 +173,7 @@ replicas = Table(
     Column("owner", Text, primary_key=True),
     Column("address", Text, nullable=False),
     Column("heartbeat_at", DateTime(timezone=True), nullable=False),
+    Column("takes_runs", Boolean, nullable=False, server_default="true"),
 )
 
 # What happened to runs, for as long as traces are kept. `detail` is JSON, by the kind of event.

@@ -96,11 +96,11 @@ async def test_long_answer_arrives(services: ScriptedServices, client: httpx.Asy
     assert (answered.status_code, len(answered.content)) == (200, BUFFER_BYTES + 1)
 
 
-@pytest.mark.parametrize("over", [1, 200 * 1024 * 1024])
+@pytest.mark.parametrize("over", [1, 100 * 1024 * 1024])
 async def test_body_over_the_bound_is_refused(services: ScriptedServices, client: httpx.AsyncClient, over: int) -> None:
     services.answers["CreateAgent"] = answer("{}")
 
-    response = await client.post("/v1/agents/", content=bytes(BUFFER_BYTES + over))
+    response = await client.post("/v1/agents/", content=bytes(BUFFER_BYTES + over), timeout=60)
 
     assert response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
     detail = "The body of a request may have 32 MiB (PERDURE_MAX_BODY_MB); this one has more."

@@ -14,7 +14,9 @@ from tests.runs.fake_services import says
 class SilentDatabase:
     """Answers no heartbeat."""
 
-    async def beat(self, mine: Collection[str], delivered: Collection[tuple[str, str]]) -> Pulse:
+    async def beat(
+        self, mine: Collection[str], delivered: Collection[tuple[str, str]], *, takes_runs: bool = True
+    ) -> Pulse:
         return await asyncio.Event().wait()  # type: ignore[return-value]  # never returns
 
     async def claim(self, mine: Collection[str], limit: int, *, lost: bool) -> Sequence[Claimed]:

@@ -2,11 +2,9 @@
 
 import asyncio
 
-import pytest
 from sqlalchemy import text
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER
-from services.runs.recovery import clients
 from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import says
 
@@ -84,16 +82,15 @@ async def test_a_stopping_process_waits_for_clients_whom_another_replica_tells_t
     await seeing_off
 
 
-async def test_a_stopping_process_does_not_wait_for_what_nobody_tells(
-    world: World, monkeypatch: pytest.MonkeyPatch
+async def test_processes_that_stop_together_do_not_wait_for_each_other(
+    world: World,
 ) -> None:
-    monkeypatch.setattr(clients, "TAKEOVER_S", 0.1)
-    alone = await world.replica()
+    one, other = await world.replica(), await world.replica()
     world.router.script = [says("a", gate=asyncio.Event())]
-    async with alone.runs.send(world.request()):
-        await alone.process.drain(0.1)
+    async with one.runs.send(world.request()):
+        await asyncio.gather(one.process.drain(0.1), other.process.drain(0.1))
         async with asyncio.timeout(10):
-            await alone.process.see_off(3600)
+            await one.process.see_off(3600)
 
 
 async def test_what_is_about_to_begin_as_the_process_stops_begins_elsewhere(world: World, replica: Replica) -> None:

@@ -1,6 +1,7 @@
 """Looking at processes from outside."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 POLL_S = 0.01  # seconds between two looks
@@ -8,16 +9,25 @@ POLL_S = 0.01  # seconds between two looks
 
 async def has_ended(mark: str, within_s: float = 0.5) -> bool:
     """Whether no process has `mark` in its command line before that time is over; calls have longer deadlines."""
-    for _ in range(round(within_s / POLL_S)):
-        if not is_running(mark):
-            return True
-        await asyncio.sleep(POLL_S)
-    return False
+    return await _comes_true(lambda: not is_running(mark), within_s)
+
+
+async def has_started(mark: str, within_s: float = 0.5) -> bool:
+    """Whether some process has it: a program that was begun has no command line yet for a moment."""
+    return await _comes_true(lambda: is_running(mark), within_s)
 
 
 def is_running(mark: str) -> bool:
     """Whether some process has `mark` as an argument; it sees the processes of calls, too, whose own numbers differ."""
     return any(mark.encode() in _arguments(process) for process in Path("/proc").glob("[0-9]*"))
+
+
+async def _comes_true(holds: Callable[[], bool], within_s: float) -> bool:
+    for _ in range(round(within_s / POLL_S)):
+        if holds():
+            return True
+        await asyncio.sleep(POLL_S)
+    return False
 
 
 def _arguments(process: Path) -> list[bytes]:

@@ -24,7 +24,7 @@ from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.ids import new_id
 from services.tools.base_tools import BASE_TOOLS
 from services.tools.sandbox.sandbox import Sandbox
-from tests.tools.processes import has_ended, is_running
+from tests.tools.processes import has_ended, has_started
 from tests.tools.sources import roll_dice, sleeping_source, tool_source
 
 TIMEOUT_S = 30
@@ -254,7 +254,7 @@ async def test_cancelling_kills_the_tool(stub: ToolServiceStub, organization_id:
     tool = await upsert(stub, organization_id, source)
     call = stub.Execute(ExecuteRequest(organization_id=organization_id, tool_id=tool.definition.id))
     await anext(aiter(call))
-    assert is_running("65.25")
+    assert await has_started("65.25")
 
     call.cancel()
 

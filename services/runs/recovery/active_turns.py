@@ -66,6 +66,11 @@ class ActiveTurns:
         return self._turns.keys()
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether this process takes no more runs."""
+        return self._stopping.is_set()
+
+    @property
     def free_slots(self) -> int:
         """How many more turns this process takes."""
         return 0 if self._stopping.is_set() else max(0, self.slots - len(self._turns))

@@ -1,7 +1,6 @@
 """The other replicas of this service, as those who follow their runs reach them."""
 
 import logging
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
@@ -17,7 +16,6 @@ from services.runs.silence import mark_silence
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # seconds of silence before a look at whether the owner still lives
-TAKEOVER_S = 5.0  # seconds in which a run should have an owner again
 WATCH_TIMEOUT_S = 3600.0  # seconds; whoever follows for longer asks again
 
 
@@ -27,11 +25,6 @@ class ReplicaClient:
     def __init__(self) -> None:
         self._addresses: Mapping[str, str] = {}
         self._channels: dict[str, grpc.aio.Channel] = {}
-        self._followed_at = 0.0  # by the monotonic clock
-
-    def is_followed(self) -> bool:
-        """Whether somebody follows a run of another replica, but for the time that a takeover takes."""
-        return time.monotonic() - self._followed_at < TAKEOVER_S
 
     def meet(self, alive: Mapping[str, str]) -> None:
         """The replicas that live now: where each owner is reached.
@@ -53,7 +46,6 @@ class ReplicaClient:
         try:
             async with aclosing(mark_silence(call, LOOK_S)) as answers:
                 async for answer in answers:
-                    self._followed_at = time.monotonic()
                     if answer is not None:
                         yield answer.events
                     elif owner not in self._addresses:
@@ -62,10 +54,6 @@ class ReplicaClient:
             log.info("the owner of %s does not tell of it: %s", run.id, error.code())
         finally:
             call.cancel()
-
-    def expect(self) -> None:
-        """Runs of ours are about to be another's: for as long as a takeover takes, they count as followed."""
-        self._followed_at = time.monotonic()
 
     async def close(self) -> None:
         """Hangs up."""

@@ -30,18 +30,21 @@ STALE_S = 3.0  # seconds without a stamp after which others take them
 class Pulse:
     """What a heartbeat brought back: runs of ours that have ended by another's hand, and that another has.
 
-    `alive` are the owners that stamp, with their addresses.
+    `alive` are the owners that stamp, with their addresses; `has_heirs`: one of the others takes runs.
     """
 
     ended: Sequence[str]
     lost: Sequence[str]
     alive: Mapping[str, str]
+    has_heirs: bool
 
 
 class Replicas(Protocol):
     """Where processes are known, on a connection of its own."""
 
-    async def beat(self, mine: Collection[str], delivered: Collection[tuple[str, str]]) -> Pulse:
+    async def beat(
+        self, mine: Collection[str], delivered: Collection[tuple[str, str]], *, takes_runs: bool = True
+    ) -> Pulse:
         """Stamps this process with the database's clock. `delivered` are runs by organisation and id."""
 
     async def claim(self, mine: Collection[str], limit: int, *, lost: bool) -> Sequence[Claimed]:
@@ -71,7 +74,8 @@ class Neighbours(Protocol):
 class ReplicaHeartbeat:
     """Beats until cancelled.
 
-    `delivered` are runs, by organisation and id, whose whole answer was sent: noted with the next beat.
+    `delivered` are runs, by organisation and id, whose whole answer was sent: noted with the next beat. `has_heirs`:
+    another replica takes the runs that this one lets go.
     """
 
     replicas: Replicas
@@ -81,6 +85,7 @@ class ReplicaHeartbeat:
     interruptions: Interruptions
     neighbours: Neighbours
     delivered: set[tuple[str, str]] = field(default_factory=set)
+    has_heirs: bool = False
     _sooner: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def first(self) -> None:
@@ -136,13 +141,15 @@ class ReplicaHeartbeat:
     async def _stamp(self) -> None:
         delivered, self.delivered = self.delivered, set()
         try:
-            pulse = await self.replicas.beat(self.turns.begun_ids, delivered)
+            takes_runs = not self.turns.is_stopping
+            pulse = await self.replicas.beat(self.turns.begun_ids, delivered, takes_runs=takes_runs)
         except BaseException:
             self.delivered |= delivered
             raise
         self.turns.stop(pulse.ended, "ended")
         self.turns.stop(pulse.lost, "lost")
         self.neighbours.meet(pulse.alive)
+        self.has_heirs = pulse.has_heirs
 
     async def _claim(self, *, lost: bool) -> None:
         free = self.turns.free_slots

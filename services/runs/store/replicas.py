@@ -17,19 +17,20 @@ from services.runs.store.line import claim_next, tend_lines
 _BEAT = text(
     f"""
     WITH stamped AS (
-        INSERT INTO runs.replicas (owner, address, heartbeat_at) VALUES (:owner, :address, clock_timestamp())
-        ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp()),
+        INSERT INTO runs.replicas (owner, address, heartbeat_at, takes_runs)
+        VALUES (:owner, :address, clock_timestamp(), :takes_runs)
+        ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp(), takes_runs = :takes_runs),
     delivered AS (
         UPDATE runs.runs SET delivered_at = clock_timestamp()
         FROM unnest(CAST(:organizations AS text[]), CAST(:delivered AS text[])) AS done (organization_id, id)
         WHERE runs.id = done.id AND runs.organization_id = done.organization_id),
     gone AS (
         DELETE FROM runs.replicas WHERE owner <> :owner AND heartbeat_at < clock_timestamp() - interval '1 hour')
-    SELECT mine.id, COALESCE(runs.owner = :owner, false) AS owned, NULL AS alive, NULL AS address
+    SELECT mine.id, COALESCE(runs.owner = :owner, false) AS owned, NULL AS alive, NULL AS address, NULL AS is_heir
     FROM unnest(CAST(:mine AS text[])) AS mine (id) LEFT JOIN runs.runs AS runs ON runs.id = mine.id
     WHERE runs.owner IS DISTINCT FROM :owner OR runs.status NOT IN ('created', 'running')
     UNION ALL
-    SELECT NULL, NULL, owner, address FROM runs.replicas
+    SELECT NULL, NULL, owner, address, takes_runs AND owner <> :owner FROM runs.replicas
     WHERE heartbeat_at > clock_timestamp() - interval '{STALE_S} seconds'
     """  # noqa: S608  # a number of ours
 )
@@ -45,11 +46,14 @@ class PostgresReplicas:
         self._address = address
         self._connection: AsyncConnection | None = None
 
-    async def beat(self, mine: Collection[str], delivered: Collection[tuple[str, str]]) -> Pulse:
+    async def beat(
+        self, mine: Collection[str], delivered: Collection[tuple[str, str]], *, takes_runs: bool = True
+    ) -> Pulse:
         """Stamps this process: one statement."""
         values = {
             "owner": self._owner,
             "address": self._address,
+            "takes_runs": takes_runs,
             "mine": list(mine),
             "organizations": [organization_id for organization_id, _ in delivered],
             "delivered": [run_id for _, run_id in delivered],
@@ -59,6 +63,7 @@ class PostgresReplicas:
             ended=[row.id for row in rows if row.owned],
             lost=[row.id for row in rows if row.owned is False],
             alive={row.alive: row.address for row in rows if row.alive},
+            has_heirs=any(row.is_heir for row in rows),
         )
 
     async def claim(self, mine: Collection[str], limit: int, *, lost: bool) -> Sequence[Claimed]:

@@ -20,7 +20,7 @@ from services.tools.mcp.server import Server, ServerFailed
 from tests.tools.conftest import MCP_ALLOWED
 from tests.tools.mcp.conftest import AddServer, Execute
 from tests.tools.mcp.probe import stdio_config
-from tests.tools.processes import has_ended, is_running
+from tests.tools.processes import has_ended, has_started, is_running
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SLACK_S = 5.0  # seconds over a deadline; the machine may be busy
@@ -182,9 +182,8 @@ async def test_an_idle_program_ends_with_all_its_children(idling: RemoteServers)
     mark = uuid4().hex
 
     await idling.list_tools(stubborn(mark))
-    was_running = is_running(mark)
 
-    assert was_running
+    assert await has_started(mark)
     assert await has_ended(mark, within_s=END_S)
 
 

@@ -13,7 +13,7 @@ import pytest
 from services.tools.sandbox.job import Event, Failed, Job, Printed, Returned
 from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 from tests.tools.conftest import LIMITS
-from tests.tools.processes import has_ended, is_running
+from tests.tools.processes import has_ended, has_started
 from tests.tools.sources import sleeping_source, tool_source
 
 
@@ -206,7 +206,7 @@ async def test_leaving_the_loop_kills_the_tool(sandbox: Sandbox) -> None:
 
     async with aclosing(sandbox.run(job)) as events:
         await anext(events)
-        assert is_running("63.25")
+        assert await has_started("63.25")
 
     assert await has_ended("63.25")
 
@@ -230,7 +230,7 @@ async def test_the_tool_dies_with_its_caller() -> None:
     caller = await asyncio.create_subprocess_exec(sys.executable, "-c", CALLER, source, stdout=asyncio.subprocess.PIPE)
     assert caller.stdout is not None
     await caller.stdout.readline()
-    assert is_running("64.25")
+    assert await has_started("64.25")
 
     caller.kill()
     await caller.wait()
