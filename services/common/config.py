@@ -1,5 +1,6 @@
 """Reading a service's environment, once, at its start."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Environment:
             value = float(raw)
         except ValueError:
             raise BadConfiguration(f"{name} must be a number, not {raw!r}") from None
+        if not math.isfinite(value):
+            raise BadConfiguration(f"{name} must be a finite number, not {raw!r}")
         if value < minimum:
             raise BadConfiguration(f"{name} must be at least {minimum:g}, not {raw}")
         return value

@@ -4,6 +4,7 @@ from __future__ import annotations  # grpc's handlers are generic for type check
 
 import asyncio
 import faulthandler
+import inspect
 import logging
 import signal
 from collections.abc import (
@@ -67,7 +68,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             return handler
         method = handler_call_details.method or ""
-        if handler.unary_stream:
+        if inspect.isasyncgenfunction(handler.unary_stream):
             make, inner = (
                 grpc.unary_stream_rpc_method_handler,
                 _stream(handler.unary_stream, method),
@@ -78,7 +79,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 _unary(handler.unary_unary, method),
             )
         else:
-            return handler  # client streams: only reflection's
+            return handler  # client streams, and what writes by itself: only reflection's and health's
         return make(inner, handler.request_deserializer, handler.response_serializer)
 
 
@@ -149,12 +150,18 @@ async def serve(
     log.info("listening on %s", listen)
     await _first_of(told, broken or asyncio.Event())
     log.info("stopping")
-    faulthandler.dump_traceback_later(drain_s + grace_s + EXIT_S, exit=True)  # a thread of its own, outside of Python
+    _be_gone_within(drain_s + grace_s + EXIT_S)
     await status.enter_graceful_shutdown()
     if drain is not None:
         await drain()
+        _be_gone_within(grace_s + EXIT_S)
     await server.stop(grace_s)
     log.info("stopped listening on %s", listen)
+
+
+def _be_gone_within(timeout_s: float) -> None:
+    """Ends the process then, whatever it does: by a thread of its own, outside of Python. The last call counts."""
+    faulthandler.dump_traceback_later(timeout_s, exit=True)
 
 
 def _stop_signal() -> asyncio.Event:

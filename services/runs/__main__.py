@@ -132,7 +132,9 @@ class Process:
 
     async def see_off(self, timeout_s: float) -> None:
         """Lets clients here hear the rest of the runs that were handed over, as long as another replica takes those."""
-        await self.runs.streams.drain(timeout_s, lambda: self._heartbeat.has_heirs)
+        await self.runs.streams.wait(
+            timeout_s, lambda: self._heartbeat.has_heirs and not self.background.broken.is_set()
+        )
 
     async def leave(self) -> None:
         """Ends all else, and says so. For when nobody follows a run here any more."""

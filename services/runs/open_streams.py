@@ -40,7 +40,7 @@ class OpenStreams:
         finally:
             self._open -= 1
 
-    async def drain(self, timeout_s: float, goes_on: Callable[[], bool]) -> None:
+    async def wait(self, timeout_s: float, goes_on: Callable[[], bool]) -> None:
         """Until none is open, for as long as what they tell goes on; at most `timeout_s` seconds."""
         until = time.monotonic() + timeout_s
         while self._open and time.monotonic() < until:

@@ -23,8 +23,7 @@ RETRY_S = 0.25  # seconds before an active run is looked for again that no repli
 PATIENCE_S = 60.0  # seconds that a watcher who has found the run waits for the database
 MOST_RETRIES_APART = 4  # times that, for one that waits behind others: they are looked for more seldom
 
-
-Batches = AsyncGenerator[Sequence[RunEvent], None]
+Batches = AsyncGenerator[Sequence[RunEvent], None]  # of events, as they come
 
 
 class RunNotFound(NotFound):

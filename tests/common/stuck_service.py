@@ -1,4 +1,4 @@
-"""A service that cannot stop by itself: `python -m tests.common.stuck_service unix:PATH`."""
+"""A service that cannot stop by itself: `python -m tests.common.stuck_service unix:PATH drain|leave`."""
 
 import sys
 import time
@@ -11,5 +11,18 @@ async def hold_up() -> None:
     time.sleep(3600)  # noqa: ASYNC251  # that is the point
 
 
+async def drain() -> None:
+    """Is done at once, whatever time it has."""
+
+
+async def main(listen: str, stuck: str) -> None:
+    """Hangs as it drains, or after."""
+    if stuck == "drain":
+        await serve(listen, lambda server: (), drain=hold_up)
+    else:
+        await serve(listen, lambda server: (), drain=drain, drain_s=3600)
+        await hold_up()
+
+
 if __name__ == "__main__":
-    run(serve(sys.argv[1], lambda server: (), drain=hold_up))
+    run(main(*sys.argv[1:]))

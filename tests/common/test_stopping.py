@@ -6,13 +6,16 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.waiting import eventually
 
 
-async def test_a_service_that_hangs_as_it_stops_is_ended_and_tells_where(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stuck", ["drain", "leave"])
+async def test_a_service_that_hangs_as_it_stops_is_ended_and_tells_where(tmp_path: Path, stuck: str) -> None:
     socket = tmp_path / "s"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.common.stuck_service", f"unix:{socket}"),
+        *(sys.executable, "-m", "tests.common.stuck_service", f"unix:{socket}", stuck),
         env={**os.environ, "PERDURE_STOP_GRACE_S": "0"},
         stderr=asyncio.subprocess.PIPE,
     )

@@ -167,7 +167,8 @@ async def test_an_unknown_run_is_not_found(channel: grpc.aio.Channel) -> None:
 
 async def test_health_and_reflection_answer(channel: grpc.aio.Channel) -> None:
     health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-    assert health.status == health_pb2.HealthCheckResponse.SERVING
+    watched = await anext(aiter(health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())))
+    assert health.status == watched.status == health_pb2.HealthCheckResponse.SERVING
 
     requests = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
     calls = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(requests)

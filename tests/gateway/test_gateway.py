@@ -333,8 +333,9 @@ async def test_page_of_another_site_may_not_ask(client: httpx.AsyncClient, heade
     assert "access-control-allow-origin" not in answered.headers
 
 
-async def test_other_host_names_are_not_served(client: httpx.AsyncClient) -> None:
-    answered = await client.get("/v1/agents/count", headers={"host": "evil.example"})
+@pytest.mark.parametrize("size", [0, 10, 1_000_000])
+async def test_other_host_names_are_not_served(client: httpx.AsyncClient, size: int) -> None:
+    answered = await client.post("/v1/agents", headers={"host": "evil.example"}, content=bytes(size))
 
     assert answered.status_code == 421
     assert "PERDURE_ALLOWED_HOSTS" in answered.json()["detail"]

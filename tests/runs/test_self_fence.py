@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Collection, Sequence
 
+import pytest
+
 from services.runs.line import Interrupted
 from services.runs.records import Claimed, Run
 from services.runs.recovery import heartbeat
@@ -31,6 +33,38 @@ class SilentDatabase:
     async def leave(self) -> None: ...
 
     async def reset(self) -> None: ...
+
+
+class ForgetfulDatabase(SilentDatabase):
+    """Knows another replica, is away once, and has forgotten that one for as long as it does not stamp."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+
+    async def beat(
+        self, mine: Collection[str], delivered: Collection[tuple[str, str]], *, takes_runs: bool = True
+    ) -> Pulse:
+        self.beats += 1
+        if self.beats == 2:
+            raise ConnectionError
+        return Pulse([], [], {}, has_heirs=self.beats == 1)
+
+
+async def test_after_an_outage_nobody_counts_as_gone_for_a_while(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.05)
+    monkeypatch.setattr(heartbeat, "STALE_S", 1.0)
+    database, beat = ForgetfulDatabase(), replica.runs.heartbeat
+    fence = ReplicaHeartbeat(database, beat.turns, beat.bell, beat.callbacks, beat.interruptions, beat.neighbours)
+
+    beating = asyncio.create_task(fence.run())
+    await eventually(lambda: database.beats == 4)
+    had_heirs = fence.has_heirs
+    await eventually(lambda: not fence.has_heirs)
+    beating.cancel()
+
+    assert had_heirs
 
 
 async def test_turns_stop_after_two_seconds_without_a_stamp(world: World, replica: Replica) -> None:

@@ -1,7 +1,8 @@
 """Delivering messages from one agent to another, and waiting for the answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,7 +35,7 @@ class Runs(Protocol):
     async def start(self, request: RunRequest) -> Started:
         """Accepts a request; a repeated one gets the run of the first."""
 
-    def watch_whole(self, organization_id: str, run_id: str) -> AsyncIterator[Sequence[RunEvent]]:
+    def watch_whole(self, organization_id: str, run_id: str) -> AsyncGenerator[Sequence[RunEvent], None]:
         """One batch when the run has ended: its messages, and the last event."""
 
 
@@ -69,8 +70,9 @@ class Delivery:
         run_id = await self.send(letter)
         try:
             async with asyncio.timeout(self.reply_timeout_s):
-                async for batch in self.runs().watch_whole(letter.sender.organization_id, run_id):
-                    return _read(letter, batch)
+                async with aclosing(self.runs().watch_whole(letter.sender.organization_id, run_id)) as batches:
+                    async for batch in batches:
+                        return _read(letter, batch)
         except TimeoutError as exc:
             late = f"{letter.receiver_id} has not answered within {self.reply_timeout_s:g} s; it goes on without you."
             raise Undeliverable(late) from exc

@@ -100,9 +100,10 @@ class ReplicaHeartbeat:
             try:
                 async with asyncio.timeout(max(FENCE_S - (time.monotonic() - stamped), BEAT_S)):
                     began = time.monotonic()
-                    await self._stamp()
+                    is_certain = began - missed > STALE_S
+                    await self._stamp(is_certain=is_certain)
                     stamped = began
-                    await self._claim(lost=began - missed > STALE_S)
+                    await self._claim(lost=is_certain)
             except Exception as exc:  # noqa: BLE001  # the top of the loop: whatever the database does, it goes on
                 log.warning("no heartbeat: %r", exc)
                 missed = time.monotonic()
@@ -138,7 +139,8 @@ class ReplicaHeartbeat:
         else:
             self.turns.stop([text], "ended")
 
-    async def _stamp(self) -> None:
+    async def _stamp(self, *, is_certain: bool) -> None:
+        """`is_certain`: who looks dead is dead."""
         delivered, self.delivered = self.delivered, set()
         try:
             takes_runs = not self.turns.is_stopping
@@ -149,7 +151,8 @@ class ReplicaHeartbeat:
         self.turns.stop(pulse.ended, "ended")
         self.turns.stop(pulse.lost, "lost")
         self.neighbours.meet(pulse.alive)
-        self.has_heirs = pulse.has_heirs
+        if pulse.has_heirs or is_certain:
+            self.has_heirs = pulse.has_heirs
 
     async def _claim(self, *, lost: bool) -> None:
         free = self.turns.free_slots

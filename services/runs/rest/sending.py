@@ -148,8 +148,8 @@ class SendOperations:
         """The events of a run that is there. When they were sent, its answer is delivered, as far as can be told."""
         events = self._runs.follow(run.organization_id, run.id, body.starting_after)
         renderer = EventRenderer(run.id, shown_for(run), pings=body.include_pings is not False)
-        shown = stream_events(events, renderer, after_seq=body.starting_after, read_timeout_s=_patience_s(caller))
-        async with aclosing(shown) as chunks:
+        answer = stream_events(events, renderer, after_seq=body.starting_after, read_timeout_s=_patience_s(caller))
+        async with aclosing(answer) as chunks:
             async for chunk in chunks:
                 yield chunk
         await self._runs.mark_delivered(run.organization_id, run.id)

@@ -1,6 +1,7 @@
 """The events of connecting to a server, which may have to send the user to be authorized."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 
 from services.common.errors import PerdureError
 from services.contract.mcp import ConnectEvent, McpTool
@@ -28,8 +29,9 @@ class Connecting:
             try:
                 tools = await listing()
             except AuthorizationRequired as exc:
-                async for event in self._authorize(server, str(exc)):
-                    yield event
+                async with aclosing(self._authorize(server, str(exc))) as events:
+                    async for event in events:
+                        yield event
                 tools = await listing()
             yield _print(ConnectEvent(event="success", server_name=server.name, tools=tools))
         except PerdureError as exc:
