@@ -14,7 +14,7 @@ from services.contract.steps import StepStatus
 from services.contract.stop_reasons import StopReason
 
 DEFAULT_MAX_STEPS = 50  # model calls of one run
-MAX_LOSSES = 5  # owners that died of a run before it is given up
+MAX_LOSSES = 10  # owners that died of a run before it is given up
 READ_TIMEOUT_S = 60.0  # seconds after which a client that does not say otherwise takes an answer for lost
 ACTIVE_STATUSES: tuple[RunStatus, ...] = ("created", "running")
 

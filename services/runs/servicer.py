@@ -8,13 +8,12 @@ from grpc.aio import ServicerContext
 
 from perdure.runs.v1 import run_service_pb2 as service
 from perdure.runs.v1.run_service_pb2_grpc import RunServiceServicer
+from services.common.paging import read_page_size
 from services.runs.conversions import read_request, read_statuses, write_run
 from services.runs.records import RunFilter
 from services.runs.runs import Runs
 
 Context = ServicerContext[Any, Any]  # Any: the generated base class types it otherwise for each method
-DEFAULT_PAGE = 50  # runs
-MAX_PAGE = 1000  # runs
 
 
 class RunServicer(RunServiceServicer):
@@ -69,7 +68,7 @@ class RunServicer(RunServiceServicer):
         context: Context,
     ) -> service.ListRunsResponse:
         """A page of runs. The token of the next one is the id of the last run."""
-        size = min(request.page_size or DEFAULT_PAGE, MAX_PAGE)
+        size = read_page_size(request.page_size)
         wanted = RunFilter(
             agent_ids=(request.agent_id,) if request.agent_id else (),
             conversation_id=request.conversation_id,

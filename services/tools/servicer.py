@@ -24,6 +24,7 @@ from perdure.tools.v1.tool_service_pb2 import (
 )
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceServicer
 from services.common.caller import DEFAULT_USER_ID
+from services.common.paging import read_page_size
 from services.tools.conversions import execute_response, new_tool, tool_definition, tool_message
 from services.tools.execution import Call, Execution
 from services.tools.owner import Owner
@@ -32,8 +33,6 @@ from services.tools.sandbox.layers import Layers
 from services.tools.storage import Page, ToolFilter
 
 Context = ServicerContext[Any, Any]  # Any: the messages of each method; none of them uses its context
-DEFAULT_PAGE_SIZE = 50
-MAX_PAGE_SIZE = 1000
 
 
 class Sandbox(Protocol):
@@ -65,7 +64,7 @@ class ToolServicer(ToolServiceServicer):
 
     async def ListTools(self, request: ListToolsRequest, context: Context) -> ListToolsResponse:
         """Tools, newest first; a page token is the id of the last tool before it."""
-        size = min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        size = read_page_size(request.page_size)
         page = Page(limit=size, after=request.page_token)
         owner = Owner(request.organization_id, DEFAULT_USER_ID)
         found = await self._registry.list_tools(owner, ToolFilter(tool_ids=request.tool_ids), page)

@@ -5,7 +5,7 @@ import asyncio
 from tests.chaos.arena import Arena
 from tests.chaos.conftest import Figures
 from tests.chaos.following import Joined, follow_grpc, follow_rest, follow_sdk
-from tests.chaos.runs import Job, answer_of, attack_until, message_ids, start, until_ended
+from tests.chaos.runs import END_S, Job, answer_of, attack_until, message_ids, start, until_ended
 from tests.chaos.scale import in_full
 
 FOLLOWED = 20  # runs at once
@@ -17,10 +17,11 @@ async def test_r2_events_have_no_gap_and_no_repeat(arena: Arena, figures: Figure
     free = asyncio.Semaphore(FOLLOWED)
 
     async def carry_out() -> tuple[Job, Joined, Joined, Joined]:
-        async with free:
+        async with free, asyncio.timeout(END_S):
             job = await start(arena, words=400, in_tokens=True)
             joined = await asyncio.gather(follow_rest(arena, job), follow_grpc(arena, job), follow_sdk(arena, job))
             await until_ended(arena, job)
+            assert job.status == "completed", job.run_id
             return job, *joined
 
     load = asyncio.gather(*(carry_out() for _ in range(200)))

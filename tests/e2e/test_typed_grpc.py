@@ -18,6 +18,7 @@ from perdure.runs.v1.run_pb2 import RUN_STATUS_CANCELLED, RunEvent
 from perdure.runs.v1.run_service_pb2 import (
     CancelRunRequest,
     GetRunRequest,
+    ListRunsRequest,
     StartRunRequest,
     StreamRunRequest,
     WatchRunRequest,
@@ -163,6 +164,13 @@ async def test_an_unknown_run_is_not_found(channel: grpc.aio.Channel) -> None:
         await RunServiceStub(channel).GetRun(request)
 
     assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_pages_have_no_negative_size(channel: grpc.aio.Channel) -> None:
+    with pytest.raises(grpc.aio.AioRpcError, match="page_size is -1") as refused:
+        await RunServiceStub(channel).ListRuns(ListRunsRequest(organization_id=ORGANIZATION, page_size=-1))
+
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_health_and_reflection_answer(channel: grpc.aio.Channel) -> None:

@@ -11,7 +11,7 @@ from services.common.redis import connect
 from services.runs.events.numbers import LOST_NUMBERS, unbroken
 from services.runs.events.reconcile import without_void
 from services.runs.limits import Limits
-from services.runs.records import Run, StepFilter
+from services.runs.records import MAX_LOSSES, Run, StepFilter
 from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import ANSWER_TOKENS, PROMPT_TOKENS, call, says, tool
 
@@ -299,7 +299,8 @@ async def test_a_run_that_kills_its_owners_is_given_up(world: World, replica: Re
     first = await world.replica()
     run_id, _ = await killed_while_streaming(world, first)
     async with replica.engine.begin() as connection:
-        await connection.execute(text("UPDATE runs.runs SET losses = 4 WHERE id = :id"), {"id": run_id})
+        losses = text("UPDATE runs.runs SET losses = :losses WHERE id = :id")
+        await connection.execute(losses, {"id": run_id, "losses": MAX_LOSSES - 1})
 
     run = await replica.wait_for(run_id, lambda run: run.is_final)
 

@@ -13,11 +13,10 @@ from services.agents.agents.filter import AgentFilter
 from services.agents.equipment.equipment import Equipment
 from services.agents.paging import Page
 from services.common.caller import Caller
+from services.common.paging import read_page_size
 from services.contract.agents import AgentState
 
 Context = ServicerContext[Any, Any]  # the stubs' own parameters differ from one method to the next
-DEFAULT_PAGE_SIZE = 50
-MAX_PAGE_SIZE = 1000
 _SHOWN = frozenset({"agent.blocks", "agent.tags"})
 _TOLD_TO_TOOLS = frozenset({"agent.blocks", "agent.identities", "agent.sources", "agent.tags"})
 
@@ -43,7 +42,7 @@ class AgentServicer:
 
     async def ListAgents(self, request: service.ListAgentsRequest, context: Context) -> service.ListAgentsResponse:
         """A page of agents, the newest first; a token is the id of the last agent of a page."""
-        size = min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        size = read_page_size(request.page_size)
         agents = await self._agents.list_page(
             Caller(request.organization_id),
             AgentFilter(tags=request.tags, match_all_tags=True, some_tags=request.some_tags),

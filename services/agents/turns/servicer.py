@@ -14,8 +14,8 @@ from services.agents.turns.compact import TurnCompactor
 from services.agents.turns.conversions import from_active, from_committed, from_outcome, from_snapshot, to_end, to_step
 from services.agents.turns.end import TurnEnder
 from services.agents.turns.turn import Input, Outcome
+from services.common.paging import read_page_size
 
-MAX_PAGE = 1000  # turns
 Context = ServicerContext[Any, Any]  # the stubs' own parameters differ from one method to the next
 
 
@@ -84,7 +84,7 @@ class TurnServicer(stubs.TurnServiceServicer):
         self, request: service.ListActiveTurnsRequest, context: Context
     ) -> service.ListActiveTurnsResponse:
         """Turns that hold their conversations. The token of the next page is the last run's id."""
-        size = min(request.page_size or MAX_PAGE, MAX_PAGE)
+        size = read_page_size(request.page_size)
         found = await self._active.list(min_age_s=request.min_age_s, after=request.page_token, limit=size)
         token = found[-1].run_id if len(found) == size else ""
         return service.ListActiveTurnsResponse(turns=[from_active(turn) for turn in found], next_page_token=token)
