@@ -82,9 +82,7 @@ async def test_a_stopping_process_waits_for_clients_whom_another_replica_tells_t
     await seeing_off
 
 
-async def test_processes_that_stop_together_do_not_wait_for_each_other(
-    world: World,
-) -> None:
+async def test_processes_that_stop_together_do_not_wait_for_each_other(world: World) -> None:
     one, other = await world.replica(), await world.replica()
     world.router.script = [says("a", gate=asyncio.Event())]
     async with one.runs.send(world.request()):
