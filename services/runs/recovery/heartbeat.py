@@ -95,11 +95,14 @@ class ReplicaHeartbeat:
     async def run(self) -> None:
         """Beats, until cancelled."""
         stamped = time.monotonic()
-        missed = -math.inf  # when a stamp failed: after an outage of the database everybody looks dead for a while
+        # When a stamp failed or was late: if the database or the machine stood still, all look dead for a while.
+        missed = -math.inf
         while True:
             try:
                 async with asyncio.timeout(max(FENCE_S - (time.monotonic() - stamped), BEAT_S)):
                     began = time.monotonic()
+                    if began - stamped > FENCE_S:
+                        missed = began
                     is_certain = began - missed > STALE_S
                     await self._stamp(is_certain=is_certain)
                     stamped = began

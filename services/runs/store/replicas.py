@@ -13,12 +13,13 @@ from services.runs.store.claiming import claim
 from services.runs.store.line import claim_next, tend_lines
 
 # Stamps, notes what was delivered, and tells which of our runs have ended elsewhere or belong to another by now, and
-# which replicas live.
+# which replicas live. Its commit waits for no disk, as one that is slow for seconds would make all processes look dead.
 _BEAT = text(
     f"""
     WITH stamped AS (
         INSERT INTO runs.replicas (owner, address, heartbeat_at, takes_runs)
-        VALUES (:owner, :address, clock_timestamp(), :takes_runs)
+        SELECT CAST(:owner AS text), CAST(:address AS text), clock_timestamp(), CAST(:takes_runs AS boolean)
+        FROM set_config('synchronous_commit', 'off', true)
         ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp(), takes_runs = :takes_runs),
     delivered AS (
         UPDATE runs.runs SET delivered_at = clock_timestamp()
