@@ -113,7 +113,8 @@ class ToolProcess:
             if not frame.done() and not ending.done():
                 return Failed(f"TimeoutError: the call took longer than {self._limits.timeout_s:g} s")
             async with asyncio.timeout(LAST_WORDS_S):
-                return await _read_answer(await frame, job.return_char_limit)
+                said = await frame
+            return await _read_answer(said, job.return_char_limit)
         except (asyncio.IncompleteReadError, TimeoutError):
             return Failed(f"ProcessEnded: {await self._ending()} before the function returned")
         except ValueError as exc:
