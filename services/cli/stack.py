@@ -144,6 +144,7 @@ class Stack:
             if service != WITHOUT_DATABASE:
                 await self._start_replicas(data_dir, service)
         await wait_until(lambda: all_listen(self.targets), list(self.processes.values()), READY_TIMEOUT_S)
+        check_port(self.options.port)  # again: whoever took it meanwhile would answer in place of our gateway
         envoy = EmbeddedEnvoy(data_dir, self.options.port, self._gateway())
         await self._start_process(envoy.command())  # last: whoever gets an answer can use everything
         await wait_until(envoy.is_ready, list(self.processes.values()), READY_TIMEOUT_S)

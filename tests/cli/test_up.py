@@ -14,6 +14,8 @@ import httpx
 import psutil
 import pytest
 
+from services.cli.process import StartFailed
+from services.cli.stack import Stack, StackOptions
 from tests.gateway.conftest import free_port
 
 START_TIMEOUT_S = 60.0
@@ -136,6 +138,20 @@ def test_port_in_use_is_refused(tmp_path: Path) -> None:
 
     assert up.process.returncode == 1
     assert complaint == f"perdure: Port {port} cannot be used: Address already in use. Choose another with --port.\n"
+
+
+async def test_port_that_is_taken_during_the_start_is_refused(tmp_path: Path) -> None:
+    port = free_port()
+    with socket.socket() as taken:
+
+        def take_port(report: str) -> None:
+            if report.startswith("Starting the services"):
+                taken.bind(("127.0.0.1", port))
+                taken.listen()
+
+        with pytest.raises(StartFailed, match=f"Port {port} cannot be used"):
+            async with Stack(StackOptions(tmp_path, port), take_port):
+                pass
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
