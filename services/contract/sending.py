@@ -236,26 +236,3 @@ class SendResponse(BaseModel):
     usage: UsageEvent
     logprobs: JsonObject | None = None
     turns: list[JsonObject] | None = None
-
-
-class TurnError(BaseModel):
-    """What went wrong in a turn."""
-
-    type: str
-    message: str
-    detail: str | None = None
-
-
-class SendFailure(BaseModel):
-    """A turn that failed before anything was answered."""
-
-    error: TurnError
-
-
-class LateSendFailure(BaseModel):
-    """A turn that failed after the status of the answer had been sent."""
-
-    messages: list[Message]
-    stop_reason: StopReasonEvent
-    usage: UsageEvent
-    error: TurnError
