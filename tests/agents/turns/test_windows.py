@@ -63,6 +63,16 @@ async def listed(world: World, agent_id: str) -> list[str]:
         return list(await tx.scalars(text(statement), {"id": agent_id}))
 
 
+async def window_ranks(world: World, agent_id: str) -> list[int]:
+    """The places in the context window of its messages, in the order in which they came."""
+    async with world.database.begin() as tx:
+        statement = """
+            SELECT window_rank FROM agents.conversation_messages
+            WHERE conversation_id = :id AND window_rank IS NOT NULL ORDER BY position
+        """
+        return list(await tx.scalars(text(statement), {"id": agent_id}))
+
+
 async def last_stop_reason(world: World, agent_id: str) -> str | None:
     async with world.database.begin() as tx:
         reason: str | None = await tx.scalar(select(agents.c.last_stop_reason).where(agents.c.id == agent_id))
@@ -182,6 +192,22 @@ async def test_a_return_without_its_call_leaves_the_window(world: World) -> None
     assert problems == [f"{orphan.id} has returns that are not behind their calls"]
     assert texts(await world.window(agent_id)) == ["You are an agent.", "hello", "done"]
     assert orphan.id in await listed(world, agent_id)
+
+
+async def test_what_is_said_after_a_repair_comes_last(world: World) -> None:
+    agent_id = await world.create_agent()
+    called, gave = await use_tool(world, agent_id)
+    emptied = Message(id=gave.id, role=ROLE_TOOL).SerializeToString()
+    async with world.database.begin() as tx:
+        statement = "UPDATE agents.messages SET body = :body WHERE id = :id"
+        await tx.execute(text(statement), {"id": gave.id, "body": emptied})
+
+    problems = await mended(world, agent_id)
+    await world.talk(agent_id)
+
+    assert called.id in problems[0]
+    ranks = await window_ranks(world, agent_id)
+    assert ranks == sorted(set(ranks))
 
 
 async def test_a_repair_leaves_what_waits_for_approval_and_what_is_busy(world: World) -> None:

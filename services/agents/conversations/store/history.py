@@ -34,9 +34,10 @@ _OPEN = text(
     """  # noqa: S608  # fixed parts of one statement
 )
 
+# Ranks from 0, as positions are: below that of the next message also where all messages are in the window.
 SET_WINDOW = text(
     """
-    UPDATE agents.conversation_messages link SET window_rank = place.rank, clipped_to = NULL
+    UPDATE agents.conversation_messages link SET window_rank = place.rank - 1, clipped_to = NULL
     FROM agents.conversation_messages old
     LEFT JOIN unnest(CAST(:message_ids AS text[])) WITH ORDINALITY AS place (message_id, rank)
         ON place.message_id = old.message_id
