@@ -209,12 +209,12 @@ def print_return(returned: ToolReturn) -> Piece:
 
 def _approval(message: Message, _: Shown) -> Iterator[Piece]:
     answers = [_print_answer(part.approval_answer) for part in message.parts]
-    first = message.parts[0].approval_answer
+    first = message.parts[0].approval_answer if message.parts else ApprovalAnswer()
     decided = first.WhichOneof("answer") == "approve"
     yield header(message, "approval_response_message", None) | {
         "approvals": answers,
         "approve": first.approve if decided else None,
-        "approval_request_id": first.call_id,
+        "approval_request_id": first.call_id or None,
         "reason": first.reason or None,
     }
 

@@ -40,6 +40,7 @@ EXAMPLES = [
     message(m.ROLE_TOOL, returned(executed=False)),
     message(m.ROLE_APPROVAL, m.Part(approval_answer=m.ApprovalAnswer(call_id="a", approve=False, reason="no"))),
     message(m.ROLE_APPROVAL, m.Part(approval_answer=m.ApprovalAnswer(call_id="a", result=returned().tool_return))),
+    message(m.ROLE_APPROVAL),
     message(m.ROLE_SUMMARY, m.Part(text="They talked.")),
 ]
 
