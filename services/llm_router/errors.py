@@ -55,6 +55,10 @@ class ThoughtsRefused(RequestRefused):
     """The provider does not take back its model's earlier thoughts: its key or its signatures have changed."""
 
 
+class ImagesRefused(RequestRefused):
+    """The provider cannot fetch an image of the conversation, or makes nothing of one."""
+
+
 class KeyRefused(ModelFailure, Unauthenticated):
     """The provider does not take our key."""
 

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perdure.conversation.v1.message_pb2 import (
     ROLE_APPROVAL,
@@ -15,6 +15,7 @@ from perdure.conversation.v1.message_pb2 import (
 from perdure.conversation.v1.model_pb2 import ModelSettings, ToolDefinition
 from services.common.calls import tool_calls, tool_returns
 from services.common.pairing import repair
+from services.llm_router.images import with_shown_images
 from services.llm_router.model import Model
 
 _NO_WORDS = "(This message is empty.)"
@@ -40,6 +41,17 @@ class Prompt:
     cache_key: str = ""
     recalls: bool = True
 
+    @property
+    def shows_images(self) -> bool:
+        """Whether the model sees, and there is something to see."""
+        return self.model.vision and any(
+            part.HasField("image") or part.tool_return.images for message in self.messages for part in message.parts
+        )
+
+    def without_images(self) -> "Prompt":
+        """The same prompt for a model that sees nothing."""
+        return replace(self, model=replace(self.model, vision=False))
+
     def is_own(self, message: Message) -> bool:
         """Whether the message was written by a model of the same provider, which may have its opaque data back."""
         return self.recalls and message.model.partition("/")[0] == self.model.provider_name
@@ -48,12 +60,12 @@ class Prompt:
 def tidy_messages(messages: Iterable[Message]) -> list[Message]:
     """The messages that a model may see, each call followed by its return, no call id twice.
 
-    Providers refuse a conversation where a call has no return, a return no call, where a text is blank, where a message
-    ends in reasoning, or where ids and names of calls are unlike their own. A call without a return gets one that says
-    so, and so does a message without words; other loose ends are left out.
+    Providers refuse a conversation where a call has no return, a return no call, where a text is blank, where an image
+    is none, where a message ends in reasoning, or where ids and names of calls are unlike their own. A call without a
+    return gets one that says so, and so does a message without words; other loose ends are left out.
     """
     paired = repair([message for message in messages if message.role != ROLE_APPROVAL]).window
-    tidied = (_without_last_thoughts(_without_blanks(message)) for message in paired)
+    tidied = (_without_last_thoughts(_without_blanks(with_shown_images(message))) for message in paired)
     return list(_with_fit_labels(message for message in tidied if message.parts))
 
 

@@ -10,7 +10,7 @@ from services.llm_router.batching import Pace, batch_events
 from services.llm_router.catalog import Catalog
 from services.llm_router.completion import Event, Vector
 from services.llm_router.deadlines import Deadlines, bound_time
-from services.llm_router.errors import ModelFailure, ThoughtsRefused
+from services.llm_router.errors import ImagesRefused, ModelFailure, ThoughtsRefused
 from services.llm_router.model import EmbeddingModel, Model
 from services.llm_router.prompt import Prompt, tidy_messages
 from services.llm_router.provider import Provider
@@ -53,7 +53,7 @@ class Router:
                 yield events
 
     async def _ask(self, provider: Provider, prompt: Prompt) -> AsyncGenerator[Sequence[Event], None]:
-        """Asks with the model's earlier thoughts, and without them when the provider does not take them back."""
+        """Asks with the model's earlier thoughts and all images, and without them when the provider refuses them."""
         try:
             async with aclosing(self._call(provider, prompt)) as batches:
                 async for events in batches:
@@ -61,9 +61,16 @@ class Router:
         except ThoughtsRefused:
             if not prompt.recalls:
                 raise
-            async with aclosing(self._ask(provider, replace(prompt, recalls=False))) as batches:
-                async for events in batches:
-                    yield events
+            accepted = replace(prompt, recalls=False)
+        except ImagesRefused:
+            if not prompt.shows_images:
+                raise
+            accepted = prompt.without_images()
+        else:
+            return
+        async with aclosing(self._ask(provider, accepted)) as batches:
+            async for events in batches:
+                yield events
 
     async def _call(self, provider: Provider, prompt: Prompt) -> AsyncGenerator[Sequence[Event], None]:
         def call() -> AsyncGenerator[Sequence[Event], None]:

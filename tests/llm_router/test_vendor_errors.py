@@ -13,12 +13,14 @@ from services.llm_router.errors import (
     ContentFiltered,
     ContextWindowExceeded,
     CreditsExhausted,
+    ImagesRefused,
     KeyRefused,
     ModelFailure,
     Overloaded,
     ProviderUnavailable,
     RateLimited,
     RequestRefused,
+    ThoughtsRefused,
     TimedOut,
 )
 from services.llm_router.providers.refusal import Refusal, read_retry_after
@@ -100,6 +102,39 @@ def test_every_vendors_words_for_a_prompt_that_is_too_long_are_known(words: str)
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "messages.1.content.0: Invalid `signature` in `thinking` block",
+        "messages.3.content.9: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be "
+        "modified. These blocks must remain as they were in the original response.",
+        "messages.5.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
+        "messages.1: The final block in an assistant message cannot be `thinking`.",
+        "Item 'rs_1' of type 'reasoning' was provided without its required following item.",
+        "The encrypted content gAAA... could not be verified.",
+        "Function call is missing a thought_signature in functionCall parts.",
+    ],
+)
+def test_every_vendors_words_for_thoughts_that_it_refuses_are_known(words: str) -> None:
+    assert isinstance(Refusal(words, status=400).to_failure(), ThoughtsRefused)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Could not process image",
+        "messages.17.content.3.image.source.base64.data: Image does not match the provided media type image/jpeg",
+        "Unable to download the file. Please verify the URL and try again.",
+        "Error while downloading https://pictures.example/a.png. Upstream status code: 404.",
+        "Invalid content type. image_url is only supported by certain models.",
+        "Cannot fetch content from the provided URL.",
+        "Unsupported MIME type: text/html",
+    ],
+)
+def test_every_vendors_words_for_images_that_it_refuses_are_known(words: str) -> None:
+    assert isinstance(Refusal(words, status=400).to_failure(), ImagesRefused)
+
+
+@pytest.mark.parametrize(
     ("refusal", "expected"),
     [
         (Refusal("You exceeded your current quota.", 429, frozenset({"insufficient_quota"})), CreditsExhausted),
@@ -118,7 +153,13 @@ def test_a_refusal_is_known_by_code_or_words(refusal: Refusal, expected: type[Mo
 
 @pytest.mark.parametrize(
     ("headers", "seconds"),
-    [({}, None), ({"retry-after": "2"}, 2.0), ({"retry-after-ms": "1500"}, 1.5), ({"retry-after": "soon"}, None)],
+    [
+        ({}, None),
+        ({"retry-after": "2"}, 2.0),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "inf"}, None),
+    ],
 )
 def test_the_wait_that_a_provider_asks_for_is_read(headers: dict[str, str], seconds: float | None) -> None:
     assert read_retry_after(headers) == seconds

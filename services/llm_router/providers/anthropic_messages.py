@@ -1,7 +1,7 @@
 """Conversations as messages of Anthropic."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
@@ -14,16 +14,9 @@ from perdure.conversation.v1.message_pb2 import (
     Message,
     Part,
 )
+from services.llm_router.images import UNSEEN_IMAGE, media_type
 from services.llm_router.prompt import Prompt
-from services.llm_router.providers.spoken import (
-    CONTINUE,
-    UNSEEN_IMAGE,
-    Json,
-    media_type,
-    print_return,
-    read_arguments,
-    system_aside,
-)
+from services.llm_router.providers.spoken import CONTINUE, Json, print_return, read_arguments, system_aside
 
 CACHED = {"type": "ephemeral"}  # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
 _THINKING = ("thinking", "redacted_thinking")
@@ -31,8 +24,7 @@ _THINKING = ("thinking", "redacted_thinking")
 
 def build_messages(prompt: Prompt, messages: Sequence[Message]) -> list[Json]:
     """The conversation without its system prompt; the last block is marked for the prompt cache."""
-    built = [_build(prompt, message) for message in messages]
-    turns = [turn for turn in built if turn["content"]]
+    turns = [_with_thoughts_in_place(turn) for turn in _join(_build(prompt, message) for message in messages)]
     if not turns or turns[0]["role"] != "user":
         turns.insert(0, _nudge())
     if turns[-1]["role"] != "user":
@@ -44,14 +36,34 @@ def build_messages(prompt: Prompt, messages: Sequence[Message]) -> list[Json]:
 def can_think(turns: Sequence[Json]) -> bool:
     """Whether thinking may be on: not while tools are called in a turn that began without it.
 
+    A text right behind results begins no turn: it stands in their message.
     https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks
     """
     for turn in reversed(turns):
-        if turn["role"] == "user" and turn["content"][0]["type"] != "tool_result":
+        first = turn["content"][0]["type"]
+        if turn["role"] == "user" and first != "tool_result":
             return True
-        if turn["role"] == "assistant" and turn["content"][0]["type"] not in _THINKING:
+        if turn["role"] == "assistant" and first not in _THINKING:
             return False
     return True
+
+
+def _join(built: Iterable[Json]) -> list[Json]:
+    """Neighbours of one role as one message, which is how Anthropic reads them; empty ones left out."""
+    turns: list[Json] = []
+    for turn in built:
+        if turns and turns[-1]["role"] == turn["role"]:
+            turns[-1]["content"] += turn["content"]
+        elif turn["content"]:
+            turns.append(turn)
+    return turns
+
+
+def _with_thoughts_in_place(turn: Json) -> Json:
+    """The message without its thoughts where it does not begin with one: Anthropic would refuse it."""
+    if turn["role"] != "assistant" or turn["content"][0]["type"] in _THINKING:
+        return turn
+    return {**turn, "content": [block for block in turn["content"] if block["type"] not in _THINKING]}
 
 
 def _nudge() -> Json:
@@ -60,7 +72,8 @@ def _nudge() -> Json:
 
 def _build(prompt: Prompt, message: Message) -> Json:
     if message.role == ROLE_ASSISTANT:
-        return {"role": "assistant", "content": list(_assistant(message, is_own=prompt.is_own(message)))}
+        recalls = prompt.model.reasoning and prompt.is_own(message)
+        return {"role": "assistant", "content": list(_assistant(message, recalls=recalls))}
     if message.role == ROLE_TOOL:
         return {"role": "user", "content": [_return(part, sees=prompt.model.vision) for part in message.parts]}
     if message.role == ROLE_SYSTEM:
@@ -68,10 +81,10 @@ def _build(prompt: Prompt, message: Message) -> Json:
     return {"role": "user", "content": list(_pieces(message.parts, sees=prompt.model.vision))}
 
 
-def _assistant(message: Message, *, is_own: bool) -> Iterator[Json]:
+def _assistant(message: Message, *, recalls: bool) -> Iterator[Json]:
     for part in message.parts:
         if part.HasField("reasoning"):
-            if is_own and part.provider_data:
+            if recalls and part.provider_data:
                 yield _thought(part)
         elif part.HasField("tool_call"):
             call = part.tool_call

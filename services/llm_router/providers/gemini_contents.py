@@ -6,16 +6,9 @@ from collections.abc import Iterator, Sequence
 import orjson
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_SYSTEM, ROLE_TOOL, Image, Message, Part
+from services.llm_router.images import UNSEEN_IMAGE, media_type
 from services.llm_router.prompt import Prompt
-from services.llm_router.providers.spoken import (
-    CONTINUE,
-    UNSEEN_IMAGE,
-    Json,
-    describe_return,
-    media_type,
-    read_arguments,
-    system_aside,
-)
+from services.llm_router.providers.spoken import CONTINUE, Json, describe_return, read_arguments, system_aside
 
 # Stands in for the signature of a call that another provider's model made.
 # https://ai.google.dev/gemini-api/docs/thought-signatures

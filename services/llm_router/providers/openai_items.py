@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import orjson
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_SYSTEM, ROLE_TOOL, Image, Message, Part
+from services.llm_router.images import UNSEEN_IMAGE
 from services.llm_router.prompt import Prompt
 from services.llm_router.providers.openai_messages import image_url
-from services.llm_router.providers.spoken import UNSEEN_IMAGE, Json, print_return, read_arguments, text_of
+from services.llm_router.providers.spoken import Json, print_return, read_arguments, text_of
 
 
 def build_items(prompt: Prompt) -> list[Json]:

@@ -14,15 +14,9 @@ from perdure.conversation.v1.message_pb2 import (
     Part,
     ToolCall,
 )
+from services.llm_router.images import UNSEEN_IMAGE, media_type
 from services.llm_router.prompt import Prompt
-from services.llm_router.providers.spoken import (
-    UNSEEN_IMAGE,
-    Json,
-    media_type,
-    print_return,
-    read_arguments,
-    text_of,
-)
+from services.llm_router.providers.spoken import Json, print_return, read_arguments, text_of
 
 
 def build_messages(prompt: Prompt, reasoning_field: str) -> list[Json]:

@@ -1,5 +1,6 @@
 """What a provider's error means, whichever provider it is."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +25,12 @@ _CREDIT_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_er
 _CREDITS = re.compile(r"credit balance is too low|insufficient (balance|credits)", re.IGNORECASE)
 _FILTER_CODES = {"content_filter", "content_policy_violation", "1301"}
 _KEY = re.compile(r"api key not valid|invalid api key", re.IGNORECASE)  # Gemini calls it an invalid argument
-_THOUGHTS = re.compile(r"invalid_encrypted_content|encrypted content|thought.?signature|.signature. in .thinking", re.I)
+_THOUGHTS = re.compile(
+    r"invalid_encrypted_content|encrypted content|thought.?signature|of type .reasoning. was provided without"
+    r"|messages\.\d.*thinking",
+    re.IGNORECASE,
+)
+_IMAGES = re.compile(r"image|(mime|media).?type|downloading|download the file|fetch content", re.IGNORECASE)
 _OVERLOAD_CODES = {"overloaded_error", "overloaded"}
 _RATE_CODES = {"rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"}
 _SERVER_CODES = {"api_error", "server_error", "INTERNAL", "UNAVAILABLE"}
@@ -69,6 +75,8 @@ class Refusal:
             return errors.ThoughtsRefused
         if self.codes & _FILTER_CODES:
             return errors.ContentFiltered
+        if self.status in (400, 422) and _IMAGES.search(self.message):
+            return errors.ImagesRefused
         if self.codes & _OVERLOAD_CODES:
             return errors.Overloaded
         return errors.RateLimited if not self.status and self.codes & _RATE_CODES else None
@@ -87,11 +95,10 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that the provider asks to wait, from `retry-after-ms` or `retry-after` (seconds or a date)."""
     milliseconds, seconds = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
     try:
-        if milliseconds:
-            return max(0.0, float(milliseconds) / 1000)
-        return max(0.0, float(seconds)) if seconds else None
+        wait_s = float(milliseconds) / 1000 if milliseconds else float(seconds)
     except ValueError:
         return _seconds_until(seconds)
+    return max(0.0, wait_s) if math.isfinite(wait_s) else None
 
 
 def _seconds_until(date: str) -> float | None:

@@ -8,19 +8,17 @@ import orjson
 from perdure.conversation.v1.message_pb2 import (
     ROLE_SYSTEM,
     TOOL_STATUS_ERROR,
-    Image,
     Message,
     Part,
     ToolCall,
     ToolReturn,
 )
+from services.llm_router.images import UNSEEN_IMAGE
 from services.llm_router.prompt import Prompt
 
 Json = dict[str, Any]  # a JSON object of a vendor's wire format
 CONTINUE = "Continue."  # stands in where a provider wants the user to speak first, or last
-UNSEEN_IMAGE = "[An image was here, which this model cannot see.]"
 _JSON_ORDER = "Answer with one JSON object and nothing else."
-_MEDIA_TYPE = "image/png"  # of bytes whose type nobody named
 
 
 def read_arguments(call: ToolCall) -> Json:
@@ -59,11 +57,6 @@ def split_system(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
     count = next((i for i, message in enumerate(messages) if message.role != ROLE_SYSTEM), len(messages))
     texts = (text_of(message.parts) for message in messages[:count])
     return "\n\n".join(filter(None, texts)), messages[count:]
-
-
-def media_type(image: Image) -> str:
-    """The media type of an image given by value."""
-    return image.media_type or _MEDIA_TYPE
 
 
 def system_aside(message: Message) -> str:

@@ -12,7 +12,9 @@ _BLOCKS = {
     "user": ("text", "image", "document", "tool_result"),
     "assistant": ("text", "thinking", "redacted_thinking", "tool_use"),
 }
+_THOUGHTS = ("thinking", "redacted_thinking")
 _ID = re.compile(r"^[a-zA-Z0-9_-]+$")
+_IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
 def read_messages(messages: list[Body], *, thinks: bool) -> tuple[Turn, ...]:
@@ -29,6 +31,7 @@ def read_messages(messages: list[Body], *, thinks: bool) -> tuple[Turn, ...]:
     if joined[0]["role"] != "user":
         raise invalid('messages: first message must use the "user" role')
     _check_pairs(joined)
+    _check_thoughts_lead(joined)
     if thinks:
         _check_thinking_first(joined)
     return tuple(_read_turn(message) for message in joined)
@@ -65,6 +68,8 @@ def _check_block(block: Body, role: str, place: str) -> None:
         raise invalid(f"{place}: Invalid `data` in `redacted_thinking` block")
     elif kind == "tool_use":
         _check_tool_use(block, f"{place}.tool_use")
+    elif kind == "image":
+        _check_image(block.get("source") or {}, f"{place}.image.source")
     elif kind == "tool_result" and not block.get("tool_use_id"):
         raise invalid(f"{place}.tool_result.tool_use_id: Field required")
 
@@ -74,6 +79,14 @@ def _check_text(block: Body) -> None:
         raise invalid("messages: text content blocks must be non-empty")
     if not block["text"].strip():
         raise invalid("messages: text content blocks must contain non-whitespace text")
+
+
+def _check_image(source: Body, place: str) -> None:
+    if source.get("type") == "base64" and source.get("media_type") not in _IMAGE_TYPES:
+        types = ", ".join(f"'{name}'" for name in _IMAGE_TYPES)
+        raise invalid(f"{place}.base64.media_type: Input should be one of {types}")
+    if source.get("type") == "url" and not source["url"].startswith("https://"):
+        raise invalid(f"{place}.url.url: Only HTTPS URLs are supported.")
 
 
 def _check_thinking(block: Body, place: str) -> None:
@@ -146,6 +159,16 @@ def _check_orphans(messages: list[Body]) -> None:
                 )
             called.remove(block["tool_use_id"])
         called = [block["id"] for block in _blocks(message, "tool_use")]
+
+
+def _check_thoughts_lead(messages: list[Body]) -> None:
+    for index, message in enumerate(messages):
+        kinds = [block["type"] for block in message["content"]]
+        if any(kind in _THOUGHTS for kind in kinds) and kinds[0] not in _THOUGHTS:
+            raise invalid(
+                f"messages.{index}.content.0: If an assistant message contains any thinking blocks, the first block "
+                f"must be `thinking` or `redacted_thinking`. Found `{kinds[0]}`."
+            )
 
 
 def _check_thinking_first(messages: list[Body]) -> None:
