@@ -81,7 +81,7 @@ async def test_turns_stop_after_two_seconds_without_a_stamp(world: World, replic
 
     assert heartbeat.FENCE_S < heartbeat.STALE_S
     run = await replica.wait_for(started.run.id, lambda run: run.is_final)
-    assert (run.attempt, run.status) == (2, "completed")
+    assert run.attempt > 1 and run.status == "completed"
 
 
 async def test_a_process_whose_log_writer_breaks_off_is_broken(replica: Replica) -> None:
