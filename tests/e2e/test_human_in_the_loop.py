@@ -114,6 +114,22 @@ async def test_an_answer_given_again_gets_the_first_result(client: AsyncLetta, g
 
 
 @every_way
+async def test_a_message_beside_an_answer_given_again_is_not_lost(
+    client: AsyncLetta, guarded: AgentState, way: Way
+) -> None:
+    [call_id] = (await send(client, guarded.id, ASK, way)).waiting
+    first = await send(client, guarded.id, answers(approve(call_id)), way)
+
+    both = [*answers(approve(call_id)), {"role": "user", "content": "Hello"}]
+    answer = await send(client, guarded.id, both, way)
+
+    assert answer.run_id != first.run_id
+    assert answer.text == "You said: Hello"
+    said = [one.content for one in await messages_of(client, guarded.id) if one.message_type == "user_message"]
+    assert said == [ASK, "Hello"]
+
+
+@every_way
 async def test_another_answer_than_the_first_is_a_conflict(client: AsyncLetta, guarded: AgentState, way: Way) -> None:
     [call_id] = (await send(client, guarded.id, ASK, way)).waiting
     await send(client, guarded.id, answers(approve(call_id)), way)

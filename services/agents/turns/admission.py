@@ -1,8 +1,9 @@
 """Whether a conversation takes a run's input now, and as what."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER, Message, Part
+from services.agents.messages.messages import Messages
 from services.agents.turns.approval_store import ApprovalStore, EarlierAnswer
 from services.agents.turns.approvals import ApprovalState, approval_state, match_answers
 from services.agents.turns.errors import (
@@ -27,13 +28,14 @@ Earlier = Mapping[str, EarlierAnswer]  # by call
 class Admission:
     """Takes input in, or refuses it. A conversation that waits for answers takes these, any other takes messages."""
 
-    def __init__(self, store: ApprovalStore) -> None:
+    def __init__(self, store: ApprovalStore, messages: Messages) -> None:
         self._store = store
+        self._messages = messages
 
     async def admit(
         self, tx: Transaction, organization_id: str, conversation_id: str, hold: Hold, given: Input
     ) -> Accepted:
-        """What the input comes to. One statement where answers do not fit, else none.
+        """What the input comes to. At most two statements where answers do not fit, else none.
 
         Raises `ConversationBusy`, `PendingApproval`, `NoPendingApproval`, `InvalidCallIds`, `WrongRequest`,
         `AlreadyAnswered`, `AnsweredOtherwise`.
@@ -45,12 +47,16 @@ class Admission:
                 raise PendingApproval(hold.pending_id)
             return Accepted(given.messages)
         if hold.pending_id is None:
-            _check_answered(await self._look_back(tx, organization_id, conversation_id, given), given)
+            earlier = await self._look_back(tx, organization_id, conversation_id, given)
+            _check_answered(earlier)
+            if await self._is_followed(tx, organization_id, earlier, given):
+                return Accepted(given.messages)
             return Accepted([Message(role=ROLE_USER, parts=[Part(text=KEEP_ALIVE)]), *given.messages])
         try:
             answers = match_answers(hold.pending_id, hold.pending_call_ids, given)
         except InvalidArgument:
-            _check_repeated(await self._look_back(tx, organization_id, conversation_id, given), given)
+            earlier = await self._look_back(tx, organization_id, conversation_id, given)
+            await self._is_followed(tx, organization_id, earlier, given)
             raise
         return Accepted(given.messages, answers, hold.pending_id)
 
@@ -62,23 +68,37 @@ class Admission:
         )
         return earlier if call_ids <= earlier.keys() else {}
 
+    async def _is_followed(self, tx: Transaction, organization_id: str, earlier: Earlier, given: Input) -> bool:
+        """Whether answers that a completed run brought before come with messages that it did not bring.
 
-def _check_answered(earlier: Earlier, given: Input) -> None:
-    """Passes answers that a run brought before, if it broke off."""
+        Raises `AlreadyAnswered` where they come as they came then, and `AnsweredOtherwise`.
+        """
+        _check_same(earlier, given)
+        for one in earlier.values():
+            if one.run_id and one.turn_state is TurnState.COMPLETED:
+                brought = await self._messages.get_in_order(tx, organization_id, one.input_ids)
+                if not given.messages or _words(given.messages) == _words(brought):
+                    raise AlreadyAnswered(one.run_id)
+                return True
+        return False
+
+
+def _check_answered(earlier: Earlier) -> None:
+    """Passes calls that a run answered before."""
     if not earlier:
         raise NoPendingApproval
     for one in earlier.values():
         if one.run_id is None:
             raise NoPendingApproval(expired=one.state is ApprovalState.EXPIRED)
-    _check_repeated(earlier, given)
 
 
-def _check_repeated(earlier: Earlier, given: Input) -> None:
-    """Refuses answers to calls that were answered otherwise before, or by a run that completed."""
+def _check_same(earlier: Earlier, given: Input) -> None:
+    """Refuses answers to calls that were answered otherwise before."""
     said = {answer.call_id: approval_state(answer) for answer in given.answers}
     for call_id, one in earlier.items():
         if one.run_id and said.get(call_id, said.get("")) is not one.state:
             raise AnsweredOtherwise(call_id, one.state, one.run_id)
-    for one in earlier.values():
-        if one.run_id and one.turn_state is TurnState.COMPLETED:
-            raise AlreadyAnswered(one.run_id)
+
+
+def _words(messages: Sequence[Message]) -> list[list[Part]]:
+    return [list(message.parts) for message in messages]

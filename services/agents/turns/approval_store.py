@@ -23,11 +23,16 @@ class ClosedRequest:
 
 @dataclass(frozen=True)
 class EarlierAnswer:
-    """What became of a call that waited once. `run_id` and `turn_state` are of the run that answered, if one did."""
+    """What became of a call that waited once.
+
+    `run_id`, `turn_state` and `input_ids`, the messages that came with the answer, are of the run that answered, if one
+    did.
+    """
 
     state: ApprovalState
     run_id: str | None
     turn_state: TurnState | None
+    input_ids: Sequence[str]
 
 
 class ApprovalStore(Protocol):

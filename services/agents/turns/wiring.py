@@ -51,7 +51,7 @@ class TurnParts:
     ) -> TurnServicer:
         """The turn protocol."""
         database, store, messages, now = self._database, self._store, self._messages, self._now
-        admission = Admission(PostgresApprovals())
+        admission = Admission(PostgresApprovals(), messages)
         return TurnServicer(
             TurnStarter(database, store, messages, prompts, admission, self.unanswered, decrypt=decrypt, now=now),
             StepCommitter(database, store, messages, memory, embedding, approval_expires_s=approval_expires_s, now=now),

@@ -206,6 +206,23 @@ async def test_an_answer_repeated_names_the_run_that_completed_it(world: World) 
     assert (raised.value.reason, raised.value.metadata) == ("ALREADY_ANSWERED", {"run_id": run_id})
 
 
+async def test_what_comes_with_an_answer_repeated_is_taken_in_once(world: World) -> None:
+    agent_id, run_id = await world.create_agent(), new_id("run")
+    await world.request_approval(agent_id)
+    await world.begin(agent_id, run_id, approvals=[approved()], input=[said("and then?")])
+    await world.commit(run_id, returns=[returned()], tool_message_id=new_id("message"))
+    await world.commit(run_id, 2, assistant=answered("done"), end=END_TURN)
+
+    with pytest.raises(Conflict) as raised:
+        await world.begin(agent_id, approvals=[approved()], input=[said("and then?")])
+    begun = (await world.begin(agent_id, approvals=[approved()], input=[said("something else")])).snapshot
+
+    assert raised.value.metadata == {"run_id": run_id}
+    assert texts(begun.input) == ["something else"]
+    assert not begun.pending_calls
+    assert texts(begun.window)[-2:] == ["done", "something else"]
+
+
 @pytest.mark.parametrize("completed", [True, False])
 async def test_another_answer_than_the_first_is_refused(world: World, *, completed: bool) -> None:
     agent_id, run_id = await world.create_agent(), new_id("run")

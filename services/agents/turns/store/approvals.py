@@ -13,7 +13,7 @@ from services.common.database import Transaction
 
 _FIND_ANSWERS = text(
     """
-    SELECT approval.call_id, approval.state, turn.run_id, turn.state AS turn_state
+    SELECT approval.call_id, approval.state, turn.run_id, turn.state AS turn_state, turn.input_ids
     FROM agents.approvals approval LEFT JOIN agents.turns turn ON turn.run_id = approval.answered_by_run
     WHERE approval.organization_id = :organization_id AND approval.conversation_id = :conversation_id
         AND (approval.call_id = ANY (:call_ids) OR approval.message_id = :request_id) AND approval.state <> 'pending'
@@ -64,7 +64,10 @@ class PostgresApprovals:
         )
         return {
             row.call_id: EarlierAnswer(
-                ApprovalState(row.state), row.run_id, TurnState(row.turn_state) if row.turn_state else None
+                ApprovalState(row.state),
+                row.run_id,
+                TurnState(row.turn_state) if row.turn_state else None,
+                row.input_ids or (),
             )
             for row in rows
         }
