@@ -11,11 +11,13 @@ from typing import Literal
 class ChatDialect:
     """What an endpoint of chat completions takes beyond what all do.
 
-    `reasoning_field` is where it wants a model's earlier thoughts back; empty where it wants none.
+    `reasoning_field` is where it wants a model's earlier thoughts back; empty where it wants none. One that
+    `misses_thoughts` refuses calls without any, whoever made them.
     """
 
     max_tokens_field: str = "max_tokens"
     reasoning_field: str = ""
+    misses_thoughts: bool = False
     has_strict_tools: bool = False
     has_parallel_switch: bool = True
     has_json_schema: bool = True
@@ -47,9 +49,11 @@ _ZAI = ChatDialect(
     reasoning_field="reasoning_content", has_json_schema=False, has_thinking_switch=True
 )  # https://docs.z.ai/guides/capabilities/thinking-mode
 _DEEPSEEK = ChatDialect(
-    reasoning_field="reasoning_content", has_json_schema=False, has_parallel_switch=False
-)  # https://api-docs.deepseek.com/guides/thinking_mode
-_MOONSHOT = ChatDialect(reasoning_field="reasoning_content", has_parallel_switch=False)
+    reasoning_field="reasoning_content", misses_thoughts=True, has_json_schema=False, has_parallel_switch=False
+)  # https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
+_MOONSHOT = ChatDialect(
+    reasoning_field="reasoning_content", misses_thoughts=True, has_parallel_switch=False
+)  # https://platform.kimi.ai/docs/guide/use-kimi-k2-thinking-model
 _OPENROUTER = ChatDialect(reasoning_field="reasoning", has_reasoning_effort=True)
 _MISTRAL = ChatDialect(has_stream_options=False)  # refuses parameters that it does not know
 

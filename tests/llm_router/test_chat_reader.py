@@ -71,6 +71,13 @@ def test_thoughts_come_under_either_name(name: str) -> None:
     assert events[:2] == [Delta(0, "reasoning", "hm"), Delta(1, "text", "yes")]
 
 
+def test_thoughts_and_text_may_come_as_pieces_of_content() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    events = read({"content": [thought]}, {"content": [{"type": "text", "text": "yes"}]}, {"content": "."})
+
+    assert events[:3] == [Delta(0, "reasoning", "hm"), Delta(1, "text", "yes"), Delta(1, "text", ".")]
+
+
 def test_an_answer_with_only_thoughts_is_empty() -> None:
     with pytest.raises(EmptyAnswer):
         read({"reasoning": "hm"})

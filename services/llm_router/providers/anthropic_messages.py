@@ -16,7 +16,7 @@ from perdure.conversation.v1.message_pb2 import (
 )
 from services.llm_router.images import UNSEEN_IMAGE, media_type
 from services.llm_router.prompt import Prompt
-from services.llm_router.providers.spoken import CONTINUE, Json, print_return, read_arguments, system_aside
+from services.llm_router.providers.spoken import CONTINUE, Json, print_return, read_arguments, system_aside, text_of
 
 CACHED = {"type": "ephemeral"}  # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
 _THINKING = ("thinking", "redacted_thinking")
@@ -77,7 +77,7 @@ def _build(prompt: Prompt, message: Message) -> Json:
     if message.role == ROLE_TOOL:
         return {"role": "user", "content": [_return(part, sees=prompt.model.vision) for part in message.parts]}
     if message.role == ROLE_SYSTEM:
-        return {"role": "user", "content": [{"type": "text", "text": system_aside(message)}]}
+        return {"role": "user", "content": [{"type": "text", "text": system_aside(text_of(message.parts))}]}
     return {"role": "user", "content": list(_pieces(message.parts, sees=prompt.model.vision))}
 
 

@@ -8,7 +8,7 @@ import orjson
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_SYSTEM, ROLE_TOOL, Image, Message, Part
 from services.llm_router.images import UNSEEN_IMAGE, media_type
 from services.llm_router.prompt import Prompt
-from services.llm_router.providers.spoken import CONTINUE, Json, describe_return, read_arguments, system_aside
+from services.llm_router.providers.spoken import CONTINUE, Json, describe_return, read_arguments, system_aside, text_of
 
 # Stands in for the signature of a call that another provider's model made.
 # https://ai.google.dev/gemini-api/docs/thought-signatures
@@ -44,7 +44,7 @@ def _build(prompt: Prompt, message: Message) -> Iterator[Json]:
         images = [image for part in message.parts for image in part.tool_return.images]
         yield {"role": "user", "parts": list(map(_image, images)) if sees else []}
     elif message.role == ROLE_SYSTEM:
-        yield {"role": "user", "parts": [{"text": system_aside(message)}]}
+        yield {"role": "user", "parts": [{"text": system_aside(text_of(message.parts))}]}
     else:
         yield {
             "role": "user",

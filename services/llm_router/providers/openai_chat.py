@@ -15,6 +15,7 @@ from services.llm_router.errors import ProviderFailed, ProviderUnavailable
 from services.llm_router.model import EmbeddingModel, ListedModel
 from services.llm_router.prompt import Prompt
 from services.llm_router.providers.answer import Answer, Growing, total_usage
+from services.llm_router.providers.mistral_messages import fit_messages, is_mistral
 from services.llm_router.providers.openai_client import OpenAiClient, read_listed
 from services.llm_router.providers.openai_messages import build_messages
 from services.llm_router.providers.sdk_errors import read_chunk, read_stream_error
@@ -68,7 +69,9 @@ class OpenAiChatAdapter:
 def build_body(prompt: Prompt, dialect: ChatDialect) -> Json:
     """The request."""
     settings = prompt.settings
-    messages = build_messages(prompt, dialect.reasoning_field)
+    messages = build_messages(prompt, dialect)
+    if is_mistral(prompt.model.name):
+        messages = fit_messages(messages)
     body: Json = {"model": prompt.model.name, "messages": messages, "stream": True}
     if dialect.has_stream_options:
         body["stream_options"] = {"include_usage": True}
@@ -151,11 +154,12 @@ class ChatReader:
                 self._answer.finish = _FINISH.get(choice["finish_reason"], Finish.STOP)
 
     def _read_delta(self, delta: Json) -> Iterator[Delta]:
-        thought = delta.get("reasoning_content") or delta.get("reasoning")
+        thought, said = _read_content(delta.get("content"))
+        thought = delta.get("reasoning_content") or delta.get("reasoning") or thought
         if thought:
             self._reasoning = self._reasoning or self._answer.open_reasoning()
             yield self._answer.think(self._reasoning, thought)
-        said = delta.get("content") or delta.get("refusal")
+        said = said or delta.get("refusal") or ""
         if said:
             self._text = self._text or self._answer.open_text()
             yield self._answer.say(self._text, said)
@@ -183,6 +187,14 @@ class ChatReader:
         if self._answer.finish is None:
             raise ProviderUnavailable("The provider's answer broke off before its end.")
         return self._answer.complete()
+
+
+def _read_content(content: str | list[Json] | None) -> tuple[str, str]:
+    """Thoughts and text; Mistral's models that think send both as content, in pieces."""
+    if not isinstance(content, list):
+        return "", content or ""
+    thoughts = (text for piece in content for text in piece.get("thinking", ()))
+    return "".join(thought["text"] for thought in thoughts), "".join(piece.get("text", "") for piece in content)
 
 
 def _read_usage(usage: Json) -> Usage:

@@ -17,16 +17,19 @@ from perdure.conversation.v1.message_pb2 import (
 from services.llm_router.images import UNSEEN_IMAGE, media_type
 from services.llm_router.prompt import Prompt
 from services.llm_router.providers.spoken import Json, print_return, read_arguments, text_of
+from services.llm_router.vendors import ChatDialect
+
+_NO_THOUGHTS = " "  # stands in for thoughts that nobody has; Moonshot takes an empty text for a missing one
 
 
-def build_messages(prompt: Prompt, reasoning_field: str) -> list[Json]:
-    """The conversation; thoughts of the provider's own models go back in `reasoning_field` where it has one."""
+def build_messages(prompt: Prompt, dialect: ChatDialect) -> list[Json]:
+    """The conversation; thoughts of the provider's own models go back where it has a field for them."""
     built: list[Json] = []
     for message in prompt.messages:
         if message.role == ROLE_SYSTEM:
             built.append({"role": "system", "content": text_of(message.parts)})
         elif message.role == ROLE_ASSISTANT:
-            built.append(_assistant(message, reasoning_field if prompt.is_own(message) else ""))
+            built.append(_assistant(message, dialect, is_own=prompt.is_own(message)))
         elif message.role == ROLE_TOOL:
             built += _returns(message, sees=prompt.model.vision)
         else:
@@ -34,14 +37,16 @@ def build_messages(prompt: Prompt, reasoning_field: str) -> list[Json]:
     return built
 
 
-def _assistant(message: Message, reasoning_field: str) -> Json:
+def _assistant(message: Message, dialect: ChatDialect, *, is_own: bool) -> Json:
     calls = [_call(part.tool_call) for part in message.parts if part.HasField("tool_call")]
     built: Json = {"role": "assistant", "content": text_of(message.parts) or None}
     if calls:
         built["tool_calls"] = calls
-    thoughts = "".join(part.reasoning.text for part in message.parts if part.HasField("reasoning"))
-    if reasoning_field and thoughts:
-        built[reasoning_field] = thoughts
+    thoughts = "".join(part.reasoning.text for part in message.parts) if is_own else ""
+    if calls and dialect.misses_thoughts:
+        thoughts = thoughts or _NO_THOUGHTS
+    if dialect.reasoning_field and thoughts:
+        built[dialect.reasoning_field] = thoughts
     return built
 
 

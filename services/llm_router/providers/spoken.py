@@ -59,9 +59,9 @@ def split_system(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
     return "\n\n".join(filter(None, texts)), messages[count:]
 
 
-def system_aside(message: Message) -> str:
-    """A system message in mid-conversation, for providers where only the user and the model speak."""
-    return f"<system>{text_of(message.parts)}</system>"
+def system_aside(text: str) -> str:
+    """What the system says in mid-conversation, for providers where only the user and the model speak there."""
+    return f"<system>{text}</system>"
 
 
 def json_order(json_schema: str) -> str:
