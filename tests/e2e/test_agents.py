@@ -151,6 +151,18 @@ async def test_resetting_empties_the_context_and_keeps_the_listed_history(
     assert "APPLE" in str(await messages_of(client, agent.id))
 
 
+async def test_what_is_said_comes_after_a_window_that_was_set(client: AsyncLetta, agent: AgentState) -> None:
+    await send(client, agent.id, "Say 'one'")
+    stored = [message.id for message in await messages_of(client, agent.id)]
+
+    await client.agents.update(agent.id, message_ids=[*stored, *stored])
+    answer = await send(client, agent.id, "Say 'two'")
+
+    window = (await client.agents.retrieve(agent.id)).message_ids or []
+    assert answer.text == "two"
+    assert (window[: len(stored)], len(window)) == (stored, len(stored) + 2)
+
+
 async def test_the_context_is_broken_down(client: AsyncLetta, http: httpx.AsyncClient, make_agent: MakeAgent) -> None:
     agent = await make_agent(memory_blocks=[{"label": "human", "value": "Likes chess."}])
     await send(client, agent.id, "Hello")

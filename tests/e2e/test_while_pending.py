@@ -113,11 +113,16 @@ async def cut_window(waiting: Waiting) -> None:
     await waiting.client.agents.update(waiting.agent.id, message_ids=[system.id])
 
 
+async def put_request_first(waiting: Waiting) -> None:
+    stored = [message.id for message in await messages_of(waiting.client, waiting.agent.id)]
+    await waiting.client.agents.update(waiting.agent.id, message_ids=[stored[0], stored[-1], *stored[1:-1]])
+
+
 async def cancel(waiting: Waiting) -> None:
     await waiting.client.agents.messages.cancel(waiting.agent.id)
 
 
-@pytest.mark.parametrize("change", [reset, cut_window, cancel])
+@pytest.mark.parametrize("change", [reset, cut_window, put_request_first, cancel])
 async def test_a_request_that_is_void_waits_no_more(waiting: Waiting, change: Change) -> None:
     await change(waiting)
 

@@ -116,7 +116,7 @@ class PostgresHistory:
     ) -> None:
         """Puts exactly these messages of the agent's own history into its context window. At most six statements.
 
-        A request that waits outside it is void.
+        A request that waits is void unless it is the last of them.
         Raises `MessageNotFound` for one that is not there, and `ConversationBusy`.
         """
         await lock_idle(tx, organization_id, agent_id)
@@ -129,7 +129,7 @@ class PostgresHistory:
         if missing:
             raise MessageNotFound(min(missing))
         await tx.execute(SET_WINDOW, window_of(organization_id, agent_id, message_ids))
-        await void_requests(tx, organization_id, agent_id, kept=message_ids)
+        await void_requests(tx, organization_id, agent_id, kept=message_ids[-1:])
 
     async def lock_systems(
         self, tx: Transaction, organization_id: str, conversation_ids: Sequence[str]
@@ -229,7 +229,7 @@ def window_of(organization_id: str, conversation_id: str, message_ids: Sequence[
     return {
         "organization_id": organization_id,
         "conversation_id": conversation_id,
-        "message_ids": list(message_ids),
+        "message_ids": list(dict.fromkeys(message_ids)),  # each at its first place
     }
 
 
