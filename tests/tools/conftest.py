@@ -65,8 +65,9 @@ from services.tools.store.tools import PostgresTools
 REST = rest_pb2.DESCRIPTOR.services_by_name["ToolRest"]
 PUBLIC_URL = "http://perdure.test"  # nobody goes there: tests carry what a browser would
 MCP_ALLOWED = Allowed(stdio=True, private_addresses=True)
-MCP_LIMITS = ConnectionLimits(connect_s=10, call_s=1.0, idle_s=60)
-LIMITS = Limits(timeout_s=1.0, output_chars=10_000)
+MCP_LIMITS = ConnectionLimits(connect_s=60, call_s=60, idle_s=600)  # for tests that run into none of them
+LIMITS = Limits(timeout_s=60.0, output_chars=10_000)
+TIMEOUT_S = 120  # seconds; for requests that should take a fraction of it
 
 
 class RecordingAgents(AgentServiceServicer):
@@ -135,7 +136,7 @@ class Api:
             response_deserializer=HttpBody.FromString,
         )
         with rpc_errors():
-            data = (await rpc(request, timeout=30)).data
+            data = (await rpc(request, timeout=TIMEOUT_S)).data
         return orjson.loads(data) if data else None
 
     async def events(self, method: str, body: Any = None, **query: Any) -> AsyncIterator[Any]:
@@ -148,14 +149,26 @@ class Api:
             request_serializer=type(request).SerializeToString,
             response_deserializer=HttpBody.FromString,
         )
-        async for chunk in rpc(request, timeout=30):
+        async for chunk in rpc(request, timeout=TIMEOUT_S):
             if chunk.data.startswith(b"data: "):
                 yield orjson.loads(chunk.data.removeprefix(b"data: "))
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    box = Sandbox(LIMITS, SandboxOptions(concurrency=4))
+def limits() -> Limits:
+    """Those of calls; to be parametrized where a call is to run into them."""
+    return LIMITS
+
+
+@pytest.fixture
+def mcp_limits() -> ConnectionLimits:
+    """Those of MCP servers; to be parametrized as well."""
+    return MCP_LIMITS
+
+
+@pytest.fixture
+async def sandbox(limits: Limits) -> AsyncIterator[Sandbox]:
+    box = Sandbox(limits, SandboxOptions(concurrency=4))
     yield box
     await box.close()
 
@@ -197,9 +210,9 @@ async def sessions(database: Database, secrets: SecretBox) -> PostgresSessions:
 
 
 @pytest.fixture
-async def remote(sessions: PostgresSessions) -> AsyncIterator[RemoteServers]:
+async def remote(sessions: PostgresSessions, mcp_limits: ConnectionLimits) -> AsyncIterator[RemoteServers]:
     tokens = Tokens(sessions, AuthorizationServers(MCP_ALLOWED))
-    servers = RemoteServers(MCP_ALLOWED, tokens, MCP_LIMITS, BreakerLimits(failures=3, rest_s=0.5))
+    servers = RemoteServers(MCP_ALLOWED, tokens, mcp_limits, BreakerLimits(failures=3, rest_s=5))
     yield servers
     await servers.close()
 

@@ -12,17 +12,17 @@ from services.tools.changes import Changes
 from services.tools.clients import AgentsClient
 from services.tools.store.outbox import PostgresOutbox
 from services.tools.stored_tool import StoredTool
-from tests.tools.conftest import RecordingAgents
+from tests.tools.conftest import TIMEOUT_S, RecordingAgents
 from tests.tools.sources import roll_dice
 
 
 async def upsert(stub: ToolServiceStub, organization_id: str, comment: str = "") -> str:
     request = UpsertToolRequest(organization_id=organization_id, source_code=f"{roll_dice()}# {comment}\n")
-    return (await stub.UpsertTool(request, timeout=30)).tool.definition.id
+    return (await stub.UpsertTool(request, timeout=TIMEOUT_S)).tool.definition.id
 
 
 async def delete(stub: ToolServiceStub, organization_id: str, tool_id: str) -> None:
-    await stub.DeleteTool(DeleteToolRequest(organization_id=organization_id, tool_id=tool_id), timeout=30)
+    await stub.DeleteTool(DeleteToolRequest(organization_id=organization_id, tool_id=tool_id), timeout=TIMEOUT_S)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from perdure.conversation.v1.message_pb2 import ToolReturn, ToolStatus
 from perdure.tools.v1.tool_service_pb2 import ExecuteRequest
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.caller import DEFAULT_ORGANIZATION_ID
-from tests.tools.conftest import Api, RecordingAgents
+from tests.tools.conftest import TIMEOUT_S, Api, RecordingAgents
 from tests.tools.sources import tool_source
 
 AGENT = "agent-00000000-0000-4000-8000-000000000001"
@@ -19,7 +19,7 @@ BLOCKS = [{"label": "human", "value": "Ada."}, {"label": "locked", "value": "Fix
 
 async def execute(stub: ToolServiceStub, tool: Any, **fields: Any) -> tuple[ToolReturn, str]:
     request = ExecuteRequest(organization_id=DEFAULT_ORGANIZATION_ID, tool_id=tool["id"], **fields)
-    last = [event async for event in stub.Execute(request, timeout=30)][-1]
+    last = [event async for event in stub.Execute(request, timeout=TIMEOUT_S)][-1]
     return last.tool_return, last.result_json
 
 

@@ -24,10 +24,9 @@ from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.ids import new_id
 from services.tools.base_tools import BASE_TOOLS
 from services.tools.sandbox.sandbox import Sandbox
+from tests.tools.conftest import TIMEOUT_S
 from tests.tools.processes import has_ended, has_started
 from tests.tools.sources import roll_dice, sleeping_source, tool_source
-
-TIMEOUT_S = 30
 
 
 async def upsert(stub: ToolServiceStub, organization_id: str, source: str, return_char_limit: int = 0) -> Tool:

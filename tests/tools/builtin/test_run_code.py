@@ -143,7 +143,7 @@ async def test_programs_get_what_the_settings_allow(builtins: BuiltinCalls) -> N
 
 @with_registry
 async def test_node_runs_javascript_and_typescript(builtins: BuiltinCalls) -> None:
-    sandbox = Sandbox(Limits(timeout_s=20.0), SandboxOptions(environment=dict(os.environ)))
+    sandbox = Sandbox(Limits(timeout_s=60.0), SandboxOptions(environment=dict(os.environ)))
     with_node = replace(builtins, code=CodeRunner(sandbox, Allowance()))
 
     plain = await call(with_node, "run_code", code="const n = 3\nconsole.log(n * 2)", language="js")

@@ -129,7 +129,8 @@ async def test_exa_is_asked_for_all_that_it_can(searching: BuiltinCalls, vendors
 
 async def test_tavily_is_asked_in_its_own_words(searching: BuiltinCalls, vendors: Vendors) -> None:
     arguments = {"query": "Turin", "category": "news", "include_text": True, "start_published_date": "2026-01-01"}
-    outcome = await call(searching, "web_search", {"TAVILY_API_KEY": "secret"}, **arguments)
+    left_out = {"num_results": None, "include_domains": None, "user_location": None}
+    outcome = await call(searching, "web_search", {"TAVILY_API_KEY": "secret"}, **arguments, **left_out)
 
     [asked] = vendors.asked
     assert asked["headers"]["authorization"] == "Bearer secret"

@@ -11,7 +11,7 @@ from perdure.conversation.v1.message_pb2 import ToolReturn
 from perdure.tools.v1.tool_service_pb2 import ExecuteRequest
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from services.common.caller import DEFAULT_ORGANIZATION_ID
-from tests.tools.conftest import Api
+from tests.tools.conftest import TIMEOUT_S, Api
 from tests.tools.mcp.probe import serving, stdio_config
 
 Json = dict[str, Any]
@@ -59,6 +59,6 @@ def execute(api: Api, stub: ToolServiceStub) -> Execute:
             arguments=orjson.dumps(arguments).decode(),
             environment=variables or {},
         )
-        return [event async for event in stub.Execute(request, timeout=30)][-1].tool_return
+        return [event async for event in stub.Execute(request, timeout=TIMEOUT_S)][-1].tool_return
 
     return call

@@ -15,7 +15,8 @@ SESSION = "mcp-session-id"
 class ForgetfulServer:
     """Knows one session at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, said_of_unknown_sessions: Any = None) -> None:
+        self._said_of_unknown_sessions = said_of_unknown_sessions
         self.session = ""
         self.sessions = 0
         self.url = ""
@@ -42,7 +43,7 @@ class ForgetfulServer:
         if asked["method"] == "server/discover":
             return web.Response(status=400)
         if request.headers.get(SESSION) != self.session:
-            return web.Response(status=404)
+            return web.json_response(self._said_of_unknown_sessions, status=404)
         if "id" not in asked:
             return web.Response(status=202)
         called = {"content": [{"type": "text", "text": "heard"}]}

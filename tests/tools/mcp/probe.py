@@ -12,7 +12,7 @@ from tests.gateway.conftest import free_port
 
 SCRIPT = str(Path(__file__).with_name("server.py"))
 TRANSPORTS = {"streamable_http": ("streamable-http", "mcp"), "sse": ("sse", "sse")}  # the server's word, and its path
-START_S = 20.0
+START_S = 120.0  # seconds; far more than it takes
 
 
 def stdio_config(**env: str) -> dict[str, Any]:

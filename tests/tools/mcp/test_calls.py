@@ -9,14 +9,16 @@ from uuid import uuid4
 import pytest
 
 from perdure.conversation.v1.message_pb2 import ToolReturn, ToolStatus
+from services.tools.mcp.clients.connection import ConnectionLimits
 from tests.gateway.conftest import free_port
-from tests.tools.conftest import MCP_LIMITS, Api
+from tests.tools.conftest import Api
 from tests.tools.mcp.conftest import AddServer, Execute, Json
 from tests.tools.mcp.forgetful import ForgetfulServer
 from tests.tools.mcp.probe import serving, stdio_config
-from tests.tools.processes import has_ended
+from tests.tools.processes import WITHIN_S, has_ended
 
-SLACK_S = 1.0  # seconds over a deadline, on a busy machine
+SHORT = ConnectionLimits(connect_s=60, call_s=5)  # for calls that run into it
+IMPATIENT = ConnectionLimits(connect_s=1, call_s=60)
 
 
 def is_error(returned: ToolReturn) -> bool:
@@ -24,7 +26,7 @@ def is_error(returned: ToolReturn) -> bool:
 
 
 async def answered(execute: Execute, server: Json) -> ToolReturn:
-    """What the server echoes once it can be reached again, or its last failure within ten seconds."""
+    """What the server echoes once it can be reached again, or its last failure: some time after a breaker's rest."""
     for _ in range(200):
         returned = await execute(server, "echo", text="later")
         if not is_error(returned):
@@ -84,6 +86,7 @@ async def test_tokens_and_headers_reach_the_server(add_server: AddServer, execut
     assert returned.value == "{'authorization': 'Bearer abc', 'x-own': 'mine'}"
 
 
+@pytest.mark.parametrize("mcp_limits", [SHORT])
 async def test_a_hung_call_ends_at_the_deadline_and_hurts_no_other(
     add_server: AddServer, execute: Execute, config: Json
 ) -> None:
@@ -94,7 +97,7 @@ async def test_a_hung_call_ends_at_the_deadline_and_hurts_no_other(
     )
 
     assert is_error(hung)
-    assert hung.value.endswith(f"wait: The MCP server {server['server_name']!r} did not answer within 1 s.")
+    assert hung.value.endswith(f"wait: The MCP server {server['server_name']!r} did not answer within 5 s.")
     assert (slow.value, elsewhere.value) == ("done", "2")
     assert (await execute(server, "echo", text="still there")).value == "Echo: still there"
 
@@ -164,12 +167,14 @@ async def test_what_keeps_failing_is_left_alone_for_a_while(add_server: AddServe
     assert returned.value == "Echo: later"
 
 
+@pytest.mark.parametrize("mcp_limits", [IMPATIENT])
 async def test_a_server_that_does_not_connect_delays_only_so_long(api: Api, add_server: AddServer) -> None:
     start = time.monotonic()
 
-    await add_server({"command": "sleep", "args": ["100"]})
+    async with asyncio.timeout(IMPATIENT.connect_s + WITHIN_S):
+        await add_server({"command": "sleep", "args": ["100"]})
 
-    assert MCP_LIMITS.connect_s <= time.monotonic() - start < MCP_LIMITS.connect_s + SLACK_S
+    assert time.monotonic() - start >= IMPATIENT.connect_s
 
 
 async def test_tools_run_by_rest_too(api: Api, add_server: AddServer) -> None:

@@ -1,7 +1,6 @@
 """Servers that do everything wrong delay the call that needs them, and nothing else."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -20,11 +19,10 @@ from services.tools.mcp.server import Server, ServerFailed
 from tests.tools.conftest import MCP_ALLOWED
 from tests.tools.mcp.conftest import AddServer, Execute
 from tests.tools.mcp.probe import stdio_config
-from tests.tools.processes import has_ended, has_started, is_running
+from tests.tools.processes import WITHIN_S, has_ended, has_started, is_running
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-SLACK_S = 5.0  # seconds over a deadline; the machine may be busy
-END_S = 10.0  # seconds; more than twice what a program is given to end by itself
+SHORT = ConnectionLimits(connect_s=60, call_s=5)  # for calls that run into it
 
 
 def program(script: str) -> Server:
@@ -75,11 +73,8 @@ async def idling(sessions: PostgresSessions) -> AsyncIterator[RemoteServers]:
     "script", ["yes garbage", "exec cat /dev/zero", "echo '{}'; cat", "head -c 100000 /dev/urandom; cat", "exit 1"]
 )
 async def test_garbage_from_a_program_ends_by_the_deadline(impatient: RemoteServers, script: str) -> None:
-    start = time.monotonic()
-
-    await failure(impatient, program(script))
-
-    assert time.monotonic() - start < 1 + SLACK_S
+    async with asyncio.timeout(WITHIN_S):
+        await failure(impatient, program(script))
 
 
 async def test_what_is_nothing_but_garbage_is_given_up_at_once(remote: RemoteServers) -> None:
@@ -148,16 +143,16 @@ async def test_garbage_over_http_delays_nobody_else(
 ) -> None:
     other = await add_server(stdio_config())
     async with answering(answer) as server:
-        start = time.monotonic()
         failing = asyncio.create_task(failure(impatient, server))
 
         elsewhere = await execute(other, "echo", text="now")
-        assert await failing
+        async with asyncio.timeout(WITHIN_S):
+            assert await failing
 
     assert elsewhere.value == "Echo: now"
-    assert time.monotonic() - start < 1 + SLACK_S
 
 
+@pytest.mark.parametrize("mcp_limits", [SHORT])
 async def test_many_hung_servers_are_left_behind(add_server: AddServer, execute: Execute) -> None:
     hung = await asyncio.gather(*(add_server(stdio_config()) for _ in range(4)))
     well = await add_server(stdio_config())
@@ -169,7 +164,7 @@ async def test_many_hung_servers_are_left_behind(add_server: AddServer, execute:
 
     assert [one.value for one in said] == [f"Echo: {n}" for n in range(10)]
     assert were_hung
-    assert all("did not answer within 1 s" in one.value for one in ended)
+    assert all("did not answer within 5 s" in one.value for one in ended)
 
 
 def stubborn(mark: str) -> Server:
@@ -184,7 +179,7 @@ async def test_an_idle_program_ends_with_all_its_children(idling: RemoteServers)
     await idling.list_tools(stubborn(mark))
 
     assert await has_started(mark)
-    assert await has_ended(mark, within_s=END_S)
+    assert await has_ended(mark)
 
 
 async def test_programs_end_with_the_service(remote: RemoteServers) -> None:
@@ -201,4 +196,4 @@ async def test_a_program_that_never_connects_ends(impatient: RemoteServers) -> N
 
     await failure(impatient, program(f"exec sleep 1000 # {mark}"))
 
-    assert await has_ended(f"exec sleep 1000 # {mark}", within_s=END_S)
+    assert await has_ended(f"exec sleep 1000 # {mark}")

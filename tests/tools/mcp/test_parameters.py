@@ -3,7 +3,7 @@
 import pytest
 
 from services.contract.json_object import JsonObject
-from services.tools.mcp.parameters import MAX_PARTS, tool_name, tool_parameters
+from services.tools.mcp.parameters import MAX_NAME, MAX_PARTS, tool_name, tool_parameters
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string"}}}
 
@@ -40,6 +40,11 @@ PERSON = {"type": "object", "properties": {"name": {"type": "string"}}}
                 "required": [],
             },
         ),
+        ({"properties": None, "required": None}, {"type": "object", "properties": {}, "required": []}),
+        (
+            {"anyOf": None, "oneOf": [{"properties": None}], "allOf": [{"properties": [], "required": [["a"]]}]},
+            {"type": "object", "properties": {}, "required": []},
+        ),
     ],
 )
 def test_schemas_become_objects_without_references(schema: JsonObject, expected: JsonObject) -> None:
@@ -66,7 +71,14 @@ def test_a_schema_that_grows_without_end_stays_small() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("echo", "echo"), ("files/read.text", "files_read_text"), ("x" * 80, "x" * 64), ("", "tool")]
+    ("name", "expected"), [("echo", "echo"), ("files/read.text", "files_read_text"), ("x" * 64, "x" * 64), ("", "tool")]
 )
 def test_names_have_only_what_providers_take(name: str, expected: str) -> None:
     assert tool_name(name) == expected
+
+
+def test_long_names_that_begin_alike_stay_apart() -> None:
+    names = [tool_name("x" * 80 + end) for end in "abcd"]
+
+    assert len(set(names)) == len(names)
+    assert {len(name) for name in names} == {MAX_NAME}

@@ -24,5 +24,12 @@ def test_what_cannot_be_stored_or_sent_is_refused(tool: dict[str, Any]) -> None:
         check(McpTool.model_validate({"inputSchema": {"type": "object"}, **tool}))
 
 
+def test_arguments_within_arguments_without_end_are_refused() -> None:
+    links = {f"d{n}": {"properties": {"next": {"$ref": f"#/$defs/d{n + 1}"}}} for n in range(1500)}
+
+    with pytest.raises(BadSource, match="nested too deeply"):
+        check(McpTool(name="deep", input_schema={"$ref": "#/$defs/d0", "$defs": links}))
+
+
 def test_any_name_is_fine() -> None:
     check(McpTool.model_validate({"name": "weird name! ü", "inputSchema": {"type": "object"}}))

@@ -31,7 +31,7 @@ REFUSALS = {
     "mounts": [bpf.when(bpf.number(seccomp.DENIED["mount"]), bpf.fail(errno.EPERM))],
     "seccomp": [bpf.when(bpf.number(PRCTL), *FIRST_IS_PR_GET_SECCOMP, bpf.fail(errno.EINVAL), bpf.ALLOW)],
 }
-LIMITS = Limits(timeout_s=5.0, memory_bytes=256 * 2**20, file_bytes=2**20, folder_bytes=4 * 2**20, output_chars=1000)
+LIMITS = Limits(timeout_s=60.0, memory_bytes=256 * 2**20, file_bytes=2**20, folder_bytes=4 * 2**20, output_chars=1000)
 
 
 def show_interpreter() -> None:

@@ -14,7 +14,7 @@ from tests.tools.sandbox.escapes import CONNECTIONS, FILES, KERNEL, PROCESSES, A
 from tests.tools.sandbox.outside import Outside, open_outside
 from tests.tools.sources import tool_source
 
-LIMITS = Limits(timeout_s=10.0)
+LIMITS = Limits(timeout_s=60.0)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from services.tools.sandbox.sandbox import Sandbox, SandboxOptions
 from tests.tools.sandbox.wheels import make_wheel, pip_settings
 from tests.tools.sources import tool_source
 
-LIMITS = Limits(timeout_s=10.0)
+LIMITS = Limits(timeout_s=60.0)
 REFUSALS = [str(number) for number in (errno.ENOENT, errno.EACCES, errno.EROFS, errno.EPERM)]
 
 

@@ -14,7 +14,7 @@ from services.tools.sandbox.zygote import Settings
 from tests.tools.sandbox.escapes import CONNECTIONS, FILES, KERNEL, NETWORK, PROCESSES, Attempt, source_of
 from tests.tools.sandbox.outside import Outside, open_outside
 
-LIMITS = Limits(timeout_s=10.0, memory_bytes=256 * 2**20, folder_bytes=4 * 2**20)
+LIMITS = Limits(timeout_s=60.0, memory_bytes=256 * 2**20, folder_bytes=4 * 2**20)
 PROGRAM = """
 import json, os, sys
 lifeline, result = map(int, sys.argv[-2:])
