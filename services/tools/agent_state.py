@@ -27,6 +27,7 @@ class Agents(Protocol):
 
 
 def memory_changes(state: str, texts: Mapping[str, str]) -> list[BlockChange]:
-    """What a tool changed, from the state that it got and the texts that blocks have now, by label."""
-    before = {block["label"]: block["value"] for block in orjson.loads(state)["memory"]["blocks"]}
+    """What a tool changed, from the state that it got, if any, and the texts that blocks have now, by label."""
+    memory = orjson.loads(state or "{}").get("memory", {})
+    before = {block["label"]: block["value"] for block in memory.get("blocks", ())}
     return [BlockChange(label, before[label], text) for label, text in texts.items() if label in before]

@@ -141,6 +141,8 @@ class Execution:
     async def _remember(self, stored: StoredTool, call: Call, job: Job, outcome: Outcome) -> Outcome:
         """Writes to the agent's memory what the tool wrote to its state of it."""
         changes = memory_changes(job.agent_state, outcome.memory)
+        if not changes:
+            return outcome
         try:
             await self._agents.change_memory(stored.organization_id, call.agent_id, changes)
         except PerdureError as exc:

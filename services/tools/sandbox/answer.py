@@ -20,7 +20,7 @@ def read_answer(frame: bytes, char_limit: int) -> Returned | Failed:
         value[:char_limit],
         max(len(value), length if isinstance(length, int) else 0),
         parts=_read_parts(answer.get("parts")),
-        json=str(answer.get("json") or ""),
+        json=_read_json(answer.get("json"), char_limit),
         memory=_read_memory(answer.get("memory")),
     )
 
@@ -28,6 +28,17 @@ def read_answer(frame: bytes, char_limit: int) -> Returned | Failed:
 def storable(text: str) -> str:
     """Text that Postgres takes: without NUL."""
     return text.replace("\0", "\ufffd")
+
+
+def _read_json(said: object, char_limit: int) -> str:
+    """JSON that callers can read; empty for what is none, is longer than it may be, or holds halves of characters."""
+    if not isinstance(said, str) or len(said) > char_limit:
+        return ""
+    try:
+        orjson.loads(said)
+    except orjson.JSONDecodeError:
+        return ""
+    return said
 
 
 def _read_memory(said: object) -> dict[str, str]:

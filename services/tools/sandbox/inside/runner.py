@@ -4,12 +4,16 @@ import __future__
 
 import ast
 import asyncio
+import base64
 import dataclasses
 import enum
+import hashlib
 import inspect
 import json
 import linecache
 import os
+import pickle
+import struct
 import sys
 import textwrap
 import traceback
@@ -25,11 +29,17 @@ from services.tools.sandbox.inside.record import Record
 
 MODULE = "tool"  # what the tool's code is called in sys.modules
 FILE = f"<{MODULE}>"  # and in tracebacks
+# What tools may use without importing it, as on the original: clients send a function without what its file imports.
+GIVEN = {
+    **{name: getattr(typing, name) for name in typing.__all__},
+    **{module.__name__: module for module in (asyncio, base64, hashlib, pickle, struct, sys)},
+    "AgentState": Record,
+}
 TRUE = frozenset(("true", "yes", "1"))
 FALSE = frozenset(("false", "no", "0"))
 
 IMAGE = "image"
-PARTS = frozenset(("text", IMAGE))  # types of content
+PARTS = ("text", IMAGE)  # types of content
 
 Answer = dict[str, Any]  # Any, here and below: JSON, and whatever values the tool's code has
 
@@ -42,17 +52,17 @@ def run(job: dict[str, Any]) -> Answer:
         tree = ast.parse(textwrap.dedent(job["source"]))
         function = load(job, tree)[job["function"] or last_function(tree)]
         arguments = arguments_for(function, job)
-        result = call(function, arguments)
+        result = with_fields(call(function, arguments))
         parts = content_parts(result)
         text = encodable("\n".join(part["text"] for part in parts if "text" in part) if parts else as_text(result))
+        json_text = as_json(result, limit)
         memory = changed_blocks(job["agent_state"], arguments.get("agent_state"))
     except BaseException as exc:  # noqa: BLE001  # whatever the tool's code raises, SystemExit included, is its answer
         print_traceback(exc)
         return {"error": encodable(describe(exc))[:limit]}
     finally:
         flush_output()
-    answer = {"value": text[:limit], "length": len(text), "json": as_json(result, limit), "memory": memory}
-    return answer | {"parts": parts}
+    return {"value": text[:limit], "length": len(text), "json": json_text, "memory": memory, "parts": parts}
 
 
 def last_function(tree: ast.Module) -> str:
@@ -63,6 +73,7 @@ def last_function(tree: ast.Module) -> str:
 def load(job: dict[str, Any], tree: ast.Module) -> dict[str, Any]:
     """Executes the tool's module and returns its names."""
     module = sys.modules[MODULE] = types.ModuleType(MODULE)
+    vars(module).update(GIVEN)
     lines = textwrap.dedent(job["source"]).splitlines(keepends=True)
     linecache.cache[FILE] = (len(job["source"]), None, lines, FILE)
     flags = __future__.annotations.compiler_flag if job["has_foreign_types"] else 0
@@ -91,10 +102,10 @@ def arguments_for(function: Callable[..., Any], job: dict[str, Any]) -> dict[str
     arguments = dict(job["arguments"])
     wanted = read_annotations(function)
     for name, parameter in inspect.signature(function).parameters.items():
-        if name in arguments:
+        if name == "agent_state" and (job["agent_state"] or name not in arguments):
+            arguments[name] = read_state(job["agent_state"])  # whatever a model says of it
+        elif name in arguments:
             arguments[name] = convert(arguments[name], wanted.get(name, Any))
-        elif name == "agent_state":
-            arguments[name] = read_state(job["agent_state"])
         elif parameter.default is parameter.empty and (name == "self" or allows_none(wanted.get(name))):
             arguments[name] = None
     return arguments
@@ -201,8 +212,8 @@ def convert_plain(value: Any, wanted: type[Any]) -> Any:
     """A value as a bool, number or text, for models that write "3" for 3."""
     if isinstance(value, wanted) or (wanted is int and isinstance(value, float)):
         return int(value) if wanted is int and value == int(value) and not isinstance(value, bool) else value
-    if wanted is bool and isinstance(value, str) and value.lower() in TRUE | FALSE:
-        return value.lower() in TRUE
+    if wanted is bool and str(value).lower() in TRUE | FALSE:
+        return str(value).lower() in TRUE
     if wanted is bool:
         raise ValueError(f"{value!r} is neither true nor false")
     if wanted is str and isinstance(value, list | dict):
@@ -210,26 +221,55 @@ def convert_plain(value: Any, wanted: type[Any]) -> Any:
     return wanted(value)
 
 
+def with_fields(result: Any) -> Any:
+    """The result, or each item of a list, as `as_fields` gives it."""
+    return [as_fields(item) for item in result] if type(result) is list else as_fields(result)
+
+
+def as_fields(value: Any) -> Any:
+    """A model of pydantic or a dataclass as a dict of its fields; all else, and what cannot tell them, as it is."""
+    if isinstance(value, type):
+        return value
+    try:
+        if hasattr(value, "model_dump"):
+            return value.model_dump()
+        return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+    except Exception:  # noqa: BLE001  # whatever the code of the tool's classes raises
+        return value
+
+
 def content_parts(result: Any) -> list[dict[str, Any]]:
-    """The result as parts of content, if there are images in it: one such part, or a list of parts."""
+    """The result as parts of content, if there are images in it: one such part, or a list of parts.
+
+    Raises TypeError where they have no form in JSON.
+    """
     parts = result if isinstance(result, list) else [result]
     is_content = all(isinstance(part, dict) and part.get("type") in PARTS for part in parts)
-    return parts if is_content and any(part["type"] == IMAGE for part in parts) else []
+    if not is_content or all(part["type"] != IMAGE for part in parts):
+        return []
+    json.dumps(parts)
+    return parts
 
 
 def as_text(result: Any) -> str:
     """What the model is told: text as it is, objects as JSON if they can be, all else as Python prints it."""
     if isinstance(result, dict):
         with suppress(TypeError, ValueError):
-            return json.dumps(result, ensure_ascii=False, default=str)
+            return json.dumps(result, ensure_ascii=False, default=spell)
     return str(result)
+
+
+def spell(value: Any) -> Any:
+    """What stands in JSON for a value that has no form there."""
+    fields = as_fields(value)
+    return str(value) if fields is value else fields
 
 
 def as_json(result: Any, limit: int) -> str:
     """The result as JSON; empty where it has no such form or is over the limit in characters."""
     try:
-        text = json.dumps(result, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
+        text = json.dumps(result, allow_nan=False, default=as_fields)
+    except Exception:  # noqa: BLE001  # whatever the code of the tool's classes raises
         return ""
     return text if len(text) <= limit else ""
 
