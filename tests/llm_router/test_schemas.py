@@ -56,6 +56,16 @@ def test_a_tool_without_parameters_takes_an_empty_object() -> None:
         ({"type": "array"}, {"type": "ARRAY", "items": {"type": "STRING"}}),
         ({"type": "string", "format": "uri", "examples": ["x"]}, {"type": "STRING"}),
         ({"allOf": [{"type": "integer"}], "description": "d"}, {"type": "INTEGER", "description": "d"}),
+        ({"type": ["null"]}, {"type": "NULL"}),
+        (
+            {**object_of(a={"type": "integer"}), "required": [], "anyOf": [{"required": ["a"]}, {"title": "Any"}]},
+            {
+                "anyOf": [
+                    {"type": "OBJECT", "properties": {"a": {"type": "INTEGER"}}, "required": ["a"]},
+                    {"type": "OBJECT", "properties": {"a": {"type": "INTEGER"}}, "title": "Any"},
+                ]
+            },
+        ),
     ],
 )
 def test_a_schema_is_put_into_geminis_words(schema: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -73,7 +83,17 @@ def test_references_are_put_in_place() -> None:
 
 @pytest.mark.parametrize(
     "schema",
-    [{"type": "object"}, {"enum": [1, 2]}, {"$ref": "#/$defs/Node", "$defs": {"Node": NODE}}],
+    [
+        {"type": "object"},
+        {"enum": [1, 2]},
+        {"enum": ["", "a"]},
+        {"$ref": "#/$defs/Node", "$defs": {"Node": NODE}},
+        object_of(child={"$ref": "#"}),
+        {"$ref": "https://schemas.example/node.json"},
+        {"type": "array", "items": True},
+        {"anyOf": [{"type": "string"}, True]},
+        {"type": "object", "properties": {"a": "string"}},
+    ],
 )
 def test_what_geminis_words_cannot_say_is_told_apart(schema: dict[str, Any]) -> None:
     with pytest.raises(NotInSubset):

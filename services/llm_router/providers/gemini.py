@@ -15,7 +15,7 @@ from services.llm_router.errors import ContentFiltered, ProviderFailed, Provider
 from services.llm_router.model import EmbeddingModel, ListedModel
 from services.llm_router.prompt import Prompt
 from services.llm_router.providers.answer import Answer, Growing, total_usage
-from services.llm_router.providers.gemini_contents import build_contents
+from services.llm_router.providers.gemini_contents import build_contents, function_name
 from services.llm_router.providers.gemini_schema import NotInSubset, convert_parameters, convert_schema
 from services.llm_router.providers.raw_stream import read_events, request_timeout
 from services.llm_router.providers.sdk_errors import decode_events, read_chunk, read_stream_error, sdk_errors
@@ -123,12 +123,12 @@ def _offer_tools(body: Json, prompt: Prompt) -> None:
     if not prompt.tools:
         return
     declared = [
-        {"name": tool.name, "description": tool.description, **convert_parameters(tool.parameters)}
+        {"name": function_name(tool.name), "description": tool.description, **convert_parameters(tool.parameters)}
         for tool in prompt.tools
     ]
     body["tools"] = [{"functionDeclarations": declared}]
     modes = {"auto": {"mode": "AUTO"}, "none": {"mode": "NONE"}, "required": {"mode": "ANY"}}
-    named = {"mode": "ANY", "allowedFunctionNames": [prompt.tool_choice]}
+    named = {"mode": "ANY", "allowedFunctionNames": [function_name(prompt.tool_choice)]}
     body["toolConfig"] = {"functionCallingConfig": modes.get(prompt.tool_choice, named)}
 
 
@@ -155,6 +155,7 @@ class GenerateReader:
     def __init__(self, prompt: Prompt) -> None:
         self._answer = Answer(prompt)
         self._open: tuple[str, Growing] | None = None  # the part that the next piece may continue
+        self._names = {function_name(tool.name): tool.name for tool in prompt.tools}
         settings = prompt.settings
         self._is_serial = settings.HasField("parallel_tool_calls") and not settings.parallel_tool_calls
 
@@ -193,7 +194,8 @@ class GenerateReader:
         if self._is_serial and self._answer.has_calls:
             return  # the vendor has no switch against parallel calls: the model may call again when this one returned
         self._open = None
-        part, opened = self._answer.open_call(call.get("id") or "", call["name"])
+        name: str = call["name"]
+        part, opened = self._answer.open_call(call.get("id") or "", self._names.get(name, name))
         data = {"thoughtSignature": signature, "id": call.get("id")}
         kept = {key: value for key, value in data.items() if value}
         part.provider_data = orjson.dumps(kept) if kept else b""

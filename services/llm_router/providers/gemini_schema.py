@@ -17,6 +17,7 @@ _KEPT = (
     "minLength",
     "maxLength",
 )
+_TOLD_ONCE = ("description", "title")  # of alternatives
 _FORMATS = ("date-time", "enum", "int32", "int64", "float", "double")
 
 
@@ -38,7 +39,10 @@ def convert_parameters(schema: str) -> Json:
 
 def convert_schema(schema: Json) -> Json:
     """A schema in the subset, with its references put in place. Raises `NotInSubset`."""
-    return _convert(schema, schema, frozenset())
+    try:
+        return _convert(schema, schema, frozenset())
+    except (AttributeError, KeyError, TypeError) as exc:
+        raise NotInSubset("true or false as a schema, or what is none") from exc
 
 
 def _convert(schema: Json, root: Json, within: frozenset[str]) -> Json:
@@ -66,17 +70,21 @@ def _convert_options(schema: Json, options: list[Json] | None, root: Json, withi
         options = [{**rest, "type": kind} for kind in schema["type"]]
     real = [option for option in options if option.get("type") != "null"]
     nullable: Json = {"nullable": True} if len(real) < len(options) else {}
+    if not real:
+        return {"type": "NULL"}
+    shared = rest if isinstance(rest.get("type"), str) else _without(rest, "type")
     if len(real) == 1:
-        return _convert({**_without(rest, "type"), **real[0]}, root, within) | nullable
-    converted: Json = {"anyOf": [_convert(option, root, within) for option in real], **nullable}
-    return converted | {key: rest[key] for key in ("description", "title") if key in rest}
+        return _convert({**shared, **real[0]}, root, within) | nullable
+    shared = _without(shared, *_TOLD_ONCE)
+    converted: Json = {"anyOf": [_convert({**shared, **option}, root, within) for option in real], **nullable}
+    return converted | {key: rest[key] for key in _TOLD_ONCE if key in rest}
 
 
 def _convert_typed(schema: Json, root: Json, within: frozenset[str]) -> Json:
     values = schema.get("enum") or ([schema["const"]] if "const" in schema else None)
     if values is not None:
-        if not all(isinstance(value, str) for value in values):
-            raise NotInSubset("values other than strings")
+        if not all(isinstance(value, str) and value for value in values):
+            raise NotInSubset("values other than strings, or empty ones")
         return {"type": "STRING", "enum": values}
     kind = schema.get("type") or ("object" if "properties" in schema else "string")
     if kind == "array":

@@ -79,7 +79,13 @@ def _check_pairs(contents: list[Body]) -> None:
                 "Please ensure that the number of function response parts is equal to the number of function call "
                 "parts of the function call turn."
             )
+        if _ids(content, "functionCall") != _ids(following, "functionResponse") and called:
+            raise invalid("Please ensure that function responses have the ids of their function calls.")
         previous = content
+
+
+def _ids(content: Body, name: str) -> list[str | None]:
+    return [item.get("id") for item in _data(content, name)]
 
 
 def _check_signatures(contents: list[Body]) -> None:
