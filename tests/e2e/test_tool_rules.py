@@ -48,6 +48,19 @@ async def test_a_demanded_tool_is_called_unasked(
     assert answer.stop_reason == "end_turn"
 
 
+async def test_a_model_that_would_end_early_calls_all_that_is_required(
+    client: AsyncLetta, make_agent: MakeAgent
+) -> None:
+    tools = [await client.tools.upsert(source_code=ROLL_DICE.replace("roll_dice", name)) for name in CHAIN]
+    rules = [rule("required_before_exit", name) for name in CHAIN]
+    agent = await make_agent(tool_ids=[tool.id for tool in tools], tool_rules=rules)
+
+    answer = await send(client, agent.id, "Hello")
+
+    assert sorted(one.name for one in answer.messages if one.message_type == "tool_return_message") == sorted(CHAIN)
+    assert (answer.kinds[-1], answer.stop_reason) == ("assistant_message", "end_turn")
+
+
 async def test_a_tool_is_not_called_more_often_than_allowed(
     client: AsyncLetta, make_agent: MakeAgent, vendors: Vendors, word: str
 ) -> None:

@@ -57,9 +57,17 @@ async def test_words_do_not_end_a_turn_that_lacks_a_call(world: World, replica: 
     run = await run_with(world, replica, REQUIRED)
 
     assert (run.stop_reason, run.steps) == ("end_turn", 3)
-    assert "Call one of these tools: a, b." in world.router.requests[1].messages[-1].parts[0].text
+    assert "Call one of these tools: a." in world.router.requests[1].messages[-1].parts[0].text
     assert world.agents.texts(world.conversation) == ["I am done.", "Now I am."]
     assert world.agents.texts(world.conversation, ROLE_USER) == ["hello"]
+
+
+async def test_what_is_demanded_is_offered_first(world: World, replica: Replica) -> None:
+    world.router.script = [says(calls=[call("b")]), says(calls=[call("a", "c2")])]
+
+    await run_with(world, replica, rule("required_before_exit", "b"))
+
+    assert offered(world)[:2] == [(["b", "a"], "required"), (["a", "b"], "auto")]
 
 
 async def test_fixed_arguments_are_shown_to_the_model(world: World, replica: Replica) -> None:

@@ -59,9 +59,14 @@ class Progress:
         return {name: tool for name, tool in self.tools.items() if name in allowed}
 
     @property
+    def demanded(self) -> set[str]:
+        """The tools of which the rules want one called before the turn may end."""
+        return self.rules.demanded(self.settled, self.tools)
+
+    @property
     def must_call(self) -> bool:
         """Whether the rules want a tool called before the turn may end."""
-        return self.rules.must_call(self.settled, self.tools)
+        return bool(self.demanded)
 
     def advance(self, committed: Committed) -> None:
         """A step was stored."""

@@ -37,8 +37,13 @@ def _as_written(window: Sequence[Message], agent: TurnAgent) -> Sequence[Message
 
 
 def _offer(progress: Progress) -> list[ToolDefinition]:
-    """The tools that may be called next; all where none may, as providers want to know those that were called."""
-    offered = list((progress.offered or progress.tools).values())
+    """The tools that may be called next; all where none may, as providers want to know those that were called.
+
+    What the rules demand comes first: weak models that have to call something take what they see first, and would take
+    the same again and again.
+    """
+    demanded = progress.demanded
+    offered = sorted((progress.offered or progress.tools).values(), key=lambda tool: tool.name not in demanded)
     if progress.agent.acts_by_calls:
         offered = [tool if progress.rules.ends_turn([tool.name]) else with_heartbeat(tool) for tool in offered]
     if progress.agent.thinks_aloud:
@@ -80,7 +85,7 @@ def _reminder(progress: Progress) -> list[Message]:
     last = progress.window[-1] if progress.window else None
     if last is None or last.role != ROLE_ASSISTANT or not last.model or tool_calls(last) or not progress.must_call:
         return []
-    text = f"You are not done yet. Call one of these tools: {', '.join(sorted(progress.offered))}."
+    text = f"You are not done yet. Call one of these tools: {', '.join(sorted(progress.demanded))}."
     return [Message(role=ROLE_USER, parts=[Part(text=text)])]
 
 

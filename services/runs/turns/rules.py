@@ -58,11 +58,18 @@ class Rules:
             return first or free
         return followers & free or self._missing(steps, tools) & free
 
+    def demanded(self, steps: Steps, tools: Collection[str]) -> set[str]:
+        """The tools of which one has to be called before the turn can end with words; none: it can.
+
+        All that may be called, where those that the rules name have to wait for others.
+        """
+        allowed = self.allowed(steps, tools)
+        named = self._first(steps) & allowed or self._followers(steps) or self._missing(steps, tools)
+        return named & allowed or allowed if named else set()
+
     def must_call(self, steps: Steps, tools: Collection[str]) -> bool:
         """Whether the turn cannot end with words yet: a tool has to follow, and one may."""
-        allowed = self.allowed(steps, tools)
-        must = self._first(steps) & allowed or self._followers(steps) or self._missing(steps, tools)
-        return bool(must and allowed)
+        return bool(self.demanded(steps, tools))
 
     def refusals(self, calls: Sequence[ToolCall], steps: Steps, tools: Collection[str]) -> dict[str, str]:
         """Of an answer's calls those that break a rule: why, by call id. Tools that the agent lacks are no matter."""
