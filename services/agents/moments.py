@@ -1,9 +1,12 @@
 """Days and times as people and models write them."""
 
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
 from services.common.errors import InvalidArgument
+
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 def read_moment(text: str | None, *, end_of_day: bool, timezone: str = "UTC") -> datetime | None:
@@ -19,4 +22,12 @@ def read_moment(text: str | None, *, end_of_day: bool, timezone: str = "UTC") ->
         raise InvalidArgument(f"{text!r} is no date. Write it as '2026-01-31' or '2026-01-31T14:30'.") from exc
     if end_of_day and len(text) == len("2026-01-31"):
         moment = datetime.combine(moment.date(), time.max)
-    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))
+    return _to_utc(moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone)))
+
+
+def _to_utc(moment: datetime) -> datetime:
+    """The moment, or the nearest one that can be told: models write the year 9999 for no end."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return LATEST if moment.year == LATEST.year else EARLIEST

@@ -69,6 +69,15 @@ async def test_an_archive_keeps_its_model_when_the_agent_takes_another(api: Api)
     assert await found(api, agent["id"], "two", top_k=1) == ["two"]
 
 
+@pytest.mark.parametrize("timezone", ["Asia/Tokyo", "America/New_York"])
+async def test_times_before_and_after_all_others_leave_nothing_out(api: Api, timezone: str) -> None:
+    agent = await api.create(timezone=timezone)
+    await api.call("CreateArchivalMemory", {"text": "one"}, agent_id=agent["id"])
+
+    always = {"start_datetime": "0001-01-01", "end_datetime": "9999-12-31"}
+    assert await found(api, agent["id"], "one", **always) == ["one"]
+
+
 async def test_no_archive_is_left_behind_when_the_model_fails(api: Api) -> None:
     agent = await api.create(embedding="openai/broken")
 
