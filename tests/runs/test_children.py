@@ -22,11 +22,13 @@ from services.runs.children import delivery
 from services.runs.children.delivery import MAX_DEPTH
 from services.runs.children.family import ParentEnded
 from services.runs.children.letter import Letter
-from services.runs.children.tools import ASK, ASK_TAGGED, TELL
+from services.runs.children.tools import ASK, ASK_TAGGED
 from services.runs.records import RunFilter
 from services.runs.turns.tools import CallContext
 from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import call, fails, says, tool
+
+TELL = "send_message_to_agent_async"
 
 
 class _VendorAway(Unavailable):
@@ -158,6 +160,7 @@ async def test_one_agent_of_many_that_cannot_answer_is_told_beside_the_others(
         (ASK, '{"message": "x", "other_agent_id": "agent-missing"}', "There is no agent agent-missing."),
         (TELL, '{"message": "x", "other_agent_id": "agent-missing"}', "There is no agent agent-missing."),
         (ASK_TAGGED, '{"message": "x", "match_all": [], "match_some": []}', "at least one tag"),
+        (ASK_TAGGED, '{"message": "x", "match_all": null, "match_some": null}', "at least one tag"),
     ],
 )
 async def test_what_cannot_be_sent_is_an_error_return(

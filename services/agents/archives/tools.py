@@ -1,19 +1,25 @@
 """The tools with which agents use their archival memory."""
 
-from pydantic import BaseModel
-
 from services.agents.archives.archival_memory import ArchivalMemory
 from services.agents.archives.embedding import Vectors
 from services.agents.memory.workbench import CallingAgent
+from services.common.call_arguments import CallArguments
 from services.common.database import Transaction
 from services.contract.passages import ArchivalSearch, CreateArchivalMemory
 
 
-class InsertArguments(BaseModel):
+class InsertArguments(CallArguments):
     """Of archival_memory_insert."""
 
     content: str
     tags: list[str] | None = None
+
+
+class ArchivalSearchArguments(CallArguments, ArchivalSearch):
+    """Of archival_memory_search. An empty time is none."""
+
+    start_datetime: str | None = None
+    end_datetime: str | None = None
 
 
 class ArchivalTools:

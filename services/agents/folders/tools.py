@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Protocol
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from services.agents.agents.agents import Agents
 from services.agents.archives.embedding import Vectors
@@ -15,6 +15,7 @@ from services.agents.folders import agent_folders, grep
 from services.agents.folders.open_files import FileNotAttached, FileView, OpenFiles
 from services.agents.folders.views import LineRange
 from services.agents.memory.workbench import CallingAgent
+from services.common.call_arguments import CallArguments
 from services.common.database import Transaction
 from services.common.errors import InvalidArgument
 from services.contract.agents import AgentState
@@ -26,7 +27,7 @@ MAX_PATTERN_CHARS = 1000
 MAX_NAMED = 20  # files that are named where one was not found
 
 
-class FileRequest(BaseModel):
+class FileRequest(CallArguments):
     """A file to open: all of it, or `length` lines after the first `offset`."""
 
     file_name: str
@@ -42,14 +43,14 @@ class FileRequest(BaseModel):
         return LineRange(offset + 1, offset + self.length if self.length else None)
 
 
-class OpenArguments(BaseModel):
+class OpenArguments(CallArguments):
     """Of open_files."""
 
     file_requests: list[FileRequest] = Field(min_length=1)
     close_all_others: bool = False
 
 
-class GrepArguments(BaseModel):
+class GrepArguments(CallArguments):
     """Of grep_files."""
 
     pattern: str = Field(min_length=1, max_length=MAX_PATTERN_CHARS)
@@ -58,7 +59,7 @@ class GrepArguments(BaseModel):
     offset: int | None = Field(default=0, ge=0)
 
 
-class FileSearchArguments(BaseModel):
+class FileSearchArguments(CallArguments):
     """Of semantic_search_files."""
 
     query: str = Field(min_length=1)

@@ -5,25 +5,26 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from perdure.conversation.v1.message_pb2 import ToolCall
+from services.common.call_arguments import CallArguments
 from services.common.validation import tell_problems
 from services.runs.children.delivery import Undeliverable
 
 Text = Annotated[str, Field(min_length=1)]
 
 
-class OneReceiver(BaseModel):
+class OneReceiver(CallArguments):
     """A message to one agent."""
 
     message: Text
     other_agent_id: Annotated[str, Field(pattern="^agent-")]
 
 
-class TaggedReceivers(BaseModel):
+class TaggedReceivers(CallArguments):
     """A message to all agents with every tag of `match_all` and, where `match_some` has any, one of these."""
 
     message: Text
-    match_all: list[Text]
-    match_some: list[Text] = []
+    match_all: list[Text] = Field(default=[])
+    match_some: list[Text] = Field(default=[])
 
 
 Arguments = TypeVar("Arguments", bound=BaseModel)

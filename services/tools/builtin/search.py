@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, Field
 
+from services.common.call_arguments import CallArguments
 from services.common.errors import Unavailable
 
 DEFAULT_RESULTS = 10
@@ -26,7 +27,7 @@ Category = Literal[
 Domain = Annotated[str, Field(pattern=r"^[\w-]+(\.[\w-]+)+$")]
 
 
-class Search(BaseModel):
+class Search(CallArguments):
     """What is looked for."""
 
     query: Annotated[str, Field(min_length=1)]
