@@ -212,7 +212,8 @@ def _basis(database: Database, secrets: SecretBox, router: grpc.aio.Channel, too
 def _memory_tools(basis: Basis) -> MemoryTools:
     archival = ArchivalTools(ArchivalMemory(PostgresArchives(), PostgresPassages(), basis.agents))
     files = basis.folders.tools(basis.agents)
-    return MemoryTools(PostgresBlocks(), basis.prompts, ConversationSearch(PostgresMessages()), archival, files)
+    past = ConversationSearch(PostgresMessages(), basis.agents)
+    return MemoryTools(PostgresBlocks(), basis.prompts, past, archival, files)
 
 
 def _agents(basis: Basis, memory: MemoryCalls, runner: RemoteToolRunner) -> Faces:

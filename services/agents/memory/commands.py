@@ -3,16 +3,15 @@
 from abc import ABC, abstractmethod
 from typing import Literal
 
-from pydantic import BaseModel
-
 from services.agents.memory import edits, patch
 from services.agents.memory.edits import ImpossibleEdit
 from services.agents.memory.workbench import Workbench
+from services.common.call_arguments import CallArguments
 
-ROOT = "/memories/"  # what models put before a label where a tool speaks of paths
+ROOT = "memories/"  # what models put before a label where a tool speaks of paths
 
 
-class Command(BaseModel, ABC):
+class Command(CallArguments, ABC):
     """A change of blocks."""
 
     @abstractmethod
@@ -66,7 +65,7 @@ class MemoryRethink(EditOfBlock):
 
     def edit(self, value: str) -> str:
         """Rewritten."""
-        return self.new_memory
+        return edits.rewrite(self.new_memory)
 
 
 class CoreMemoryAppend(EditOfBlock):
@@ -116,45 +115,52 @@ class Memory(Command):
     path: str = ""
     file_text: str = ""
     description: str | None = None
-    old_string: str = ""
-    new_string: str = ""
+    old_string: str | None = None
+    new_string: str | None = None
     insert_line: int = -1
-    insert_text: str = ""
+    insert_text: str | None = None
     old_path: str = ""
     new_path: str = ""
 
     async def run(self, workbench: Workbench) -> str:
         """Carries the command out."""
-        label = _label(self.path or self.old_path)
+        if self.command == "rename":
+            return await self._rename(workbench, _label(self.old_path or self.path))
+        label = _label(self.path)
         match self.command:
             case "create":
-                await workbench.create(label, self.file_text, self.description)
+                await workbench.create(label, self.file_text, self.description or None)
                 return f"Created block {label!r}; it stands in your memory now."
             case "str_replace":
-                return await MemoryReplace(label=label, old_string=self.old_string, new_string=self.new_string).run(
-                    workbench
-                )
+                old, new = self._needed("old_string", self.old_string), self._needed("new_string", self.new_string)
+                return await MemoryReplace(label=label, old_string=old, new_string=new).run(workbench)
             case "insert":
-                edit = MemoryInsert(label=label, new_string=self.insert_text, insert_line=self.insert_line)
-                return await edit.run(workbench)
+                new = self._needed("insert_text", self.insert_text)
+                return await MemoryInsert(label=label, new_string=new, insert_line=self.insert_line).run(workbench)
             case "delete":
                 await workbench.remove(label)
                 return f"Deleted block {label!r}; it is gone from your memory."
-            case "rename":
-                return await self._rename(workbench, label)
+
+    def _needed(self, name: str, given: str | None) -> str:
+        """An argument that the command cannot do without: with an empty text for it, memory would be lost."""
+        if given is None:
+            raise ImpossibleEdit(f"The command {self.command} needs {name}.")
+        return given
 
     async def _rename(self, workbench: Workbench, label: str) -> str:
         stored = await workbench.find(label)
         values = {"label": _label(self.new_path)} if self.new_path else {}
-        values |= {"description": self.description} if self.description is not None else {}
+        values |= {"description": self.description} if self.description else {}
+        if not values:
+            raise ImpossibleEdit("The command rename needs new_path, description or both.")
         await workbench.write(stored, **values)
         return f"Changed {', '.join(values)} of block {label!r}."
 
 
 def _label(path: str) -> str:
-    label = path.removeprefix(ROOT).strip("/")
+    label = path.lstrip("/").removeprefix(ROOT).strip("/")
     if not label:
-        raise ImpossibleEdit(f"The path {path!r} names no block. Write it as '{ROOT}LABEL'.")
+        raise ImpossibleEdit(f"The path {path!r} names no block. Write it as '/{ROOT}LABEL'.")
     return label
 
 

@@ -43,6 +43,12 @@ def replace_once(value: str, old: str, new: str) -> str:
     return value.replace(old, new)
 
 
+def rewrite(text: str) -> str:
+    """The text, in place of any value. Raises `ImpossibleEdit`."""
+    _check_plain(text)
+    return text
+
+
 def replace_all(value: str, old: str, new: str) -> str:
     """The value with every place of a text replaced. Raises `ImpossibleEdit` where there is none."""
     if not old or old not in value:

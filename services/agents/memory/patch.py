@@ -56,7 +56,14 @@ async def _add(workbench: Workbench, section: Section) -> str:
 async def _update(workbench: Workbench, section: Section) -> str:
     stored = await workbench.find(section.label)
     value = stored.block.value
-    for old, new in _hunks(section.lines):
+    hunks = list(_hunks(section.lines))
+    if not hunks and not section.new_label:
+        raise ImpossibleEdit(f"The patch changes nothing in block {section.label!r}: no line begins with + or -.")
+    for old, new in hunks:
+        if value and not old:
+            raise ImpossibleEdit(
+                f"Nothing tells where {new!r} belongs: give a line of the block, after a space, by it."
+            )
         value = replace_once(value, old, new) if value else new
     values = {"value": value} | ({"label": section.new_label} if section.new_label else {})
     await workbench.write(stored, **values)

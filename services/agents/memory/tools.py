@@ -7,7 +7,7 @@ from pydantic_core import from_json
 
 from perdure.conversation.v1.message_pb2 import TOOL_STATUS_SUCCESS, ToolCall, ToolReturn
 from services.agents.archives.embedding import Vectors
-from services.agents.archives.tools import ArchivalTools, InsertArguments
+from services.agents.archives.tools import ArchivalSearchArguments, ArchivalTools, InsertArguments
 from services.agents.folders.tools import FileSearchArguments, FileTools, GrepArguments, OpenArguments
 from services.agents.memory import commands
 from services.agents.memory.blocks import Store
@@ -18,7 +18,6 @@ from services.common.bodies import NUL_PROBLEM, find_nul
 from services.common.database import Transaction
 from services.common.errors import InvalidArgument, NotFound
 from services.common.validation import tell_problem, tell_problems
-from services.contract.passages import ArchivalSearch
 
 Arguments = TypeVar("Arguments", bound=BaseModel)
 
@@ -71,7 +70,7 @@ class MemoryTools:
             case "archival_memory_insert":
                 return await self._archival.insert(tx, agent, read_arguments(InsertArguments, call), vectors)
             case "archival_memory_search":
-                return await self._archival.search(tx, agent, read_arguments(ArchivalSearch, call), vectors)
+                return await self._archival.search(tx, agent, read_arguments(ArchivalSearchArguments, call), vectors)
             case "open_files":
                 return await self._files.open(tx, agent, read_arguments(OpenArguments, call))
             case "grep_files":

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select, text
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, text
 
-from perdure.conversation.v1.message_pb2 import Message
+from perdure.conversation.v1.message_pb2 import ROLE_TOOL, Message
 from services.agents.conversations.tables import conversation_messages as links
 from services.agents.messages.messages import Bounds, InWindow, Wanted
 from services.agents.messages.stored_rows import role_name
@@ -85,8 +85,9 @@ class PostgresMessages:
     async def search(
         self, tx: Transaction, organization_id: str, agent_id: str, wanted: Wanted, limit: int
     ) -> list[Message]:
-        """The newest of the messages in all conversations of an agent."""
+        """The newest of the messages in all conversations of an agent, without returns that have no text to find."""
         query = select(messages.c.body).where(*_owned(organization_id, {"agent_id": agent_id}))
+        query = query.where(or_(messages.c.role != role_name(ROLE_TOOL), messages.c.text != ""))
         if wanted.words.strip():
             matches = "to_tsvector('simple'::regconfig, text) @@ plainto_tsquery('simple'::regconfig, :words)"
             query = query.where(text(matches).bindparams(words=wanted.words))

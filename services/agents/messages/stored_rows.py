@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
-from perdure.conversation.v1.message_pb2 import Message, Role
+from perdure.conversation.v1.message_pb2 import Message, Role, ToolReturn
 
+SEARCHING_TOOLS = ("conversation_search", "search_memory")
 SEARCHED_CHARS = 100_000  # characters of a message that search sees; Postgres indexes at most 1 MB of words
 
 # For `WITH`: stores new messages, and links them to a conversation and its context window. Its parameters are those of
@@ -56,6 +57,10 @@ def role_name(role: Role.ValueType) -> str:
 
 
 def searched_text(message: Message) -> str:
-    """The words of a message. Postgres has no text with NUL."""
-    words = "\n".join(part.text or part.tool_return.value for part in message.parts)
-    return words.replace("\x00", "")[:SEARCHED_CHARS]
+    """The words of a message, without what a search found: that would be found again, in ever deeper quotes."""
+    texts = (part.text or _searched_value(part.tool_return) for part in message.parts)
+    return "\n".join(filter(None, texts)).replace("\x00", "")[:SEARCHED_CHARS]  # Postgres has no text with NUL
+
+
+def _searched_value(returned: ToolReturn) -> str:
+    return "" if returned.name in SEARCHING_TOOLS else returned.value

@@ -1,6 +1,7 @@
 """Memory tools, as a turn runs them."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -114,6 +115,13 @@ async def test_edits_answer_the_new_value(talk: Talk, tool: str, arguments: dict
         ("memory_insert", {"label": "rules", "new_string": "x"}, "read-only"),
         ("memory_insert", {"label": "human"}, "new_string"),
         ("memory_rethink", {"label": "persona", "new_memory": "far too long"}, "limit is 10"),
+        ("memory_rethink", {"label": "human", "new_memory": "1→ Grace"}, "line numbers"),
+        ("memory_apply_patch", {"label": "human", "patch": "Name: Grace"}, "changes nothing"),
+        ("memory_apply_patch", {"label": "human", "patch": "+Likes tea"}, "where 'Likes tea' belongs"),
+        ("memory", {"command": "str_replace", "path": "human", "old_string": "Name: "}, "new_string"),
+        ("memory", {"command": "insert", "path": "human", "insert_text": None}, "insert_text"),
+        ("memory", {"command": "rename", "path": "human", "new_path": "", "description": ""}, "new_path"),
+        ("memory", {"command": "delete", "path": "/memories/"}, "names no block"),
         ("memory", {"command": "create", "path": "/memories/human"}, "human"),
         ("memory", {"command": "create", "path": "/memories/a\nb"}, "one line"),
         ("memory", {"command": "create", "path": "/memories/</human>"}, "without '<'"),
@@ -159,6 +167,43 @@ async def test_blocks_are_made_renamed_and_deleted_by_path(talk: Talk) -> None:
     assert replaced == (True, "first\nx")
     assert renamed == ["human", "persona", "rules", "log"]
     assert await talk.labels() == ["human", "persona", "rules"]
+
+
+@pytest.mark.parametrize("path", ["/memories/notes", "memories/notes", "notes", "/notes"])
+async def test_paths_are_labels_however_they_begin(talk: Talk, path: str) -> None:
+    await talk.call("memory", command="create", path=path, file_text="text")
+
+    assert await talk.value("notes") == "text"
+
+
+async def test_the_block_that_the_old_path_names_is_renamed(talk: Talk) -> None:
+    await talk.call("memory", command="rename", path="/memories/human", old_path="/memories/persona", new_path="self")
+
+    assert await talk.labels() == ["human", "self", "rules"]
+
+
+async def test_renaming_keeps_the_description_that_an_empty_one_leaves_open(talk: Talk) -> None:
+    await talk.call("memory", command="rename", path="human", description="Who they are")
+    await talk.call("memory", command="rename", old_path="human", new_path="user", description="")
+
+    memory = await talk.service.api.call("GetCoreMemory", agent_id=talk.agent["id"])
+    assert [block["description"] for block in memory["blocks"] if block["label"] == "user"] == ["Who they are"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "left_out"),
+    [
+        ("memory", {"command": "create", "path": "notes"}, ("file_text", "description", "old_string", "insert_line")),
+        ("memory_insert", {"label": "human", "new_string": "x"}, ("insert_line",)),
+        ("archival_memory_search", {"query": "x"}, ("tags", "tag_match_mode", "top_k", "start_datetime")),
+    ],
+)
+async def test_arguments_that_are_null_are_left_out(
+    talk: Talk, tool: str, arguments: dict[str, Any], left_out: tuple[str, ...]
+) -> None:
+    succeeded, value = await talk.call(tool, **{**arguments, **dict.fromkeys(left_out)})
+
+    assert succeeded, value
 
 
 async def test_one_patch_changes_several_blocks(talk: Talk) -> None:
@@ -216,6 +261,34 @@ async def test_past_messages_are_found_by_words_roles_and_dates(talk: Talk) -> N
     assert "'role': 'user'" in found
     assert "about the lighthouse." in found
     assert later == "{'message': 'Showing 0 results:', 'results': []}"
+
+
+@pytest.mark.parametrize("tool", ["conversation_search", "search_memory"])
+async def test_what_a_search_found_is_not_found_again(talk: Talk, tool: str) -> None:
+    await talk.call(tool)
+
+    _, by_words = await talk.call("conversation_search", query="lighthouse", roles=["user", "tool"])
+    _, by_roles = await talk.call("conversation_search", roles=["tool"])
+
+    assert "'role': 'user'" in by_words
+    assert [found.count("'role': 'tool'") for found in (by_words, by_roles)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("timezone", "hours"), [("Asia/Tokyo", 9), ("Etc/GMT+7", -7), ("UTC", 0)], ids=["east", "west", "utc"]
+)
+async def test_dates_of_a_search_are_in_the_agent_s_zone(service: Service, timezone: str, hours: int) -> None:
+    talk = Talk(service, await service.api.create(timezone=timezone))
+    await talk.call("memory_finish_edits")
+    local = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=hours)
+    hour_ago, in_an_hour = ((local + timedelta(hours=more)).isoformat() for more in (-1, 1))
+
+    _, since = await talk.call("conversation_search", query="lighthouse", start_date=hour_ago)
+    _, until = await talk.call("conversation_search", query="lighthouse", end_date=hour_ago)
+    _, later = await talk.call("conversation_search", query="lighthouse", start_date=in_an_hour)
+
+    assert f"{hours:+03}:00'" in since
+    assert [found.count("'content'") for found in (until, later)] == [0, 0]
 
 
 async def test_what_was_said_lately_is_found_by_any_of_some_words(talk: Talk) -> None:
