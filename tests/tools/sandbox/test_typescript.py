@@ -93,6 +93,22 @@ async def test_functions_get_their_arguments(
 
 @with_registry
 @pytest.mark.parametrize(
+    ("returned", "ended"),
+    [
+        ("'😀😀'", Returned("😀😀", 2)),
+        ("'😀😀😀'", Returned("😀😀", 3)),
+        ("10n", Returned("10", 3)),
+        ("(() => { const a: any = {}; a.a = a; return a; })()", Returned("<r", 29)),
+    ],
+)
+async def test_every_value_is_told_in_whole_characters(sandbox: Sandbox, returned: str, ended: Returned) -> None:
+    events = await events_of(sandbox, f"function f() {{ return {returned}; }}", return_char_limit=2)
+
+    assert events[-1] == ended
+
+
+@with_registry
+@pytest.mark.parametrize(
     ("source", "error"),
     [
         ("function f( {", "SyntaxError: "),

@@ -77,15 +77,23 @@ async function load(code, name) {
   return (await import(pathToFileURL(file))).__tool;
 }
 
-function asText(value) {
-  if (typeof value === "string") return value;
-  return toJson(value) ?? inspect(value);
+// The value as JSON; undefined where it has no such form, as objects that hold themselves have none.
+function asJson(value) {
+  try {
+    return toJson(value);
+  } catch {
+    return undefined;
+  }
 }
 
-// The value as JSON; nothing where it has no such form or is over the limit.
-function asJson(value, limit) {
-  const json = toJson(value) ?? "";
-  return json.length <= limit ? json : "";
+function countCharacters(text) {
+  let count = 0;
+  for (const _ of text) count += 1; // of text, a loop takes characters; its length counts halves of some
+  return count;
+}
+
+function cut(text, limit) {
+  return Array.from(text.slice(0, 2 * limit)).slice(0, limit).join("");
 }
 
 function contentParts(value) {
@@ -114,12 +122,15 @@ async function run(job) {
     const tool = await load(code, name);
     const value = await tool(...argumentsFor(functions.get(name), job));
     const parts = contentParts(value);
-    const text = parts.length ? parts.map((part) => part.text).filter(Boolean).join("\n") : asText(value);
-    return { value: text.slice(0, limit), length: text.length, parts, json: asJson(value, limit) };
+    const json = asJson(value);
+    const own = typeof value === "string" ? value : (json ?? inspect(value));
+    const text = parts.length ? parts.map((part) => part.text).filter(Boolean).join("\n") : own;
+    const told = json && json.length <= limit ? json : "";
+    return { value: cut(text, limit), length: countCharacters(text), parts, json: told };
   } catch (error) {
     console.error(error?.stack ?? error);
     const told = error instanceof Error ? `${error.name}: ${error.message}` : `Error: ${inspect(error)}`;
-    return { error: told.slice(0, limit) };
+    return { error: cut(told, limit) };
   }
 }
 

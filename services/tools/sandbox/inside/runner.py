@@ -228,12 +228,10 @@ def with_fields(result: Any) -> Any:
 
 def as_fields(value: Any) -> Any:
     """A model of pydantic or a dataclass as a dict of its fields; all else, and what cannot tell them, as it is."""
-    if isinstance(value, type):
-        return value
     try:
         if hasattr(value, "model_dump"):
             return value.model_dump()
-        return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+        return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
     except Exception:  # noqa: BLE001  # whatever the code of the tool's classes raises
         return value
 
