@@ -12,6 +12,7 @@ from services.runs.children.letter import Letter
 from services.runs.turns.tools import CallContext, OutputListener, Tools
 
 ASK = "send_message_to_agent_and_wait_for_reply"
+TELL = "send_message_to_agent_async"
 ASK_TAGGED = "send_message_to_agents_matching_tags"
 MAX_RECEIVERS = 50  # agents that one call sends to
 
