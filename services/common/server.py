@@ -35,12 +35,15 @@ log = logging.getLogger(__name__)
 # first, and a snapshot has the input once more.
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 MAX_HEADERS_BYTES = 61_440  # bytes; what the gateway takes from a service: an error travels in them
+MAX_CALL_HEADERS_BYTES = 81_920  # bytes; what the gateway lets in, 32 for each of its lines, and what it adds
 EXIT_S = 5.0  # seconds after the last call within which a process that stops is gone
 KEEPALIVE_MS = 10_000  # milliseconds between the pings of a client whose call is silent
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 2),  # gRPC's own bound is five minutes
+    ("grpc.max_metadata_size", MAX_CALL_HEADERS_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_CALL_HEADERS_BYTES),
+    ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),  # gRPC's own bound is five minutes
     ("grpc.max_connection_age_ms", 300_000),  # clients meet new replicas within five minutes
     ("grpc.max_connection_age_grace_ms", 3_600_000),  # streams under way may last an hour longer
     ("grpc.so_reuseport", 0),

@@ -9,6 +9,8 @@ from google.api.httpbody_pb2 import HttpBody
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from services.common.server import OPTIONS
+
 Context = ServicerContext[bytes, HttpBody]
 Answer = Callable[[bytes, Context], Any]  # Any: an awaitable HttpBody, or an async generator of them
 
@@ -32,7 +34,7 @@ class ScriptedServices(grpc.GenericRpcHandler):
         return handler(answer, None, HttpBody.SerializeToString)
 
     async def listen(self, address: str) -> grpc.aio.Server:
-        server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
+        server = grpc.aio.server(options=OPTIONS)
         status = health.aio.HealthServicer()
         await status.set("", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(status, server)

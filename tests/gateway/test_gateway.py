@@ -107,6 +107,17 @@ async def test_body_over_the_bound_is_refused(services: ScriptedServices, client
     assert response.json() == {"detail": detail}
 
 
+@pytest.mark.parametrize(("number", "size"), [(1, 58_000), (80, 400)])
+async def test_long_headers_reach_the_service(
+    services: ScriptedServices, client: httpx.AsyncClient, number: int, size: int
+) -> None:
+    services.answers["CountAgents"] = answer("3")
+
+    answered = await client.get("/v1/agents/count", headers={f"x-long-{n}": "x" * size for n in range(number)})
+
+    assert (answered.status_code, answered.text) == (200, "3")
+
+
 async def test_too_many_headers_are_refused(client: httpx.AsyncClient) -> None:
     answered = await client.get("/v1/agents/count", headers={"x-long": "x" * 100_000})
 
