@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,10 +16,17 @@ from services.common.validation import list_problems
 
 LARGE_BODY_BYTES = 65_536  # bytes; reading more than this takes over a millisecond and leaves the event loop
 
+MOST_VALUES = 100_000  # of a body: a process that reads more does nothing else for seconds
+VALUES_PROBLEM = {"type": "too_many_values", "loc": ["body"], "msg": f"A body has at most {MOST_VALUES} values."}
+# A string, which goes to the end where it has none of its own, or a mark that values begin with or stand behind.
+STRING_OR_MARK = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
+
 NUL_ESCAPE = b"\\u0000"  # JSON takes the character itself in no other form
 NUL_TYPE = "string_nul"
 NUL_PROBLEM = "The character NUL cannot be stored."
 MAYBE_INFINITE = re.compile(rb"[\[:,\s]-?(?:\d[\d.]*[eE]\+?\d{3}|\d{200})")  # large numbers, and what looks like them
+PIECE_BYTES = 1_048_576  # bytes that are looked through at once
+LONGEST_NUMBER = 8_192  # bytes; one that a piece ends in is still seen
 INFINITE_TYPE = "finite_number"
 INFINITE_PROBLEM = "The number is too large."
 
@@ -57,13 +65,29 @@ class BodyReader:
         return self._validate(data)
 
     def _validate(self, data: bytes) -> Any:
+        if _has_too_many_values(data):
+            raise Unprocessable([VALUES_PROBLEM])
         try:
             body = self._adapter.validate_json(data)
         except ValidationError as exc:
             raise Unprocessable(list_problems(exc)) from exc
-        if NUL_ESCAPE in data or MAYBE_INFINITE.search(data):
+        if NUL_ESCAPE in data or _may_be_infinite(data):
             _check_storable(from_json(data))
         return body
+
+
+def _has_too_many_values(data: bytes) -> bool:
+    """Looks closely only where there may be; texts hold commas, too."""
+    if sum(map(data.count, (b"[", b"{", b","))) < MOST_VALUES:
+        return False
+    marks = (found for found in STRING_OR_MARK.finditer(data) if not data.startswith(b'"', found.start()))
+    return next(islice(marks, MOST_VALUES - 1, None), None) is not None
+
+
+def _may_be_infinite(data: bytes) -> bool:
+    """Looks in pieces: within one, the process does nothing else."""
+    starts = range(0, len(data), PIECE_BYTES)
+    return any(MAYBE_INFINITE.search(data, start, start + PIECE_BYTES + LONGEST_NUMBER) for start in starts)
 
 
 def find_nul(value: Any) -> Iterator[Place]:

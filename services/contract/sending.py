@@ -15,6 +15,7 @@ from services.contract.on_busy import OnBusy
 from services.contract.stop_reasons import StopReason
 
 DEFAULT_MAX_STEPS = 50  # model calls in one turn
+MAX_MESSAGES = 1_000  # that one turn begins with; they are stored in one transaction
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what every provider takes
 
 
@@ -62,7 +63,7 @@ class TurnRequest(AnswerShownAs):
     Calls that wait for the client are denied after `approval_expires_s`; by default when the server says so, or never.
     """
 
-    messages: list[AnyNewMessage] | None = None
+    messages: Annotated[list[AnyNewMessage], Field(max_length=MAX_MESSAGES)] | None = None
     input: Content | None = None
     max_steps: PositiveCount = DEFAULT_MAX_STEPS
     enable_thinking: str | bool = True

@@ -23,6 +23,7 @@ from services.runs.records import ACTIVE_STATUSES, Claimed, Run, RunFilter, RunR
 from services.runs.recovery.active_turns import ActiveTurns
 from services.runs.recovery.bell import QUEUE, Bell
 from services.runs.recovery.heartbeat import ReplicaHeartbeat
+from services.runs.request_size import check_size
 from services.runs.stores import Refusals, RunStore, StepStore
 from services.runs.turns.history import History
 from services.runs.turns.model import Model
@@ -70,9 +71,9 @@ class Runs:
     async def start(self, request: RunRequest) -> Started:
         """Accepts a request: its run is stored, and its input is in the history, or waits in the conversation's line.
 
-        A repeated request gets the run of the first. Raises `NothingSent`, `BadCallbackUrl`, `KeyReused`, `Overloaded`,
-        `ConversationBusy`, `LineTooLong`, what the agents service refuses with and, for another model that nobody has,
-        what the router does; then there is no run.
+        A repeated request gets the run of the first. Raises `NothingSent`, `Unprocessable` where too much is
+        sent, `BadCallbackUrl`, `KeyReused`, `Overloaded`, `ConversationBusy`, `LineTooLong`, what the agents service
+        refuses with and, for another model that nobody has, what the router does; then there is no run.
         """
         with self._noting_refusal(request):
             return await self._start(request)
@@ -80,6 +81,7 @@ class Runs:
     async def _start(self, request: RunRequest) -> Started:
         if not request.has_input:
             raise NothingSent
+        check_size(request)
         if request.callback_url:
             check_url(request.callback_url, allow_private=self.allow_private_callbacks)
         earlier = await self.store.find_repeated(request)

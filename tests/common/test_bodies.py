@@ -1,8 +1,10 @@
 """Bodies that no model can take."""
 
+import json
+
 import pytest
 
-from services.common.bodies import LARGE_BODY_BYTES, BodyReader
+from services.common.bodies import LARGE_BODY_BYTES, MOST_VALUES, PIECE_BYTES, VALUES_PROBLEM, BodyReader
 from services.common.errors import Unprocessable
 from services.contract.agents import UpdateAgent
 
@@ -45,6 +47,32 @@ async def test_text_that_only_looks_like_a_nul_is_taken() -> None:
     body = await READER.read(rb'{"description": "\\u0000"}')
 
     assert body.description == r"\u0000"
+
+
+@pytest.mark.parametrize("value", [b"{}", b"1", b'""', b'",[\\\\"'])
+async def test_a_body_of_too_many_values_is_refused(value: bytes) -> None:
+    with pytest.raises(Unprocessable) as raised:
+        await READER.read(b'{"nonsense": [' + b",".join([value] * (MOST_VALUES + 1)) + b"]}")
+
+    assert raised.value.detail == [VALUES_PROBLEM]
+
+
+async def test_a_text_may_hold_what_stands_between_values() -> None:
+    text = '1, [2], {3}, "4" \\' * MOST_VALUES
+
+    body = await READER.read(json.dumps({"description": text}).encode())
+
+    assert body.description == text
+
+
+async def test_a_large_number_is_found_wherever_it_stands() -> None:
+    text = b"x" * (PIECE_BYTES - 30)
+
+    with pytest.raises(Unprocessable) as raised:
+        await READER.read(b'{"description": "%s", "metadata": {"a": 1e400}}' % text)
+
+    assert isinstance(raised.value.detail, list)
+    assert [problem["loc"] for problem in raised.value.detail] == [["body", "metadata", "a"]]
 
 
 async def test_large_bodies_are_read_as_well() -> None:

@@ -153,7 +153,7 @@ async def test_an_error_about_a_long_text_arrives(channel: grpc.aio.Channel, tex
 
 
 async def test_of_many_problems_the_first_are_told(channel: grpc.aio.Channel) -> None:
-    body = HttpBody(data=orjson.dumps({"messages": [{"role": "robot", "content": "x"}] * 5000}))
+    body = HttpBody(data=orjson.dumps({"messages": [{"role": "robot", "content": "x"}] * 500}))
 
     error = await failure(channel, "SendMessageAsync", rest_pb2.SendMessageAsyncQuery(agent_id=AGENT, body=body))
 

@@ -1,13 +1,18 @@
 """Bounds: beyond them a request is refused at once, and told when to come back."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from perdure.conversation.v1.message_pb2 import ROLE_USER, Message
+from services.common.errors import Unprocessable
+from services.contract.sending import MAX_MESSAGES
 from services.runs.limits import Limits, Overloaded
 from services.runs.open_streams import TooManyStreams
 from services.runs.records import ACTIVE_STATUSES, RunFilter
-from tests.runs.conftest import ORGANIZATION, World, eventually
+from services.runs.request_size import MAX_NAME_CHARS
+from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
 from tests.runs.fake_services import says
 
 
@@ -58,6 +63,33 @@ async def test_who_follows_a_run_has_a_place_too_but_other_replicas_have_theirs_
             await anext(replica.runs.follow(ORGANIZATION, started.run.id, 0))
 
     assert passed_on[0].HasField("started")
+
+
+@pytest.mark.parametrize(
+    ("too_much", "where"),
+    [
+        ({"request_id": "k" * (MAX_NAME_CHARS + 1)}, ["header", "idempotency-key"]),
+        ({"input": (Message(role=ROLE_USER, otid="o" * (MAX_NAME_CHARS + 1)),)}, ["body", "messages", "otid"]),
+        ({"input": (Message(role=ROLE_USER),) * (MAX_MESSAGES + 1)}, ["body", "messages"]),
+    ],
+)
+async def test_a_request_that_brings_too_much_is_told_of_what(
+    world: World, replica: Replica, too_much: dict[str, Any], where: list[str]
+) -> None:
+    with pytest.raises(Unprocessable) as refusal:
+        await replica.runs.start(world.request(**too_much))
+
+    assert isinstance(refusal.value.detail, list)
+    assert [problem["loc"] for problem in refusal.value.detail] == [where]
+    assert not await replica.runs.list(ORGANIZATION, RunFilter())
+
+
+async def test_the_longest_key_is_taken(world: World, replica: Replica) -> None:
+    key = "\N{GRINNING FACE}" * MAX_NAME_CHARS
+
+    started, again = [await replica.runs.start(world.request(request_id=key)) for _ in range(2)]
+
+    assert (again.run.id, again.attached) == (started.run.id, True)
 
 
 @pytest.mark.parametrize("with_redis", [True, False])
