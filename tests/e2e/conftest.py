@@ -19,7 +19,7 @@ from tests.gateway.conftest import free_port
 
 MakeAgent = Callable[..., Awaitable[AgentState]]
 TOOL_TIMEOUT_S = 6.0  # seconds; enough for every tool here but the one that is to run into it, on a busy machine too
-TIMEOUT_S = 60.0  # seconds; for requests that should take a fraction of it
+TIMEOUT_S = 120.0  # seconds; for requests that should take a fraction of it
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +71,7 @@ async def channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
 
 @pytest.fixture(scope="session")
 async def vendors(vendors_url: str) -> AsyncIterator[Vendors]:
-    async with httpx.AsyncClient(base_url=vendors_url, trust_env=False) as opened:
+    async with httpx.AsyncClient(base_url=vendors_url, timeout=TIMEOUT_S, trust_env=False) as opened:
         yield Vendors(opened)
 
 

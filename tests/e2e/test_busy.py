@@ -28,7 +28,7 @@ def said(text: str) -> str:
 
 async def speaking(client: AsyncLetta, agent: AgentState, vendors: Vendors, word: str) -> str:
     """A run that takes its time; its id."""
-    text = f"Reply with 50 words {SLOW} {word}"
+    text = f"Reply with 1000 words {SLOW} {word}"
     run = await client.agents.messages.create_async(agent.id, input=text)
     await vendors.wait_until_speaking(word)
     return run.id

@@ -10,6 +10,8 @@ from aiohttp import web
 from letta_client import AsyncLetta
 from letta_client.types import AgentState
 
+from tests.e2e.conftest import TIMEOUT_S
+
 Told = dict[str, Any]  # JSON
 
 
@@ -39,7 +41,7 @@ async def test_the_end_of_an_asynchronous_run_is_told(
     run = await client.agents.messages.create_async(agent.id, input="Hello", callback_url=url)
     assert run.status == "created"
 
-    body = await asyncio.wait_for(bodies.get(), timeout=20)
+    body = await asyncio.wait_for(bodies.get(), timeout=TIMEOUT_S)
     assert (body["run_id"], body["status"]) == (run.id, "completed")
     (answer,) = body["metadata"]["result"]["messages"]
     assert (answer["message_type"], answer["content"]) == ("assistant_message", "You said: Hello")

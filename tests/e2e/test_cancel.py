@@ -16,9 +16,9 @@ from tests.e2e.vendors import Vendors
 from tests.e2e.waiting import eventually
 from tests.e2e.ways import WAYS, Answer, Way, ended, last_run, messages_of, send
 
-LONG = "Reply with 500 words [[fake: inter_token_ms=20]]"  # ten seconds
+LONG = "Reply with 1000 words [[fake: inter_token_ms=100]]"  # far longer than any test
 WAITING = 'call tool wait with {"seconds": 60}'
-AT_ONCE_S = 2.0  # seconds; far less than what is cancelled would take
+AT_ONCE_S = 30.0  # seconds; far less than what is cancelled would take
 
 
 async def send_and_cancel(

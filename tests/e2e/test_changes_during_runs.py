@@ -12,15 +12,14 @@ from letta_client.types import AgentState
 from tests.e2e.conftest import MakeAgent
 from tests.e2e.tool_sources import ROLL_DICE
 from tests.e2e.vendors import Vendors
-from tests.e2e.ways import answer_of, ended, messages_of, send
+from tests.e2e.ways import Answer, answer_of, ended, messages_of, send
 
 HISTORY = ["user_message", "tool_call_message", "tool_return_message", "assistant_message"]
-PAUSE = "[[fake: ttft_ms=1500]]"  # long enough to change something before the first step is there
 
 
 @dataclass(frozen=True)
 class Busy:
-    """An agent whose model is about to call the agent's own tool."""
+    """An agent whose model has begun to call the agent's own tool, and is held."""
 
     client: AsyncLetta
     http: httpx.AsyncClient
@@ -28,6 +27,13 @@ class Busy:
     tool_id: str
     tool: str
     run_id: str
+    vendors: Vendors
+    word: str
+
+    async def answer(self, run_id: str = "") -> Answer:
+        """Lets the model go on; the answer of the run, or of another one."""
+        await self.vendors.release(self.word)
+        return await answer_of(self.client, run_id or self.run_id)
 
 
 @pytest.fixture
@@ -35,10 +41,10 @@ async def busy(client: AsyncLetta, http: httpx.AsyncClient, make_agent: MakeAgen
     tool = await client.tools.upsert(source_code=ROLL_DICE.replace("roll_dice", f"roll_{word}"))
     agent = await make_agent(tool_ids=[tool.id])
     await send(client, agent.id, "Hello")
-    asked = f'call tool {tool.name} with {{"num_sides": 16}} {PAUSE}'
+    asked = f'call tool {tool.name} with {{"num_sides": 16}} [[fake: hold={word}]]'
     run = await client.agents.messages.create_async(agent.id, input=asked)
-    await vendors.wait_until_asked(word)
-    return Busy(client, http, agent, tool.id, tool.name or "", run.id)
+    await vendors.wait_until_speaking(f"hold={word}")
+    return Busy(client, http, agent, tool.id, tool.name or "", run.id, vendors, word)
 
 
 Change = Callable[[Busy], Awaitable[Any]]
@@ -83,7 +89,7 @@ async def fork(busy: Busy) -> None:
 async def test_a_turn_goes_on_with_what_it_began_with(busy: Busy, change: Change) -> None:
     await change(busy)
 
-    answer = await answer_of(busy.client, busy.run_id)
+    answer = await busy.answer()
 
     assert [(status, value) for _, status, value in answer.returns] == [("success", "8")]
     assert answer.stop_reason == "end_turn"
@@ -93,7 +99,7 @@ async def test_a_turn_goes_on_with_what_it_began_with(busy: Busy, change: Change
 async def test_a_tool_that_is_deleted_fails_its_call_alone(busy: Busy) -> None:
     await busy.client.tools.delete(busy.tool_id)
 
-    answer = await answer_of(busy.client, busy.run_id)
+    answer = await busy.answer()
 
     assert [status for _, status, _ in answer.returns] == ["error"]
     assert answer.stop_reason == "end_turn"
@@ -104,7 +110,7 @@ async def test_a_tool_that_is_edited_is_called_as_it_is_now(busy: Busy) -> None:
     source = ROLL_DICE.replace("roll_dice", busy.tool).replace("// 2", "* 100")
     await busy.client.tools.update(busy.tool_id, source_code=source)
 
-    answer = await answer_of(busy.client, busy.run_id)
+    answer = await busy.answer()
 
     assert [(status, value) for _, status, value in answer.returns] == [("success", "1600")]
 
@@ -122,7 +128,7 @@ async def test_what_would_take_the_window_away_waits_for_the_turn(
 ) -> None:
     refused = await busy.http.request(method, f"/v1/agents/{busy.agent.id}{path}", json=body)
 
-    answer = await answer_of(busy.client, busy.run_id)
+    answer = await busy.answer()
 
     assert refused.status_code == httpx.codes.CONFLICT
     assert busy.run_id in refused.text
@@ -143,11 +149,12 @@ async def test_a_run_that_is_deleted_stops_and_frees_its_agent(busy: Busy) -> No
 
 async def test_an_agent_that_is_deleted_takes_its_runs_with_it(client: AsyncLetta, vendors: Vendors, word: str) -> None:
     agent = await client.agents.create(model="openai/gpt-4o-mini", include_base_tools=False)
-    active = await client.agents.messages.create_async(agent.id, input=f"{word} {PAUSE}")
+    active = await client.agents.messages.create_async(agent.id, input=f"Hello [[fake: hold={word}]]")
     waiting = await client.agents.messages.create_async(agent.id, input="Hello", extra_body={"on_busy": "enqueue"})
-    await vendors.wait_until_asked(word)
+    await vendors.wait_until_speaking(word)
 
     await client.agents.delete(agent.id)
+    await vendors.release(word)
 
     assert (await ended(client, active.id)).status == "cancelled"
     assert (await ended(client, waiting.id)).status in ("cancelled", "failed")
@@ -163,7 +170,7 @@ async def test_a_message_that_waits_meets_the_agent_as_it_is_when_its_turn_comes
     )
     await change(busy)
 
-    answer = await answer_of(busy.client, waiting.id)
+    answer = await busy.answer(waiting.id)
 
     assert [status for _, status, _ in answer.returns] == ["error"]
     assert "there is no tool" in answer.returns[0][2]

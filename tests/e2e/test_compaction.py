@@ -7,9 +7,10 @@ from letta_client import AsyncLetta, ConflictError, NotFoundError
 from letta_client.types import AgentState
 
 from services.common.ids import new_id
+from tests.e2e.vendors import Vendors
 from tests.e2e.ways import messages_of, send
 
-SLOW = "Reply with 200 words [[fake: inter_token_ms=20]]"
+SLOW = "Reply with 1000 words [[fake: inter_token_ms=100]]"  # far longer than any test
 
 
 async def system_of(client: AsyncLetta, conversation_id: str) -> str:
@@ -92,10 +93,11 @@ async def test_a_conversation_sees_a_changed_prompt_once_recompiled(client: Asyn
 
 
 async def test_a_busy_history_is_not_compacted_and_can_be_forked(
-    client: AsyncLetta, agent: AgentState, word: str
+    client: AsyncLetta, agent: AgentState, vendors: Vendors, word: str
 ) -> None:
     await send(client, agent.id, "Say 'one'")
     run = await client.agents.messages.create_async(agent.id, input=f"{SLOW} {word}")
+    await vendors.wait_until_speaking(word)
 
     with pytest.raises(ConflictError):
         await client.agents.messages.compact(agent.id)

@@ -76,11 +76,13 @@ async def test_the_active_run_of_a_conversation_can_be_joined(
 ) -> None:
     conversation = await client.conversations.create(agent_id=agent.id)
     path = f"/v1/conversations/{conversation.id}"
-    slow = {"input": f"Reply with 40 words [[fake: inter_token_ms=20]] {word}", "stream_tokens": True}
+    slow = {"input": f"Reply with 40 words [[fake: hold={word}]]", "stream_tokens": True}
     async with open_stream(http, f"{path}/messages", slow) as events:
         await vendors.wait_until_speaking(word)
 
-        joined = await read_stream(http, f"{path}/stream", {})
+        async with open_stream(http, f"{path}/stream", {}) as joining:
+            await vendors.release(word)
+            joined = [event async for event in joining]
 
         assert kinds(joined) == ["ping", "assistant_message", "stop_reason", "usage_statistics", DONE]
         assert text_of(joined) == text_of([event async for event in events])

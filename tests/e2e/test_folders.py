@@ -173,7 +173,7 @@ async def test_processing_goes_on_after_the_service_was_killed(
         answer = await http.get(f"/v1/folders/{folder.id}/files/{file.id}")
         return answer.status_code == 200 and answer.json()["processing_status"] == "completed"
 
-    await eventually(is_completed, timeout_s=60)
+    await eventually(is_completed)
     read = await client.folders.files.retrieve(file.id, folder_id=folder.id)
     assert read.chunks_embedded == read.total_chunks
 

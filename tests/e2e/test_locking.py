@@ -9,11 +9,12 @@ import pytest
 from letta_client import AsyncLetta
 from letta_client.types import AgentState
 
+from tests.e2e.conftest import TIMEOUT_S
 from tests.e2e.events import DONE, kinds, open_stream, read_stream, text_of
 from tests.e2e.vendors import Vendors
 from tests.e2e.ways import ended, last_run, send
 
-SLOW = "Reply with 200 words [[fake: inter_token_ms=20]]"
+SLOW = "Reply with 1000 words [[fake: inter_token_ms=100]]"  # far longer than any test
 SECOND = {"input": "And me?"}
 
 
@@ -93,7 +94,10 @@ async def test_the_final_status_is_stored_before_the_end_is_shown(
 async def test_a_repeated_send_joins_the_first(
     client: AsyncLetta, http: httpx.AsyncClient, agent: AgentState, vendors: Vendors, word: str
 ) -> None:
-    path, body = f"/v1/agents/{agent.id}/messages", {"input": f"Reply with 20 words [[fake: inter_token_ms=20]] {word}"}
+    path, body = (
+        f"/v1/agents/{agent.id}/messages",
+        {"input": f"Reply with 20 words [[fake: inter_token_ms=300]] {word}"},
+    )
     first = asyncio.create_task(http.post(path, json=body))
     await vendors.wait_until_speaking(word)
 
@@ -109,12 +113,17 @@ async def test_a_repeated_stream_joins_the_first_from_its_beginning(
     http: httpx.AsyncClient, agent: AgentState, vendors: Vendors, word: str
 ) -> None:
     path = f"/v1/agents/{agent.id}/messages/stream"
-    body = {"input": f"Reply with 20 words [[fake: inter_token_ms=20]] {word}", "stream_tokens": True}
+    body = {"input": f"Reply with 20 words [[fake: hold={word}]]", "stream_tokens": True}
     async with open_stream(http, path, body):
         await vendors.wait_until_speaking(word)  # and the client loses its connection here
 
-    async with httpx.AsyncClient(base_url=http.base_url, headers={"x-stainless-retry-count": "1"}) as again:
-        events = await read_stream(again, path, body)
+    again = {"x-stainless-retry-count": "1"}
+    async with (
+        httpx.AsyncClient(base_url=http.base_url, headers=again, timeout=TIMEOUT_S) as sdk,
+        open_stream(sdk, path, body) as joined,
+    ):
+        await vendors.release(word)
+        events = [event async for event in joined]
 
     assert text_of(events) == " ".join(f"w{number}" for number in range(20))
     assert len(await vendors.received(word)) == 1

@@ -9,8 +9,6 @@ from tests.e2e.vendors import Vendors
 from tests.e2e.waiting import eventually
 from tests.e2e.ways import messages_of, send
 
-PATIENCE_S = 60.0  # seconds; the sweep takes twenty at most
-
 
 async def test_its_conversation_is_free_again(
     stack: Stack, client: AsyncLetta, agent: AgentState, vendors: Vendors, word: str
@@ -30,7 +28,7 @@ async def test_its_conversation_is_free_again(
             return False
         return True
 
-    await eventually(is_free, PATIENCE_S)
+    await eventually(is_free)
 
     texts = [message.content for message in await messages_of(client, agent.id) if hasattr(message, "content")]
     assert texts[-2:] == ["Hello", "You said: Hello"]

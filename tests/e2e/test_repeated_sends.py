@@ -38,7 +38,7 @@ async def test_a_failed_turn_that_is_sent_again_runs_anew_on_the_same_input(
 async def test_a_turn_that_is_sent_again_while_it_runs_is_joined(
     client: AsyncLetta, http: httpx.AsyncClient, agent: AgentState, vendors: Vendors, word: str
 ) -> None:
-    body = {"input": f"Reply with 20 words [[fake: inter_token_ms=25]] {word}", "stream_tokens": True}
+    body = {"input": f"Reply with 20 words [[fake: inter_token_ms=300]] {word}", "stream_tokens": True}
     async with open_stream(http, path(agent, "/stream"), body) as events:
         run_id = (await anext(events)).data["run_id"]
         await vendors.wait_until_speaking(word)

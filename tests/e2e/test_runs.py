@@ -89,7 +89,7 @@ async def test_runs_are_listed_newest_first_and_filtered(
 ) -> None:
     done = [(await send(client, agent.id, "Hello")).run_id for _ in range(2)]
     slow = await client.agents.messages.create_async(
-        agent.id, input=f"Reply with 200 words [[fake: inter_token_ms=20]] {word}"
+        agent.id, input=f"Reply with 1000 words [[fake: inter_token_ms=100]] {word}"
     )
     await vendors.wait_until_speaking(word)
 

@@ -27,6 +27,7 @@ from perdure.runs.v1.run_service_pb2 import (
 from perdure.runs.v1.run_service_pb2_grpc import RunServiceStub
 from perdure.tools.v1.tool_service_pb2 import ExecuteRequest, UpsertToolRequest
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub
+from tests.e2e.conftest import TIMEOUT_S
 from tests.e2e.tool_sources import ROLL_DICE
 from tests.e2e.vendors import Vendors
 from tests.e2e.ways import answer_of, ended, send
@@ -64,7 +65,7 @@ async def test_a_run_is_started_and_watched_again_from_an_event(channel: grpc.ai
 async def test_a_run_is_started_and_followed_in_one_call(channel: grpc.aio.Channel, agent: AgentState) -> None:
     request = StreamRunRequest(start=start(agent.id, "Hello"))
 
-    answers = [answer async for answer in RunServiceStub(channel).StreamRun(request, timeout=60)]
+    answers = [answer async for answer in RunServiceStub(channel).StreamRun(request, timeout=TIMEOUT_S)]
 
     events = [event for answer in answers for event in answer.events]
     assert answers[0].started.run.agent_id == agent.id
@@ -75,8 +76,8 @@ async def test_a_run_is_started_and_followed_in_one_call(channel: grpc.aio.Chann
 async def test_the_deadline_of_a_client_reaches_the_vendor(
     channel: grpc.aio.Channel, client: AsyncLetta, agent: AgentState, vendors: Vendors, word: str
 ) -> None:
-    request = StreamRunRequest(start=start(agent.id, f"Reply with 500 words [[fake: inter_token_ms=20]] {word}"))
-    call = RunServiceStub(channel).StreamRun(request, timeout=2)
+    request = StreamRunRequest(start=start(agent.id, f"Reply with 1000 words [[fake: inter_token_ms=100]] {word}"))
+    call = RunServiceStub(channel).StreamRun(request, timeout=8)
     run_id = (await anext(aiter(call))).started.run.id
 
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -93,9 +94,9 @@ async def test_the_deadline_of_a_client_reaches_the_vendor(
 async def test_a_deadline_for_the_start_is_none_for_the_run(
     channel: grpc.aio.Channel, client: AsyncLetta, agent: AgentState, vendors: Vendors, word: str
 ) -> None:
-    request = start(agent.id, f"Hello {word} [[fake: ttft_ms=3000]]")
+    request = start(agent.id, f"Hello {word} [[fake: ttft_ms=9000]]")
 
-    run = (await RunServiceStub(channel).StartRun(request, timeout=2)).run
+    run = (await RunServiceStub(channel).StartRun(request, timeout=8)).run
 
     assert (await answer_of(client, run.id)).text == f"You said: Hello {word}"
 
@@ -104,7 +105,7 @@ async def test_a_run_is_cancelled(
     channel: grpc.aio.Channel, client: AsyncLetta, agent: AgentState, vendors: Vendors, word: str
 ) -> None:
     runs = RunServiceStub(channel)
-    run = (await runs.StartRun(start(agent.id, f"Reply with 500 words [[fake: inter_token_ms=20]] {word}"))).run
+    run = (await runs.StartRun(start(agent.id, f"Reply with 1000 words [[fake: inter_token_ms=100]] {word}"))).run
     await vendors.wait_until_speaking(word)
 
     cancelled = await runs.CancelRun(CancelRunRequest(organization_id=ORGANIZATION, run_id=run.id))

@@ -17,8 +17,8 @@ class Vendors:
 
     async def received(self, text: str = "") -> list[Received]:
         """The completion requests so far whose body holds a text, in order."""
-        response = await self._http.get("/_received")
-        return [one for one in response.json() if one["method"] == "POST" and text in str(one["body"])]
+        response = await self._http.get("/_received", params={"text": text})
+        return [one for one in response.json() if one["method"] == "POST"]
 
     async def last(self, text: str = "") -> Received:
         """The latest of these."""
@@ -27,6 +27,10 @@ class Vendors:
     async def script(self, directive: str, times: int = 1) -> None:
         """Steers the next requests, whatever they say."""
         await self._http.post("/_script", json={"directive": directive, "times": times})
+
+    async def release(self, name: str) -> None:
+        """Lets the answers go on that the directive `hold=name` holds."""
+        await self._http.post("/_release", json={"hold": name})
 
     async def forget(self) -> None:
         """Forgets what was received."""

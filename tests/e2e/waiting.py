@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 _POLL_S = 0.02  # seconds
-_TIMEOUT_S = 20.0  # seconds; far more than anything takes that works
+_TIMEOUT_S = 120.0  # seconds; far more than anything takes that works, on the slowest machine too
 
 
 async def eventually(claim: Callable[[], Awaitable[bool]], timeout_s: float = _TIMEOUT_S) -> None:

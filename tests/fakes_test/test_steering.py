@@ -5,6 +5,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion
 
+from tests.e2e.waiting import eventually
 from tests.fakes.provider import ProviderFake
 from tests.fakes_test.asked import ROLL, SIDES
 
@@ -129,3 +130,19 @@ async def test_received_requests_are_kept(fake: ProviderFake, openai_sdk: openai
     assert isinstance(received.body, dict)
     assert received.body["messages"] == [{"role": "user", "content": "Hello"}]
     assert (received.status, received.finished, received.disconnected) == (200, True, False)
+
+
+async def test_a_directive_holds_an_answer_after_its_first_token(
+    openai_sdk: openai.AsyncOpenAI, fake: ProviderFake
+) -> None:
+    reading = asyncio.create_task(read(openai_sdk, "Reply with 3 words [[fake: hold=here]]"))
+
+    async def has_begun() -> bool:
+        return any(received.tokens_sent for received in fake.traffic)
+
+    await eventually(has_begun)
+    (held,) = [received.tokens_sent for received in fake.traffic]
+    fake.steering.gate("here").set()
+
+    assert "".join(await reading) == "w0 w1 w2"
+    assert held == 1

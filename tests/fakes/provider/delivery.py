@@ -16,9 +16,10 @@ _GARBAGE_FRAME = b'event: message_start\ndata: {"choices": [{"delta": \n\n'
 
 
 class Pace:
-    """Waits between tokens, measured from the start so that delays do not add up."""
+    """Waits between tokens, measured from the start so that delays do not add up, and at the gate after the first."""
 
-    def __init__(self, directive: Directive) -> None:
+    def __init__(self, directive: Directive, gate: asyncio.Event | None = None) -> None:
+        self._gate = gate
         self._ttft_s = (directive.ttft_ms or 0.0) / 1000
         self._interval_s = (directive.inter_token_ms or 0.0) / 1000
         self._next = asyncio.get_running_loop().time()
@@ -30,6 +31,11 @@ class Pace:
     async def wait_next(self, tokens: int = 1) -> None:
         """Waits until so many more tokens are due."""
         await self._wait(self._interval_s * tokens)
+
+    async def wait_released(self) -> None:
+        """Waits until the gate is open."""
+        if self._gate is not None:
+            await self._gate.wait()
 
     async def _wait(self, seconds: float) -> None:
         self._next += seconds
@@ -99,6 +105,8 @@ async def _write_paced(
                 await pace.wait_next()
             received.tokens_sent += 1
         await response.write(frame.data)
+        if received.tokens_sent:
+            await pace.wait_released()
 
 
 async def _open(request: web.Request, content_type: str, length: int | None = None) -> web.StreamResponse:

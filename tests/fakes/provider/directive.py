@@ -3,6 +3,7 @@
 Keys, all optional; values with spaces are quoted:
 
 - `ttft_ms=100`, `inter_token_ms=50`: wait before the first token and between tokens;
+- `hold=NAME`: stop after the first token until `/_release` names it;
 - `status=429`: the vendor's own error of that status; `retry_after=2`: its header, in seconds;
 - `drop`: close the connection without an answer; `drop=mid_stream`: after half of it;
 - `stream_error`: the vendor's error event after half of the stream;
@@ -31,6 +32,7 @@ class Directive:
 
     ttft_ms: float | None = None
     inter_token_ms: float | None = None
+    hold: str | None = None
     status: int | None = None
     retry_after: float | None = None
     drop: str | None = None

@@ -31,7 +31,7 @@ class Exchange:
         body = await read_body(request)
         prompt = self.dialect.read(request, body)
         directive = self.steering.direct(prompt)
-        pace = Pace(directive)
+        pace = Pace(directive, self.steering.gate(directive.hold) if directive.hold else None)
         self._check_window(prompt)
         await pace.wait_first()
         failure = fail(request, directive, self.dialect.vendor)

@@ -82,6 +82,7 @@ class ProviderFake:
         app.router.add_get("/_received", self._list_received)
         app.router.add_delete("/_received", self._clear_received)
         app.router.add_post("/_script", self._script)
+        app.router.add_post("/_release", self._release)
         return app
 
     @web.middleware
@@ -119,8 +120,10 @@ class ProviderFake:
         await self.traffic.add(received)
         return received
 
-    async def _list_received(self, _: web.Request) -> web.Response:
-        return web.Response(body=orjson.dumps(self.traffic.to_json()), content_type="application/json")
+    async def _list_received(self, request: web.Request) -> web.Response:
+        """All requests; with `?text=`, those whose body holds it."""
+        found = self.traffic.to_json(request.query.get("text", ""))
+        return web.Response(body=orjson.dumps(found), content_type="application/json")
 
     async def _clear_received(self, _: web.Request) -> web.Response:
         self.traffic.clear()
@@ -133,6 +136,11 @@ class ProviderFake:
         """
         body = orjson.loads(await request.read())
         self.steering.script(body.get("directive", ""), body.get("times", 1), api=body.get("api", "completions"))
+        return web.Response(status=204)
+
+    async def _release(self, request: web.Request) -> web.Response:
+        """Lets answers go on that are held: `{"hold": "name"}`."""
+        self.steering.gate(orjson.loads(await request.read())["hold"]).set()
         return web.Response(status=204)
 
 

@@ -1,6 +1,7 @@
 """How each request is to be answered: server-wide defaults, scripted faults and the message's own directive."""
 
-from collections import Counter, deque
+import asyncio
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -22,6 +23,11 @@ class Steering:
         default_factory=lambda: {"completions": deque(), "embeddings": deque()}
     )
     _used: Counter[str] = field(default_factory=Counter)
+    _gates: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+
+    def gate(self, name: str) -> asyncio.Event:
+        """What holds answers under a name until it is set."""
+        return self._gates[name]
 
     def script(self, directive: str, times: int = 1, *, api: Api = "completions") -> None:
         """Applies a directive to the next requests, whatever they say; `times=0` drops what is left."""

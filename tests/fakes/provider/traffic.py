@@ -71,6 +71,6 @@ class Traffic:
         """Forgets all requests."""
         self._requests.clear()
 
-    def to_json(self) -> list[Body]:
-        """All requests as JSON."""
-        return [asdict(request) for request in self._requests]
+    def to_json(self, text: str = "") -> list[Body]:
+        """The requests whose body holds a text, as JSON."""
+        return [asdict(request) for request in self._requests if text in str(request.body)]
