@@ -157,8 +157,15 @@ class UpdateNamedServer(McpConfigChange):
     stdio_config: McpConfigChange | None = None
 
 
+class McpToolHealth(BaseModel):
+    """Why a tool cannot be given to agents."""
+
+    status: Literal["INVALID"] = "INVALID"
+    reasons: list[str] = []
+
+
 class McpTool(BaseModel):
-    """A tool as its server describes it."""
+    """A tool as its server describes it. `health`: only of one that cannot be given to agents."""
 
     model_config = ConfigDict(extra="allow", validate_by_name=True)
 
@@ -169,7 +176,7 @@ class McpTool(BaseModel):
     output_schema: Annotated[JsonObject | None, Field(alias="outputSchema")] = None
     annotations: JsonObject | None = None
     meta: Annotated[JsonObject | None, Field(alias="_meta")] = None
-    health: JsonObject | None = None
+    health: McpToolHealth | None = None
 
 
 class Refreshed(BaseModel):

@@ -4,6 +4,7 @@ MCP allows any JSON Schema. Providers want an object at the top, without a choic
 follow no references: https://platform.openai.com/docs/guides/function-calling
 """
 
+import hashlib
 import re
 from typing import Any
 
@@ -11,6 +12,7 @@ from services.contract.json_object import JsonObject
 
 MAX_PARTS = 2000  # schemas within a schema up to which references are followed
 MAX_NAME = 64  # characters
+_MARK = 8  # hexadecimal digits that tell apart longer names that begin alike
 _FIT = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # names of arguments: https://docs.claude.com/en/api/messages
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _CHOICES = ("anyOf", "oneOf", "allOf")
@@ -20,8 +22,12 @@ _NAMED_SCHEMAS = frozenset(("properties", "patternProperties", "dependentSchemas
 
 
 def tool_name(name: str) -> str:
-    """A tool's name with only the characters that every provider takes."""
-    return _UNSAFE.sub("_", name)[:MAX_NAME] or "tool"
+    """A tool's name with only the characters that every provider takes, and no more of them."""
+    fit = _UNSAFE.sub("_", name) or "tool"
+    if len(fit) <= MAX_NAME:
+        return fit
+    mark = hashlib.sha256(name.encode()).hexdigest()[:_MARK]
+    return f"{fit[: MAX_NAME - _MARK - 1]}_{mark}"
 
 
 def tool_parameters(schema: JsonObject) -> JsonObject:
@@ -31,19 +37,30 @@ def tool_parameters(schema: JsonObject) -> JsonObject:
     """
     whole: JsonObject = _Inliner(schema).inline(schema)
     for kind in _CHOICES:
-        _merge(whole, whole.pop(kind, []), are_alternatives=kind != "allOf")
-    properties = {name: one for name, one in whole.get("properties", {}).items() if _FIT.fullmatch(name)}
-    required = [name for name in whole.get("required", []) if name in properties]
+        _merge(whole, whole.pop(kind, None), are_alternatives=kind != "allOf")
+    properties = {name: one for name, one in _properties(whole).items() if _FIT.fullmatch(name)}
+    required = [name for name in _required(whole) if name in properties]
     return {**whole, "type": "object", "properties": properties, "required": required}
 
 
-def _merge(whole: JsonObject, parts: list[Any], *, are_alternatives: bool) -> None:  # Any: objects, or true and false
+def _merge(whole: JsonObject, parts: Any, *, are_alternatives: bool) -> None:  # Any: a list, if the server is right
     """Adds the properties of the parts; those of alternatives need not be given."""
-    for part in parts:
+    for part in parts if isinstance(parts, list) else ():
         if isinstance(part, dict):
-            whole["properties"] = {**part.get("properties", {}), **whole.get("properties", {})}
+            whole["properties"] = {**_properties(part), **_properties(whole)}
             if not are_alternatives:
-                whole["required"] = [*whole.get("required", []), *part.get("required", [])]
+                whole["required"] = [*_required(whole), *_required(part)]
+
+
+def _properties(schema: JsonObject) -> JsonObject:
+    """None where there is something else: servers in some languages write null for what is empty."""
+    found = schema.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _required(schema: JsonObject) -> list[str]:
+    found = schema.get("required")
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 class _Inliner:

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.common.database import Database, Transaction
 from services.common.ids import new_id
-from services.contract.mcp import McpTool, Refreshed
+from services.contract.mcp import McpTool, McpToolHealth, Refreshed
 from services.contract.tools import Tool
 from services.tools.base_tools import BASE_TOOLS
 from services.tools.changes import Changes
@@ -48,17 +48,17 @@ class Registration:
         raise ToolNotFound(f"The MCP server {server.name!r} has no tool {tool_id}.")
 
     async def replace(self, owner: Owner, server: Server, offered: Sequence[McpTool]) -> Refreshed:
-        """Makes the registered tools what the server offers, but for those that nobody can use.
+        """Makes the registered tools what the server offers, but for those that `examine` finds unusable.
 
         Raises `ServerNotFound` when it is gone by now.
         """
-        wanted = {one.name: one for one in offered if _is_usable(server, one)}
+        wanted = {one.name: one for one in offered if not one.health}
         async with self._database.begin() as transaction:
             known = await self._locked(transaction, server)
             gone = {name: one for name, one in known.items() if name not in wanted}
             updated = [name for name in known if name in wanted]
             refreshed = Refreshed(
-                message=f"The tools of the MCP server {server.name!r} are up to date.",
+                message=_report(server, offered),
                 deleted=await self._delete(transaction, gone),
                 updated=[name for name in updated if await self._update(transaction, owner, known[name], wanted[name])],
                 added=await self._add(
@@ -145,20 +145,34 @@ def _record(owner: Owner, server: Server, offered: McpTool, name: str) -> Stored
     return StoredTool(owner.organization_id, 1, tool)
 
 
-def check(offered: McpTool) -> None:
-    """Raises `BadSource` for a tool that cannot be stored, or that providers refuse."""
-    if "\0" in offered.name:
-        raise BadSource(f"{offered.name!r} cannot be the name of a tool.")
-    usable(_content(offered, tool_name(offered.name))["json_schema"])
-
-
-def _is_usable(server: Server, offered: McpTool) -> bool:
+def examine(offered: McpTool) -> McpTool:
+    """The tool, its health saying why if it cannot be given to agents."""
     try:
         check(offered)
     except BadSource as exc:
-        log.warning("the tool %r of the MCP server %s is left out: %s", offered.name, server.id, exc)
-        return False
-    return True
+        return offered.model_copy(update={"health": McpToolHealth(reasons=[str(exc)])})
+    return offered
+
+
+def check(offered: McpTool) -> None:
+    """Raises `BadSource` for a tool that could not be read, cannot be stored, or that providers refuse."""
+    if offered.health:
+        raise BadSource("; ".join(offered.health.reasons))
+    if "\0" in offered.name:
+        raise BadSource(f"{offered.name!r} cannot be the name of a tool.")
+    try:
+        usable(_content(offered, tool_name(offered.name))["json_schema"])
+    except RecursionError as exc:
+        raise BadSource("The types of its arguments are nested too deeply.") from exc
+
+
+def _report(server: Server, offered: Sequence[McpTool]) -> str:
+    up_to_date = f"The tools of the MCP server {server.name!r} are up to date."
+    left_out = [f"{one.name!r} ({'; '.join(one.health.reasons)})" for one in offered if one.health]
+    if not left_out:
+        return up_to_date
+    log.warning("tools of the MCP server %s are left out: %s", server.id, ", ".join(left_out))
+    return f"{up_to_date} Left out: {', '.join(left_out)}."
 
 
 def _content(offered: McpTool, name: str) -> dict[str, Any]:  # Any: values of fields of Tool

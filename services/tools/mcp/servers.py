@@ -12,7 +12,7 @@ from services.common.ids import new_id
 from services.contract.mcp import CreateMcpServer, McpConfig, McpConfigChange, McpTool, Refreshed, StdioConfig
 from services.contract.tools import Tool
 from services.tools.mcp.oauth.authorizing import Authorizing
-from services.tools.mcp.registration import Registration
+from services.tools.mcp.registration import Registration, examine
 from services.tools.mcp.server import Remote, Server, ServerFailed, ServerNotFound, Servers
 from services.tools.mcp.templates import fill_for_listing
 from services.tools.owner import Owner
@@ -103,9 +103,9 @@ class McpServers:
         raise ToolNotFound(f"The MCP server {server.name!r} has no tool {name!r}.")
 
     async def offered(self, server: Server) -> list[McpTool]:
-        """What a server offers now. Raises `ServerFailed`."""
+        """What a server offers now, its unusable tools too. Raises `ServerFailed`."""
         config = fill_for_listing(server.name, server.config)
-        return await self._remote.list_tools(replace(server, config=config))
+        return [examine(one) for one in await self._remote.list_tools(replace(server, config=config))]
 
     async def connect(self, owner: Owner, server: Server) -> list[McpTool]:
         """What a server offers now, which is registered. Raises `ServerNotFound`, `ServerFailed`."""

@@ -1,4 +1,4 @@
-"""What servers say that breaks the protocol, or their own promises, costs the tool that it is about and nothing else."""
+"""What servers say that breaks the protocol, or their own promises, costs the tool that it is about, nothing else."""
 
 from pathlib import Path
 from typing import Any

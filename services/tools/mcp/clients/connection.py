@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import anyio
 from mcp import Client, MCPError
-from mcp.types import CONNECTION_CLOSED, INVALID_REQUEST
+from mcp.types import CONNECTION_CLOSED
 
 from services.tools.mcp.clients.failures import FAILURES, describe_failure, server_failed
+from services.tools.mcp.clients.session_answers import SESSION_LOST
 from services.tools.mcp.server import ServerFailed
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,11 @@ END_S = 0.1  # seconds in which a connection that broke ends; one whose server w
 CANCEL_S = 1.0  # seconds that a call given up has to tell its server
 
 
-class SessionLost(ServerFailed):
+class Refused(ServerFailed):
+    """The server is there, but gave an error in place of an answer; over a new connection it may do better."""
+
+
+class SessionLost(Refused):
     """The server, restarted for instance, does not know the session, and did not carry out the request."""
 
 
@@ -125,9 +130,11 @@ class Connection:
         try:
             return call.result()
         except FAILURES as exc:
-            if isinstance(exc, MCPError) and exc.code == INVALID_REQUEST:
+            if isinstance(exc, MCPError) and exc.code == SESSION_LOST:
                 raise SessionLost(f"The MCP server {self._name!r} ended the session: {exc.message}.") from exc
-            raise self._went_away(await self._cause(exc)) from exc
+            cause = await self._cause(exc)
+            failed = self._went_away(cause)
+            raise (Refused(str(failed)) if isinstance(cause, MCPError) and not self._is_retired else failed) from exc
 
     async def _cause(self, failure: Exception) -> BaseException:
         """What ended the connection, where the request only hears that something did."""

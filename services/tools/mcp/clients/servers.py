@@ -7,21 +7,25 @@ from functools import partial
 from typing import TypeVar
 
 from mcp import Client, MCPError
-from mcp.types import CONNECTION_CLOSED, INVALID_REQUEST, REQUEST_TIMEOUT
+from mcp.types import CONNECTION_CLOSED
+from pydantic import ValidationError
 
 from services.contract.json_object import JsonObject
 from services.contract.mcp import McpConfig, McpTool
 from services.tools.mcp.breaker import Breaker, BreakerLimits
 from services.tools.mcp.clients.allowed import Allowed
-from services.tools.mcp.clients.connection import Connection, ConnectionLimits, SessionLost
+from services.tools.mcp.clients.connection import Connection, ConnectionLimits, Refused, SessionLost
 from services.tools.mcp.clients.credentials import Tokens
+from services.tools.mcp.clients.failures import describe_failure
+from services.tools.mcp.clients.listing import read_tool
 from services.tools.mcp.clients.results import read_result
+from services.tools.mcp.clients.session_answers import SESSION_LOST
 from services.tools.mcp.clients.transport import open_client
 from services.tools.mcp.server import AuthorizationRequired, Result, Server, ServerFailed
 
 Answer = TypeVar("Answer")
 MAX_TOOLS = 1000  # of a server; a listing that goes on and on must end
-_FATAL = (CONNECTION_CLOSED, REQUEST_TIMEOUT, INVALID_REQUEST)  # of connections; other errors are a tool's answers
+_FATAL = (CONNECTION_CLOSED, SESSION_LOST)  # of connections; other errors are a tool's answers
 
 _Key = tuple[str, str]  # the id of a server, and how it is reached
 
@@ -70,6 +74,10 @@ class RemoteServers:
                 if exc.code in _FATAL:
                     raise
                 return Result(exc.message, is_error=True)
+            except ValidationError as exc:
+                return Result(describe_failure(exc), is_error=True)
+            except RuntimeError as exc:  # an answer that differs from what the tool's output_schema says
+                return Result(str(exc), is_error=True)
 
         return await self._use(server, work)
 
@@ -100,7 +108,7 @@ class RemoteServers:
         try:
             answer = await connection.use(work)
         except ServerFailed as exc:
-            if not isinstance(exc, AuthorizationRequired):
+            if not isinstance(exc, AuthorizationRequired | Refused):
                 line.breaker.failed()
             connection.retire()
             raise
@@ -128,4 +136,4 @@ async def _list_tools(client: Client) -> list[McpTool]:
     while page.next_cursor and len(found) < MAX_TOOLS:
         page = await client.list_tools(cursor=page.next_cursor)
         found = [*found, *page.tools]
-    return [McpTool.model_validate(one.model_dump(mode="json", by_alias=True)) for one in found[:MAX_TOOLS]]
+    return [read_tool(one) for one in found[:MAX_TOOLS]]

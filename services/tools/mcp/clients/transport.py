@@ -14,6 +14,7 @@ from services.contract.mcp import SSEConfig, StdioConfig
 from services.tools.mcp.clients.allowed import Allowed
 from services.tools.mcp.clients.bounded_answers import MAX_ANSWER_BYTES, BoundedAnswers
 from services.tools.mcp.clients.credentials import GrantedCredentials, OwnCredentials, Tokens
+from services.tools.mcp.clients.session_answers import SessionAnswers
 from services.tools.mcp.clients.stderr import logged_stderr
 from services.tools.mcp.clients.watched_stream import WatchedStream
 from services.tools.mcp.oauth.session import Endpoint
@@ -33,18 +34,20 @@ async def open_client(
     """
     await allowed.check(server.config)
     async with _transport(server, allowed, tokens) as (incoming, outgoing):
-        streams = nullcontext((WatchedStream(incoming, on_end), outgoing))
-        async with Client(streams, cache=None) as client:
+        watched = WatchedStream(incoming, on_end)
+        async with Client(nullcontext((watched, outgoing)), cache=None) as client:
+            watched.version = client.protocol_version
             yield client
 
 
 def make_http(config: Endpoint, allowed: Allowed, auth: httpx2.Auth | None = None) -> httpx2.AsyncClient:
     """An HTTP client for a server and those that it names."""
+    wire = httpx2.AsyncHTTPTransport() if allowed.private_addresses else PublicTransport()
     return httpx2.AsyncClient(
         headers=_headers(config),
         auth=auth,
         timeout=SILENCE_S,
-        transport=BoundedAnswers(httpx2.AsyncHTTPTransport() if allowed.private_addresses else PublicTransport()),
+        transport=SessionAnswers(BoundedAnswers(wire)),
         trust_env=False,
     )
 

@@ -1,4 +1,7 @@
-"""What comes from a server, watched for its end: nothing else tells that an idle server went away."""
+"""What comes from a server, watched for its end: nothing else tells that an idle server went away.
+
+Listings of tools are made readable on the way.
+"""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -7,15 +10,19 @@ from typing import Self
 import anyio
 from mcp.client._transport import ReadStream
 from mcp.shared.message import SessionMessage
+from mcp.types import JSONRPCResponse
+
+from services.tools.mcp.clients.listing import make_readable
 
 MAX_GARBAGE = 100  # messages in a row that cannot be read; some programs print a little beside the protocol
 Incoming = SessionMessage | Exception
 
 
 class WatchedStream:
-    """Passes everything on, unless it is nothing but garbage."""
+    """Passes everything on, unless it is nothing but garbage. `version`: of the protocol, once it is known."""
 
     def __init__(self, inner: ReadStream[Incoming], on_end: Callable[[], None]) -> None:
+        self.version = ""
         self._inner = inner
         self._on_end = on_end
         self._garbage = 0
@@ -31,6 +38,8 @@ class WatchedStream:
         if self._garbage > MAX_GARBAGE:
             self._on_end()
             raise anyio.EndOfStream
+        if self.version and isinstance(message, SessionMessage) and isinstance(message.message, JSONRPCResponse):
+            make_readable(message.message.result, self.version)
         return message
 
     async def aclose(self) -> None:
