@@ -59,6 +59,10 @@ class ImagesRefused(RequestRefused):
     """The provider cannot fetch an image of the conversation, or makes nothing of one."""
 
 
+class SchemasRefused(RequestRefused):
+    """The provider cannot hold its model to the schemas of the tools: they are too many, too large or unknown to it."""
+
+
 class KeyRefused(ModelFailure, Unauthenticated):
     """The provider does not take our key."""
 

@@ -52,6 +52,13 @@ class Prompt:
         """The same prompt for a model that sees nothing."""
         return replace(self, model=replace(self.model, vision=False))
 
+    def without_strictness(self) -> "Prompt":
+        """The same prompt for a model that is not held to the schemas of the tools."""
+        settings = ModelSettings()
+        settings.CopyFrom(self.settings)
+        settings.strict = False
+        return replace(self, settings=settings)
+
     def is_own(self, message: Message) -> bool:
         """Whether the message was written by a model of the same provider, which may have its opaque data back."""
         return self.recalls and message.model.partition("/")[0] == self.model.provider_name

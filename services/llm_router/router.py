@@ -10,7 +10,7 @@ from services.llm_router.batching import Pace, batch_events
 from services.llm_router.catalog import Catalog
 from services.llm_router.completion import Event, Vector
 from services.llm_router.deadlines import Deadlines, bound_time
-from services.llm_router.errors import ImagesRefused, ModelFailure, ThoughtsRefused
+from services.llm_router.errors import ImagesRefused, ModelFailure, RequestRefused, SchemasRefused, ThoughtsRefused
 from services.llm_router.model import EmbeddingModel, Model
 from services.llm_router.prompt import Prompt, tidy_messages
 from services.llm_router.provider import Provider
@@ -53,19 +53,15 @@ class Router:
                 yield events
 
     async def _ask(self, provider: Provider, prompt: Prompt) -> AsyncGenerator[Sequence[Event], None]:
-        """Asks with the model's earlier thoughts and all images, and without them when the provider refuses them."""
+        """Asks with all there is, and without what the provider refuses and the model can do without."""
         try:
             async with aclosing(self._call(provider, prompt)) as batches:
                 async for events in batches:
                     yield events
-        except ThoughtsRefused:
-            if not prompt.recalls:
+        except RequestRefused as refusal:
+            accepted = _lighten(prompt, refusal)
+            if accepted is None:
                 raise
-            accepted = replace(prompt, recalls=False)
-        except ImagesRefused:
-            if not prompt.shows_images:
-                raise
-            accepted = prompt.without_images()
         else:
             return
         async with aclosing(self._ask(provider, accepted)) as batches:
@@ -97,6 +93,18 @@ class Router:
     async def _embed(self, provider: Provider, model: EmbeddingModel, texts: Sequence[str]) -> tuple[list[Vector], int]:
         async with provider.slot():
             return await retry_call(lambda: provider.adapter.embed(model, texts), self._retries)
+
+
+def _lighten(prompt: Prompt, refusal: RequestRefused) -> Prompt | None:
+    """The prompt without what was refused; None when it has nothing of that."""
+    match refusal:
+        case ThoughtsRefused() if prompt.recalls:
+            return replace(prompt, recalls=False)
+        case ImagesRefused() if prompt.shows_images:
+            return prompt.without_images()
+        case SchemasRefused() if prompt.settings.strict:
+            return prompt.without_strictness()
+    return None
 
 
 @contextmanager

@@ -16,6 +16,7 @@ class ChatDialect:
     """
 
     max_tokens_field: str = "max_tokens"
+    max_tools: int | None = None
     reasoning_field: str = ""
     misses_thoughts: bool = False
     has_strict_tools: bool = False
@@ -44,7 +45,12 @@ class Vendor:
     dialect: ChatDialect = field(default_factory=ChatDialect)
 
 
-_OPENAI = ChatDialect(max_tokens_field="max_completion_tokens", has_strict_tools=True, has_cache_key=True)
+OPENAI_TOOLS = 128  # the most in one request: https://platform.openai.com/docs/api-reference/chat/create
+
+_OPENAI = ChatDialect(
+    max_tokens_field="max_completion_tokens", max_tools=OPENAI_TOOLS, has_strict_tools=True, has_cache_key=True
+)
+_GROQ = ChatDialect(max_tools=128)  # https://console.groq.com/docs/api-reference#chat-create
 _ZAI = ChatDialect(
     reasoning_field="reasoning_content", has_json_schema=False, has_thinking_switch=True
 )  # https://docs.z.ai/guides/capabilities/thinking-mode
@@ -68,7 +74,7 @@ VENDORS: dict[str, Vendor] = {
     "cerebras": Vendor("cerebras", "openai", "CEREBRAS", "https://api.cerebras.ai"),
     "deepseek": Vendor("deepseek", "openai", "DEEPSEEK", "https://api.deepseek.com", dialect=_DEEPSEEK),
     "fireworks": Vendor("fireworks", "openai", "FIREWORKS", "https://api.fireworks.ai/inference"),
-    "groq": Vendor("groq", "openai", "GROQ", "https://api.groq.com/openai"),
+    "groq": Vendor("groq", "openai", "GROQ", "https://api.groq.com/openai", dialect=_GROQ),
     "minimax": Vendor("minimax", "openai", "MINIMAX", "https://api.minimax.io"),
     "mistral": Vendor("mistral", "openai", "MISTRAL", "https://api.mistral.ai", dialect=_MISTRAL),
     "moonshot": Vendor("moonshot", "openai", "MOONSHOT", "https://api.moonshot.ai", dialect=_MOONSHOT),

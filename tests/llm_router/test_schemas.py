@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.llm_router.providers.gemini_schema import NotInSubset, convert_parameters, convert_schema
-from services.llm_router.providers.strict_schema import read_schema, read_strict_schema
+from services.llm_router.providers.strict_schema import close_objects, read_schema, read_strict_schema
 
 NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
 
@@ -31,10 +31,25 @@ def test_a_schema_with_all_properties_required_becomes_strict() -> None:
         {"type": "object", "properties": {"n": {"type": "integer"}}},
         object_of(any={"type": "object"}),
         object_of(n={"type": "integer", "default": 3}),
+        object_of(n={"type": "integer", "minimum": 1}),
+        object_of(n={"oneOf": [{"type": "integer"}, {"type": "string"}]}),
+        object_of(n={"type": "string", "format": "phone"}),
+        object_of(n={"type": "array"}),
+        object_of(n={}),
+        object_of(n={**object_of(a={"type": "string"}), "additionalProperties": True}),
+        object_of(n={**object_of(a={"type": "string"}), "required": True}),
     ],
 )
 def test_a_schema_that_strictness_would_change_stays_as_it_is(schema: dict[str, Any]) -> None:
     assert read_strict_schema(json.dumps(schema)) is None
+
+
+def test_an_argument_called_properties_is_closed_like_any_other() -> None:
+    closed = close_objects(object_of(properties=object_of(a={"type": "string"})))
+
+    assert isinstance(closed, dict)
+    assert list(closed["properties"]) == ["properties"]
+    assert closed["properties"]["properties"]["additionalProperties"] is False
 
 
 def test_a_tool_without_parameters_takes_an_empty_object() -> None:

@@ -20,6 +20,7 @@ from services.llm_router.errors import (
     ProviderUnavailable,
     RateLimited,
     RequestRefused,
+    SchemasRefused,
     ThoughtsRefused,
     TimedOut,
 )
@@ -132,6 +133,20 @@ def test_every_vendors_words_for_thoughts_that_it_refuses_are_known(words: str) 
 )
 def test_every_vendors_words_for_images_that_it_refuses_are_known(words: str) -> None:
     assert isinstance(Refusal(words, status=400).to_failure(), ImagesRefused)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The compiled grammar is too large, which would cause performance issues. Simplify your tool schemas.",
+        "Too many strict tools (21). The maximum number of strict tools supported is 20.",
+        "Schema is too complex for compilation.",
+        "Invalid schema for function 'look': In context=('properties', 'a'), 'oneOf' is not permitted.",
+        "tools.0.custom.strict: Extra inputs are not permitted",
+    ],
+)
+def test_every_vendors_words_for_schemas_that_it_refuses_are_known(words: str) -> None:
+    assert isinstance(Refusal(words, status=400).to_failure(), SchemasRefused)
 
 
 @pytest.mark.parametrize(

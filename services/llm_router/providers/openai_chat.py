@@ -106,7 +106,8 @@ def _offer_tools(body: Json, prompt: Prompt, dialect: ChatDialect) -> None:
         return
     is_strict = dialect.has_strict_tools and prompt.settings.strict
     body["tools"] = [
-        {"type": "function", "function": build_function(tool, is_strict=is_strict)} for tool in prompt.tools
+        {"type": "function", "function": build_function(tool, is_strict=is_strict)}
+        for tool in prompt.tools[: dialect.max_tools]
     ]
     named = {"type": "function", "function": {"name": prompt.tool_choice}}
     body["tool_choice"] = prompt.tool_choice if prompt.tool_choice in ("auto", "none", "required") else named

@@ -19,6 +19,7 @@ from services.llm_router.providers.openai_client import OpenAiClient
 from services.llm_router.providers.openai_items import build_items
 from services.llm_router.providers.sdk_errors import read_chunk, read_stream_error
 from services.llm_router.providers.spoken import Json, bounded_output, json_order
+from services.llm_router.vendors import OPENAI_TOOLS
 
 _ENCRYPTED = "reasoning.encrypted_content"
 _MIN_OUTPUT_TOKENS = 16  # smaller bounds are refused
@@ -57,7 +58,7 @@ def build_response_body(prompt: Prompt) -> Json:
 def _offer_tools(body: Json, prompt: Prompt) -> None:
     if not prompt.tools:
         return
-    functions = (build_function(tool, is_strict=prompt.settings.strict) for tool in prompt.tools)
+    functions = (build_function(tool, is_strict=prompt.settings.strict) for tool in prompt.tools[:OPENAI_TOOLS])
     body["tools"] = [{"type": "function", "strict": False, **function} for function in functions]
     named = {"type": "function", "name": prompt.tool_choice}
     body["tool_choice"] = prompt.tool_choice if prompt.tool_choice in ("auto", "none", "required") else named

@@ -30,6 +30,7 @@ _THOUGHTS = re.compile(
     r"|messages\.\d.*thinking",
     re.IGNORECASE,
 )
+_SCHEMAS = re.compile(r"schema|strict|compiled grammar", re.IGNORECASE)
 _IMAGES = re.compile(r"image|(mime|media).?type|downloading|download the file|fetch content", re.IGNORECASE)
 _OVERLOAD_CODES = {"overloaded_error", "overloaded"}
 _RATE_CODES = {"rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"}
@@ -75,6 +76,8 @@ class Refusal:
             return errors.ThoughtsRefused
         if self.codes & _FILTER_CODES:
             return errors.ContentFiltered
+        if self.status in (400, 422) and _SCHEMAS.search(self.message):
+            return errors.SchemasRefused
         if self.status in (400, 422) and _IMAGES.search(self.message):
             return errors.ImagesRefused
         if self.codes & _OVERLOAD_CODES:

@@ -22,6 +22,7 @@ _PARAMETERS = {
 _BETA_PARAMETERS = {*beta_message_create_params.MessageCreateParamsBase.__annotations__, "output_format"}
 _TOOL_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,128}$")
 _MIN_THINKING_TOKENS = 1024
+_MAX_STRICT_TOOLS = 20
 
 
 def check_parameters(body: Body, *, beta: bool) -> None:
@@ -54,7 +55,7 @@ def read_tools(body: Body) -> tuple[Tool, ...]:
     """The tools of a request.
 
     Raises:
-        Refusal: a bad or repeated name, or a schema that is not of an object.
+        Refusal: a bad or repeated name, too many strict tools, or a schema that is not of an object.
     """
     tools = [tool for tool in body.get("tools") or () if tool.get("type") in (None, "custom")]
     for index, tool in enumerate(tools):
@@ -64,6 +65,8 @@ def read_tools(body: Body) -> tuple[Tool, ...]:
             raise invalid(f"tools.{index}.custom.input_schema.type: Input should be 'object'")
     if len({tool["name"] for tool in tools}) < len(tools):
         raise invalid("tools: Tool names must be unique.")
+    if sum(bool(tool.get("strict")) for tool in tools) > _MAX_STRICT_TOOLS:
+        raise invalid(f"Too many strict tools. The maximum number of strict tools supported is {_MAX_STRICT_TOOLS}.")
     return tuple(Tool(tool["name"], tool["input_schema"]) for tool in tools)
 
 

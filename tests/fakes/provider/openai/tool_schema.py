@@ -7,14 +7,22 @@ from tests.fakes.provider.prompt import Body, JsonFormat, Tool, ToolChoice
 from tests.fakes.provider.refusal import Refusal
 
 _NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
+_MAX_TOOLS = 128
 
 
 def read_tools(functions: list[Body], place: str) -> tuple[Tool, ...]:
     """The tools of a request; `place` is a pattern with the index, such as `tools[{}].function`.
 
     Raises:
-        Refusal: a bad name, or a strict schema that leaves something open.
+        Refusal: too many tools, a bad name, or a strict schema that leaves something open.
     """
+    if len(functions) > _MAX_TOOLS:
+        raise _invalid(
+            f"Invalid 'tools': array too long. Expected an array with maximum length {_MAX_TOOLS}, but got an array "
+            f"with length {len(functions)} instead.",
+            "tools",
+            "array_above_max_length",
+        )
     for index, function in enumerate(functions):
         name, param = str(function.get("name")), place.format(index)
         if not _NAME.match(name):
