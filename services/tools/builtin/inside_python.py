@@ -8,8 +8,7 @@ FILE = "<code>"  # what the program is called in tracebacks
 __traced__ = FILE  # where these begin: see `print_traceback`
 
 
-def run_code(code: str) -> str:
-    """Runs the program; the value of its last line as Python prints it, or nothing."""
+def _evaluate(code: str) -> str:
     linecache.cache[FILE] = (len(code), None, code.splitlines(keepends=True), FILE)
     tree = ast.parse(code, FILE)
     last = tree.body[-1] if tree.body else None
@@ -20,3 +19,13 @@ def run_code(code: str) -> str:
     exec(compile(ast.Module(tree.body[:-1], tree.type_ignores), FILE, "exec"), names)  # noqa: S102  # as above
     value = eval(compile(ast.Expression(last.value), FILE, "eval"), names)  # noqa: S307  # as above
     return "" if value is None else repr(value)
+
+
+def run_code(code: str) -> str:
+    """Runs the program; the value of its last line as Python prints it, or nothing."""
+    try:
+        return _evaluate(code)
+    except SystemExit as end:
+        if end.code:
+            raise
+        return ""  # it has ended itself, and well

@@ -26,7 +26,10 @@ async def test_python_gives_the_value_of_the_last_line_and_what_was_printed(buil
     assert outcome.stdout == ["working\n"]
 
 
-@pytest.mark.parametrize("code", ["", "# nothing", "x = 1", "None", "print('a')\nif True:\n    2"])
+@pytest.mark.parametrize(
+    "code",
+    ["", "# nothing", "x = 1", "None", "print('a')\nif True:\n    2", "raise SystemExit", "import sys\nsys.exit(0)"],
+)
 async def test_a_program_without_a_last_value_has_no_result(builtins: BuiltinCalls, code: str) -> None:
     outcome = await call(builtins, "run_code", code=code, language="python")
 
@@ -51,6 +54,13 @@ async def test_an_exception_is_an_error_with_its_line(builtins: BuiltinCalls) ->
     assert answer["stdout"] == "before\n"
     assert 'File "<code>", line 2' in answer["stderr"]
     assert "<tool>" not in answer["stderr"]
+
+
+async def test_a_program_that_ends_itself_with_a_code_has_failed(builtins: BuiltinCalls) -> None:
+    outcome = await call(builtins, "run_code", code="import sys\nsys.exit(3)", language="python")
+
+    assert outcome.is_error
+    assert orjson.loads(outcome.value)["error"] == "SystemExit: 3"
 
 
 async def test_a_program_that_is_none_is_an_error(builtins: BuiltinCalls) -> None:
