@@ -6,7 +6,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
-from perdure.runs.v1.run_pb2 import RunEvent
+from perdure.conversation.v1.message_pb2 import STOP_REASON_CANCELLED
+from perdure.runs.v1.run_pb2 import RUN_STATUS_CANCELLED, RunEnded, RunEvent
 from services.common.errors import NotFound
 from services.common.patience import keep_trying
 from services.runs.events.feed import Feed
@@ -59,16 +60,23 @@ class Watching:
         """Batches of events above a number, as they come, to the end. Raises `RunNotFound`.
 
         The last event always comes. What was void before it is read is left out, but for the event that says so. Where
-        the database is away, that is raised at first; who has found the run waits.
+        the database is away, that is raised at first; who has found the run waits. A run that is deleted then has been
+        cancelled.
         """
         seen, patience_s = _Seen(after_seq), 0.0
         while not seen.is_over():
-            async with aclosing(self._find(organization_id, run_id, seen.seq, patience_s)) as batches:
-                async for batch in batches:
-                    if new := seen.take(batch):
-                        yield new
-                    if seen.is_over():
-                        return
+            try:
+                async with aclosing(self._find(organization_id, run_id, seen.seq, patience_s)) as batches:
+                    async for batch in batches:
+                        if new := seen.take(batch):
+                            yield new
+                        if seen.is_over():
+                            return
+            except RunNotFound:
+                if not patience_s:
+                    raise
+                yield [_deleted(seen.seq + 1)]
+                return
             patience_s = PATIENCE_S
 
     async def watch_owned(self, organization_id: str, run_id: str, after_seq: int) -> Batches:
@@ -133,6 +141,11 @@ class Watching:
             steps = await self.ledger.of_run(run.organization_id, run.id)
             told = replay(logged, stored, describe_end(run), {step.id: step.last_seq for step in steps})
         yield told
+
+
+def _deleted(seq: int) -> RunEvent:
+    """The last event of a run that is not there any more."""
+    return RunEvent(seq=seq, ended=RunEnded(status=RUN_STATUS_CANCELLED, stop_reason=STOP_REASON_CANCELLED))
 
 
 class _Seen:
