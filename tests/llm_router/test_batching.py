@@ -40,27 +40,29 @@ async def test_a_lone_stream_of_slow_tokens_is_not_held_back() -> None:
 
 async def test_many_streams_share_the_messages_that_may_be_sent() -> None:
     pace = Pace()
+    clock = asyncio.get_running_loop().time
     with ExitStack() as others:
-        for _ in range(99):
+        for _ in range(99):  # a message each 50 ms
             others.enter_context(pace.live_stream())
+        started = clock()
 
         batches = await collect(speak(40, 0.005), pace)
 
     assert len(batches[0]) == 1
-    assert len(batches) < 12  # 0.2 s of tokens, one message each 50 ms
+    assert len(batches) <= 2 + (clock() - started) / 0.05  # the first and the last do not wait
 
 
 async def test_the_end_does_not_wait_for_the_next_message() -> None:
     pace = Pace()
     clock = asyncio.get_running_loop().time
     with ExitStack() as others:
-        for _ in range(4000):  # a message each 2 s
+        for _ in range(100_000):  # a message each 50 s
             others.enter_context(pace.live_stream())
         started = clock()
 
         batches = await collect(speak(3, 0.01), pace)
 
-    assert clock() - started < 1.0
+    assert clock() - started < 25
     assert [len(batch) for batch in batches] == [1, 2]
 
 

@@ -52,6 +52,23 @@ def test_an_argument_called_properties_is_closed_like_any_other() -> None:
     assert closed["properties"]["properties"]["additionalProperties"] is False
 
 
+@pytest.mark.parametrize(
+    ("schema", "properties"),
+    [
+        ({}, {}),
+        ({"anyOf": [object_of(a={"type": "array"})]}, {"a": {"type": "array", "items": {}}}),
+        ({"$ref": "#/$defs/A", "$defs": {"A": object_of(a={})}}, {"a": {}}),
+    ],
+)
+def test_a_schema_that_providers_would_refuse_becomes_that_of_an_object(
+    schema: dict[str, Any], properties: dict[str, Any]
+) -> None:
+    read = read_schema(json.dumps(schema))
+
+    assert read.keys() == {"type", "properties", "required"}
+    assert (read["type"], read["properties"]) == ("object", properties)
+
+
 def test_a_tool_without_parameters_takes_an_empty_object() -> None:
     assert read_schema("") == {"type": "object", "properties": {}}
 

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import orjson
 
+from services.common.tool_parameters import tool_parameters
 from services.llm_router.providers.spoken import Json
 
 _OBJECT: Json = {"type": "object", "properties": {}}
@@ -17,9 +18,11 @@ _FORMATS = frozenset(("date-time", "time", "date", "duration", "email", "hostnam
 
 @lru_cache(maxsize=1024)
 def read_schema(schema: str) -> Json:
-    """A schema from its JSON; none is an object without properties. The result is shared: copy before changing it."""
-    read: Json = orjson.loads(schema) if schema else _OBJECT
-    return read if "properties" in read or read.get("type") != "object" else {**read, "properties": {}}
+    """The schema of a tool's arguments from its JSON, as every provider takes it; none is an object without properties.
+
+    The result is shared: copy before changing it.
+    """
+    return tool_parameters(orjson.loads(schema)) if schema else _OBJECT
 
 
 @lru_cache(maxsize=1024)

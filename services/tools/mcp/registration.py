@@ -7,11 +7,12 @@ from typing import Any
 
 from services.common.database import Database, Transaction
 from services.common.ids import new_id
+from services.common.tool_parameters import tool_parameters
 from services.contract.mcp import McpTool, McpToolHealth, Refreshed
 from services.contract.tools import Tool
 from services.tools.base_tools import BASE_TOOLS
 from services.tools.changes import Changes
-from services.tools.mcp.parameters import tool_name, tool_parameters
+from services.tools.mcp.names import tool_name
 from services.tools.mcp.server import Server, Servers
 from services.tools.owner import Owner
 from services.tools.schemas.source import BadSource

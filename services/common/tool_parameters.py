@@ -1,33 +1,21 @@
 """The schema of a tool's arguments as every provider takes it.
 
-MCP allows any JSON Schema. Providers want an object at the top, without a choice between alternatives there, and some
-follow no references: https://platform.openai.com/docs/guides/function-calling
+MCP, and whoever writes a tool, may use any JSON Schema. Providers want an object at the top, without a choice between
+alternatives there, and some follow no references: https://platform.openai.com/docs/guides/function-calling
 """
 
-import hashlib
 import re
 from typing import Any
 
 from services.contract.json_object import JsonObject
 
 MAX_PARTS = 2000  # schemas within a schema up to which references are followed
-MAX_NAME = 64  # characters
-_MARK = 8  # hexadecimal digits that tell apart longer names that begin alike
 _FIT = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # names of arguments: https://docs.claude.com/en/api/messages
-_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _CHOICES = ("anyOf", "oneOf", "allOf")
+_LEFT_OUT_AT_TOP = frozenset(("const", "enum", "not"))
 _LEFT_OUT = frozenset(("$schema", "$id", "$defs", "definitions", "$ref"))
 _PLAIN = frozenset(("default", "const", "enum", "examples"))  # what they hold is no schema
 _NAMED_SCHEMAS = frozenset(("properties", "patternProperties", "dependentSchemas"))
-
-
-def tool_name(name: str) -> str:
-    """A tool's name with only the characters that every provider takes, and no more of them."""
-    fit = _UNSAFE.sub("_", name) or "tool"
-    if len(fit) <= MAX_NAME:
-        return fit
-    mark = hashlib.sha256(name.encode()).hexdigest()[:_MARK]
-    return f"{fit[: MAX_NAME - _MARK - 1]}_{mark}"
 
 
 def tool_parameters(schema: JsonObject) -> JsonObject:
@@ -40,7 +28,8 @@ def tool_parameters(schema: JsonObject) -> JsonObject:
         _merge(whole, whole.pop(kind, None), are_alternatives=kind != "allOf")
     properties = {name: one for name, one in _properties(whole).items() if _FIT.fullmatch(name)}
     required = [name for name in _required(whole) if name in properties]
-    return {**whole, "type": "object", "properties": properties, "required": required}
+    kept = {key: value for key, value in whole.items() if key not in _LEFT_OUT_AT_TOP}
+    return {**kept, "type": "object", "properties": properties, "required": required}
 
 
 def _merge(whole: JsonObject, parts: Any, *, are_alternatives: bool) -> None:  # Any: a list, if the server is right
@@ -88,7 +77,9 @@ class _Inliner:
     def _members(self, schema: JsonObject, within: frozenset[str]) -> JsonObject:
         self._left -= 1
         members = {key: self._value(key, value, within) for key, value in schema.items() if key not in _LEFT_OUT}
-        return {"items": {}, **members} if members.get("type") == "array" else members
+        kinds = members.get("type")
+        is_array = "array" in kinds if isinstance(kinds, list) else kinds == "array"
+        return {"items": {}, **members} if is_array else members
 
     def _value(self, key: str, value: Any, within: frozenset[str]) -> Any:  # Any: any keyword's value
         if key in _NAMED_SCHEMAS and isinstance(value, dict):

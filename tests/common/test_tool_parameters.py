@@ -1,9 +1,9 @@
-"""Schemas of MCP tools as providers take them."""
+"""Schemas of tools as providers take them."""
 
 import pytest
 
+from services.common.tool_parameters import MAX_PARTS, tool_parameters
 from services.contract.json_object import JsonObject
-from services.tools.mcp.parameters import MAX_NAME, MAX_PARTS, tool_name, tool_parameters
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string"}}}
 
@@ -31,6 +31,10 @@ PERSON = {"type": "object", "properties": {"name": {"type": "string"}}}
         (
             {"properties": {"a": {"type": "array"}, "b": True, "c[d]": {}, "e" * 65: {}}, "required": ["b", "c[d]"]},
             {"type": "object", "properties": {"a": {"type": "array", "items": {}}, "b": {}}, "required": ["b"]},
+        ),
+        (
+            {"properties": {"a": {"type": ["array", "null"]}}, "enum": [{}], "not": {}},
+            {"type": "object", "properties": {"a": {"type": ["array", "null"], "items": {}}}, "required": []},
         ),
         (
             {"properties": {"definitions": {"type": "string"}, "a": {"default": {"$ref": "kept"}}}},
@@ -68,17 +72,3 @@ def test_a_schema_that_grows_without_end_stays_small() -> None:
     parameters = tool_parameters({"$ref": "#/$defs/d0", "$defs": definitions})
 
     assert len(str(parameters)) < 50 * many * MAX_PARTS
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"), [("echo", "echo"), ("files/read.text", "files_read_text"), ("x" * 64, "x" * 64), ("", "tool")]
-)
-def test_names_have_only_what_providers_take(name: str, expected: str) -> None:
-    assert tool_name(name) == expected
-
-
-def test_long_names_that_begin_alike_stay_apart() -> None:
-    names = [tool_name("x" * 80 + end) for end in "abcd"]
-
-    assert len(set(names)) == len(names)
-    assert {len(name) for name in names} == {MAX_NAME}
