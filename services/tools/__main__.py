@@ -7,7 +7,7 @@ from functools import partial
 
 import grpc
 
-from perdure.tools.v1 import rest_pb2, tool_service_pb2
+from perdure.tools.v1 import mcp_rest_pb2, sandbox_rest_pb2, tool_rest_pb2, tool_service_pb2
 from perdure.tools.v1.tool_service_pb2_grpc import add_ToolServiceServicer_to_server
 from services.common import server
 from services.common.background import Background
@@ -45,6 +45,8 @@ from services.tools.sandbox_configs.store import PostgresSandboxConfigs
 from services.tools.servicer import ToolServicer
 from services.tools.store.outbox import PostgresOutbox
 from services.tools.store.tools import PostgresTools
+
+REST = (mcp_rest_pb2, sandbox_rest_pb2, tool_rest_pb2)
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,11 @@ def _wire(config: Config, outside: Outside, changes: Changes) -> tuple[ToolOpera
 
 
 def _add_services(operations: ToolOperations, servicer: ToolServicer, grpc_server: grpc.aio.Server) -> Iterable[str]:
-    rest = rest_pb2.DESCRIPTOR.services_by_name["ToolRest"]
-    grpc_server.add_generic_rpc_handlers([rest_handlers(rest, operations)])
+    rest = [service for file in REST for service in file.DESCRIPTOR.services_by_name.values()]
+    grpc_server.add_generic_rpc_handlers([rest_handlers(service, operations) for service in rest])
     add_ToolServiceServicer_to_server(servicer, grpc_server)
-    return [rest.full_name, tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"].full_name]
+    typed = tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"]
+    return [service.full_name for service in (*rest, typed)]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from services.tools.sandbox_configs.rest import SandboxConfigRest
 
 
 class ToolOperations(ToolRest, McpRest, NamedMcpRest, McpOAuthRest, SandboxConfigRest, GenerationRest):
-    """The operations that `rest.proto` lists."""
+    """The operations that the files `*_rest.proto` list."""
 
     def __init__(
         self,

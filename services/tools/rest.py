@@ -2,7 +2,7 @@
 
 import asyncio
 
-from perdure.tools.v1.rest_pb2 import (
+from perdure.tools.v1.tool_rest_pb2 import (
     AddBaseToolsQuery,
     CountToolsQuery,
     CreateToolQuery,
@@ -33,7 +33,7 @@ NO_ID = "null"  # of a message that is not stored
 
 
 class ToolRest:
-    """One method per operation of `ToolRest` in rest.proto."""
+    """One method per operation of `ToolRest`."""
 
     def __init__(self, registry: Registry, execution: Execution) -> None:
         self._registry = registry

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from cryptography.fernet import Fernet
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.message_factory import GetMessageClass
 
 from perdure.agents.v1.agent_service_pb2 import (
     ApplyToolChangesRequest,
@@ -21,7 +22,6 @@ from perdure.agents.v1.agent_service_pb2 import (
     GetAgentStateResponse,
 )
 from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
-from perdure.tools.v1 import rest_pb2
 from perdure.tools.v1.tool_service_pb2_grpc import ToolServiceStub, add_ToolServiceServicer_to_server
 from services.common.channels import open_channel
 from services.common.database import Database, open_engine
@@ -30,6 +30,7 @@ from services.common.rest import rest_handlers
 from services.common.secrets import SecretBox
 from services.common.server import ErrorInterceptor
 from services.common.status import rpc_errors
+from services.tools.__main__ import REST
 from services.tools.builtin.calls import BuiltinCalls
 from services.tools.builtin.clients.pages import HttpPages
 from services.tools.builtin.clients.search import HttpSearch
@@ -62,7 +63,8 @@ from services.tools.servicer import ToolServicer
 from services.tools.store.outbox import PostgresOutbox
 from services.tools.store.tools import PostgresTools
 
-REST = rest_pb2.DESCRIPTOR.services_by_name["ToolRest"]
+REST_SERVICES = [service for file in REST for service in file.DESCRIPTOR.services_by_name.values()]
+REST_METHODS = {method.name: method for service in REST_SERVICES for method in service.methods}
 PUBLIC_URL = "http://perdure.test"  # nobody goes there: tests carry what a browser would
 MCP_ALLOWED = Allowed(stdio=True, private_addresses=True)
 MCP_LIMITS = ConnectionLimits(connect_s=60, call_s=60, idle_s=600)  # for tests that run into none of them
@@ -127,11 +129,11 @@ class Api:
         self._channel = channel
 
     async def call(self, method: str, body: Any = None, **query: Any) -> Any:
-        request = getattr(rest_pb2, f"{method}Query")(**query)
+        request: Any = GetMessageClass(REST_METHODS[method].input_type)(**query)  # the RPC's own message
         if body is not None:
             request.body.data = orjson.dumps(body)
         rpc = self._channel.unary_unary(
-            f"/{REST.full_name}/{method}",
+            f"/{REST_METHODS[method].containing_service.full_name}/{method}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=HttpBody.FromString,
         )
@@ -141,11 +143,11 @@ class Api:
 
     async def events(self, method: str, body: Any = None, **query: Any) -> AsyncIterator[Any]:
         """The JSON of each server-sent event of a streaming operation."""
-        request = getattr(rest_pb2, f"{method}Query")(**query)
+        request: Any = GetMessageClass(REST_METHODS[method].input_type)(**query)  # the RPC's own message
         if body is not None:
             request.body.data = orjson.dumps(body)
         rpc = self._channel.unary_stream(
-            f"/{REST.full_name}/{method}",
+            f"/{REST_METHODS[method].containing_service.full_name}/{method}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=HttpBody.FromString,
         )
@@ -263,7 +265,7 @@ async def channel(
         generation=Generation(models),
     )
     server = grpc.aio.server(interceptors=[ErrorInterceptor()])
-    server.add_generic_rpc_handlers([rest_handlers(REST, operations)])
+    server.add_generic_rpc_handlers([rest_handlers(service, operations) for service in REST_SERVICES])
     add_ToolServiceServicer_to_server(ToolServicer(registry, execution, sandbox), server)
     server.add_insecure_port(f"unix:{tmp_path}/tools")
     await server.start()

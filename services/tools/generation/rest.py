@@ -1,6 +1,6 @@
 """The function behind the REST operation of writing tools."""
 
-from perdure.tools.v1.rest_pb2 import GenerateToolQuery
+from perdure.tools.v1.tool_rest_pb2 import GenerateToolQuery
 from services.common.caller import Caller
 from services.contract.generation import GeneratedTool, GenerateTool
 from services.tools.generation.generation import Generation

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from perdure.tools.v1 import rest_pb2 as rest
+from perdure.tools.v1 import sandbox_rest_pb2 as rest
 from services.common.caller import Caller
 from services.contract.sandbox_configs import (
     CreateSandboxConfig,

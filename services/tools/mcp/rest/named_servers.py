@@ -4,7 +4,7 @@ from functools import partial
 
 from pydantic import TypeAdapter
 
-from perdure.tools.v1.rest_pb2 import (
+from perdure.tools.v1.mcp_rest_pb2 import (
     AddNamedServerQuery,
     AddNamedServerToolQuery,
     ConnectNamedServerQuery,

@@ -1,6 +1,6 @@
 """The function behind the REST operation that users come back to."""
 
-from perdure.tools.v1.rest_pb2 import FinishMcpAuthorizationQuery
+from perdure.tools.v1.mcp_rest_pb2 import FinishMcpAuthorizationQuery
 from services.common.caller import Caller
 from services.contract.mcp import FinishedAuthorization
 from services.tools.mcp.oauth.authorizing import Authorizing, Redirect

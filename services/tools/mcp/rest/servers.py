@@ -3,7 +3,7 @@
 import json
 from functools import partial
 
-from perdure.tools.v1.rest_pb2 import (
+from perdure.tools.v1.mcp_rest_pb2 import (
     ConnectMcpServerQuery,
     CreateMcpServerQuery,
     DeleteMcpServerQuery,
