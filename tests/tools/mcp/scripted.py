@@ -1,7 +1,7 @@
 """An MCP server over stdio that says what it is told to: `python scripted.py SCRIPT`, SCRIPT being a path.
 
-The file there holds JSON: `tools` as they are listed, and `answers` by tool, each a `result` or an `error`. It is read
-for every request. A tool without an answer says which process it is in, and how many calls that process has had.
+The file there holds JSON: `tools` as they are listed, and `answers` by tool, each a `result`, an `error`, or a word. It
+is read for every request. A tool without an answer says which process it is in, and how many calls that one has had.
 """
 
 import json
@@ -12,6 +12,8 @@ from typing import Any
 
 Json = dict[str, Any]
 OBJECT = {"type": "object"}
+SILENCE = "silence"  # no answer is given
+EXIT = "exit"  # the process ends
 
 
 def scripted_config(script: Path, tools: list[Any], answers: Json | None = None) -> Json:
@@ -25,7 +27,7 @@ def plain(*names: str) -> list[Json]:
     return [{"name": name, "inputSchema": OBJECT} for name in names]
 
 
-def answer(request: Json, script: Json, calls: int) -> Json:
+def answer(request: Json, script: Json, calls: int) -> Any:
     match request["method"]:
         case "initialize":
             told = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}}
@@ -34,8 +36,7 @@ def answer(request: Json, script: Json, calls: int) -> Json:
             return {"result": {"tools": script["tools"]}}
         case "tools/call":
             said = [{"type": "text", "text": f"{os.getpid()}: {calls}"}]
-            answered: Json = script["answers"].get(request["params"]["name"], {"result": {"content": said}})
-            return answered
+            return script["answers"].get(request["params"]["name"], {"result": {"content": said}})
     return {"error": {"code": -32601, "message": "Method not found"}}
 
 
@@ -46,7 +47,10 @@ def main() -> None:
         calls += request.get("method") == "tools/call"
         if "id" in request:
             said = answer(request, json.loads(Path(sys.argv[1]).read_text()), calls)
-            print(json.dumps({"jsonrpc": "2.0", "id": request["id"], **said}), flush=True)
+            if said == EXIT:
+                break
+            if said != SILENCE:
+                print(json.dumps({"jsonrpc": "2.0", "id": request["id"], **said}), flush=True)
 
 
 if __name__ == "__main__":

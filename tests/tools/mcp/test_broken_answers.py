@@ -1,5 +1,7 @@
 """What servers say that breaks the protocol, or their own promises, costs the tool that it is about, nothing else."""
 
+import asyncio
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from services.common.errors import InvalidArgument
 from tests.tools.conftest import Api
 from tests.tools.mcp.conftest import AddServer, Execute, Json
 from tests.tools.mcp.forgetful import ForgetfulServer
-from tests.tools.mcp.scripted import OBJECT, plain, scripted_config
+from tests.tools.mcp.scripted import EXIT, OBJECT, SILENCE, plain, scripted_config
 
 MANY = 4  # failures in a row: more than a circuit breaker bears
 
@@ -97,6 +99,23 @@ async def test_errors_that_look_like_a_lost_connection_do_not_shut_a_server_off(
 
     assert all("no such file" in one.value for one in returned)
     assert counted.status == ToolStatus.TOOL_STATUS_SUCCESS
+
+
+async def test_a_crash_counts_once_however_many_calls_it_ends(
+    add_server: AddServer, execute: Execute, tmp_path: Path
+) -> None:
+    answers = {"hang": SILENCE, "crash": EXIT}
+    server = await add_server(scripted_config(tmp_path / "script", plain("hang", "crash", "count"), answers))
+    hanging = [asyncio.ensure_future(execute(server, "hang")) for _ in range(MANY)]
+    for own in itertools.count(1):
+        if (await execute(server, "count")).value.endswith(f": {MANY + own}"):  # all have arrived
+            break
+
+    returned = [await execute(server, "crash"), *await asyncio.gather(*hanging)]
+    afterwards = await execute(server, "count")
+
+    assert all("Connection closed" in one.value for one in returned)
+    assert afterwards.status == ToolStatus.TOOL_STATUS_SUCCESS
 
 
 async def test_a_lost_session_is_opened_again_whatever_error_the_server_writes(

@@ -36,6 +36,7 @@ class _Line:
 
     breaker: Breaker
     connection: Connection | None = None
+    broken: Connection | None = None  # whose failure was counted last: one may end many calls
 
     @property
     def is_needed(self) -> bool:
@@ -108,8 +109,9 @@ class RemoteServers:
         try:
             answer = await connection.use(work)
         except ServerFailed as exc:
-            if not isinstance(exc, AuthorizationRequired | Refused):
+            if not isinstance(exc, AuthorizationRequired | Refused) and connection is not line.broken:
                 line.breaker.failed()
+                line.broken = connection
             connection.retire()
             raise
         line.breaker.succeeded()
