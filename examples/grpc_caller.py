@@ -14,6 +14,7 @@ from perdure.agents.v1.agent_service_pb2_grpc import AgentServiceStub
 from perdure.conversation.v1.message_pb2 import ROLE_USER, Message, Part
 from perdure.llm_router.v1.llm_router_service_pb2 import CompleteRequest, EmbedRequest
 from perdure.llm_router.v1.llm_router_service_pb2_grpc import LlmRouterServiceStub
+from perdure.runs.v1.run_pb2 import RunStatus
 from perdure.runs.v1.run_service_pb2 import CancelRunRequest, StartRunRequest, WatchRunRequest, WatchRunResponse
 from perdure.runs.v1.run_service_pb2_grpc import RunServiceStub
 from perdure.tools.v1.tool_service_pb2 import ExecuteRequest, UpsertToolRequest
@@ -72,7 +73,7 @@ async def main(address: str) -> None:
         print("again, from the middle:")
         await show(runs.WatchRun(WatchRunRequest(organization_id=ORGANIZATION, run_id=run.id, after_seq=last // 2)))
         cancelled = await runs.CancelRun(CancelRunRequest(organization_id=ORGANIZATION, run_id=run.id))
-        print("cancelling what has ended leaves its status:", cancelled.run.status)
+        print("cancelling what has ended leaves its status:", RunStatus.Name(cancelled.run.status))
 
         listed = await agents.ListMessages(ListMessagesRequest(organization_id=ORGANIZATION, conversation_id=agent.id))
         print("the history has", len(listed.messages), "messages")

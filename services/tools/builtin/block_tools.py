@@ -2,7 +2,7 @@
 
 from services.tools.builtin.base_tool import BaseTool, text, whole_number
 
-_LABEL = text("The label of the memory block to change.")
+_LABEL = text("Which block to change, by its label.")
 
 _MEMORY_INSERT = BaseTool(
     name="memory_insert",

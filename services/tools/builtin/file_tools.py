@@ -45,7 +45,7 @@ _GREP_FILES = BaseTool(
     parameters={
         "pattern": text("What to look for: a word, or an expression in the syntax of RE2."),
         "include": text("Only files whose FOLDER/FILE fits this expression."),
-        "context_lines": whole_number("How many lines to show before and after each match. Left out: 1."),
+        "context_lines": whole_number("How many of the lines around a match to show, on each side. Left out: 1."),
         "offset": whole_number("How many matches to leave out at the beginning, to see the next ones."),
     },
     optional=("include", "context_lines", "offset"),
