@@ -7,7 +7,7 @@ from services.agents.memory.blocks import BlockChange, Store, StoredBlock, check
 from services.agents.memory.system_prompts import SystemPrompts
 from services.common.database import Transaction
 from services.common.errors import NotFound, PermissionDenied
-from services.contract.blocks import CreateBlock
+from services.contract.blocks import Block, CreateBlock
 
 
 class UnknownLabel(NotFound):
@@ -16,6 +16,13 @@ class UnknownLabel(NotFound):
 
 class ReadOnlyBlock(PermissionDenied):
     """Agents cannot change the block."""
+
+
+class IsolatedBlock(PermissionDenied):
+    """The block is a conversation's own copy, which stands in place of the agent's block of the same label."""
+
+    def __init__(self, copy: Block) -> None:
+        super().__init__(f"Block {copy.label!r} is this conversation's own copy: it cannot be renamed or deleted here.")
 
 
 @dataclass(frozen=True)
@@ -55,14 +62,20 @@ class Workbench:
         return by_label[label]
 
     async def write(self, stored: StoredBlock, **values: Any) -> None:
-        """Gives a block's fields new values. Raises `BlockTooLong`, `BlockChanged`, `DuplicateLabel`, `BadLabel`."""
+        """Gives a block's fields new values.
+
+        Raises `BlockTooLong`, `BlockChanged`, `DuplicateLabel`, `BadLabel`, `IsolatedBlock`.
+        """
         if "label" in values:
             check_label(values["label"])
         check_length(stored.block.model_copy(update=values))
         change = BlockChange(values, by=self._agent.agent_id)
         block_id = stored.block.id
+        owners = await self._blocks.agents_of(self._tx, self._agent.organization_id, block_id)
+        if "label" in values and self._agent.agent_id not in owners:
+            raise IsolatedBlock(stored.block)
         await self._blocks.change(self._tx, self._agent.organization_id, block_id, change, version=stored.version)
-        self._agent.outdated.update(await self._blocks.agents_of(self._tx, self._agent.organization_id, block_id))
+        self._agent.outdated.update(owners)
 
     async def create(self, label: str, value: str, description: str | None) -> None:
         """Gives the agent a new block. Raises `BlockTooLong`, `DuplicateLabel`, `BadLabel`."""
@@ -73,9 +86,10 @@ class Workbench:
         agent.outdated.add(agent.agent_id)
 
     async def remove(self, label: str) -> None:
-        """Takes a block from the agent, and deletes it if nobody else has it."""
-        block_id = (await self.find(label)).block.id
-        await self._blocks.detach(self._tx, self._agent.organization_id, self._agent.agent_id, block_id)
-        if not await self._blocks.agents_of(self._tx, self._agent.organization_id, block_id):
-            await self._blocks.delete(self._tx, self._agent.organization_id, block_id)
+        """Takes a block from the agent, and deletes it if nobody else has it. Raises `IsolatedBlock`."""
+        block = (await self.find(label)).block
+        if not await self._blocks.detach(self._tx, self._agent.organization_id, self._agent.agent_id, block.id):
+            raise IsolatedBlock(block)
+        if not await self._blocks.agents_of(self._tx, self._agent.organization_id, block.id):
+            await self._blocks.delete(self._tx, self._agent.organization_id, block.id)
         self._agent.outdated.add(self._agent.agent_id)

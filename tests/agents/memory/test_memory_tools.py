@@ -251,6 +251,28 @@ async def test_a_conversation_s_own_copy_leaves_the_agent_s_block_alone(talk: Ta
     assert (await talk.service.api.call("GetBlock", block_id=copy))["value"] == "only here"
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("memory", {"command": "rename", "old_path": "human", "new_path": "user"}),
+        ("memory", {"command": "delete", "path": "human"}),
+        ("memory_apply_patch", {"label": "", "patch": "*** Update Block: human\n*** Move to: user"}),
+        ("memory_apply_patch", {"label": "", "patch": "*** Delete Block: human"}),
+    ],
+)
+async def test_a_conversation_s_own_copy_keeps_its_label(talk: Talk, tool: str, arguments: dict[str, Any]) -> None:
+    conversation = await talk.service.api.call(
+        "CreateConversation", {"isolated_block_labels": ["human"]}, agent_id=talk.agent["id"]
+    )
+
+    succeeded, value = await talk.call(tool, conversation_id=conversation["id"], **arguments)
+    _, written = await talk.call("core_memory_append", conversation_id=conversation["id"], label="human", content="x")
+
+    assert (succeeded, "own copy" in value) == (False, True)
+    assert written == "Name: Ada\nx"
+    assert await talk.value("human") == "Name: Ada"
+
+
 async def test_past_messages_are_found_by_words_roles_and_dates(talk: Talk) -> None:
     await talk.call("memory_finish_edits")
 
