@@ -57,7 +57,7 @@ class Sampler:
     def _processes(self) -> dict[str, float]:
         found: dict[str, float] = {}
         for name, process in self._stack.processes.items():
-            if name == "postgres" or process.pid is None:
+            if name == "postgres":
                 continue
             measured = psutil.Process(process.pid)
             found[f"{name} MiB"] = measured.memory_full_info().uss / 2**20
