@@ -157,7 +157,7 @@ class Runs:
     async def cancel(self, organization_id: str, run_id: str) -> Run:
         """Stops a run and those that its tool calls started; as it ended. One that has ended stays as it is.
 
-        Raises `RunNotFound`.
+        What it still asks leave for is denied. Raises `RunNotFound`.
         """
         return await self._stop(organization_id, run_id, rolls_back=False)
 
@@ -168,7 +168,8 @@ class Runs:
     async def _stop(self, organization_id: str, run_id: str, *, rolls_back: bool) -> Run:
         left = await self.line.store.leave(organization_id, RunFilter(ids=(run_id,)))
         run = left[0] if left else await self.get(organization_id, run_id)
-        ended = run if run.is_final else await self._end(run, rolls_back=rolls_back)
+        is_over = run.is_final and run.stop_reason != "requires_approval"
+        ended = run if is_over else await self._end(run, rolls_back=rolls_back)
         if ended.status == "cancelled":  # also where it was before: whoever cancelled it may have died over it
             for child_id in await self.family.active_children(organization_id, run_id):
                 await self.cancel(organization_id, child_id)
@@ -194,7 +195,7 @@ class Runs:
         return await self._cancel_all(organization_id, RunFilter(conversation_id=conversation_id))
 
     async def delete(self, organization_id: str, run_id: str) -> None:
-        """Ends a run and forgets it and its steps; its messages stay. Raises `RunNotFound`."""
+        """Ends a run as `cancel` does, and forgets it and its steps; its messages stay. Raises `RunNotFound`."""
         await self.cancel(organization_id, run_id)
         await self.store.delete(organization_id, run_id)
 

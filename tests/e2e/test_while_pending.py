@@ -122,7 +122,17 @@ async def cancel(waiting: Waiting) -> None:
     await waiting.client.agents.messages.cancel(waiting.agent.id)
 
 
-@pytest.mark.parametrize("change", [reset, cut_window, put_request_first, cancel])
+async def cancel_by_id(waiting: Waiting) -> None:
+    asked = (await last_run(waiting.client, waiting.agent.id)).id
+    assert await waiting.client.agents.messages.cancel(waiting.agent.id, run_ids=[asked]) == {asked: "cancelled"}
+
+
+async def delete_run(waiting: Waiting) -> None:
+    asked = (await last_run(waiting.client, waiting.agent.id)).id
+    (await waiting.http.delete(f"/v1/runs/{asked}")).raise_for_status()
+
+
+@pytest.mark.parametrize("change", [reset, cut_window, put_request_first, cancel, cancel_by_id, delete_run])
 async def test_a_request_that_is_void_waits_no_more(waiting: Waiting, change: Change) -> None:
     await change(waiting)
 
