@@ -29,7 +29,7 @@ _ADDRESS_OF_OWNER = "SELECT address FROM runs.replicas JOIN runs.runs USING (own
 REPLICAS = 2  # of each service
 KEPT_REQUESTS = 20_000  # that the fake of the vendors remembers
 TIMEOUT_S = 60.0  # seconds; what the SDK waits by itself
-RECOVERY_S = 120.0  # seconds within which every process answers again
+RECOVERY_S = 300.0  # seconds within which every process answers again
 
 
 @dataclass
@@ -124,7 +124,7 @@ async def open_arena(folder: Path, scale: Scale) -> AsyncIterator[Arena]:
             AsyncLetta(base_url=stack.url, timeout=TIMEOUT_S) as sdk,
             httpx.AsyncClient(base_url=stack.url, timeout=TIMEOUT_S, trust_env=False) as http,
             grpc.aio.insecure_channel(stack.url.removeprefix("http://")) as channel,
-            httpx.AsyncClient(base_url=vendors_url, trust_env=False) as vendors,
+            httpx.AsyncClient(base_url=vendors_url, timeout=TIMEOUT_S, trust_env=False) as vendors,
         ):
             tool = await sdk.tools.upsert(source_code=ROLL_DICE)
             yield Arena(stack, sdk, http, channel, Vendors(vendors), tool.id, scale, Random(scale.seed))

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.chaos.arena import Arena
 from tests.e2e.waiting import eventually
 from tests.gateway.conftest import free_port
-from tests.tools.mcp.probe import listening
+from tests.tools.mcp.probe import START_S, listening
 
 SCRIPT = str(Path(__file__).with_name("marks_server.py"))
 SAFE = "safe-to-repeat"  # the tag of tools whose calls may be made again
@@ -33,7 +33,7 @@ class Marks:
         async def are_made() -> bool:
             return set(words) <= set(self.file.read_text().split())
 
-        await eventually(are_made, timeout_s=60)
+        await eventually(are_made)
 
 
 @asynccontextmanager
@@ -43,7 +43,7 @@ async def open_marks(arena: Arena, folder: Path, *, tags: list[str]) -> AsyncIte
     file.touch()
     process = await asyncio.create_subprocess_exec(sys.executable, SCRIPT, str(port), str(file))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(START_S):
             await listening(port)
         config = {"mcp_server_type": "streamable_http", "server_url": f"http://127.0.0.1:{port}/mcp"}
         server = await arena.sdk.mcp_servers.create(server_name=f"marks{port}", config=config)  # type: ignore[arg-type]  # a dict

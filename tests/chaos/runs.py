@@ -14,6 +14,7 @@ from letta_client import APIConnectionError, APIStatusError, NotFoundError
 from tests.chaos.arena import Arena
 
 FINAL = ("completed", "failed", "cancelled")
+MOST_KILLS = 12  # of a short attack: processes that take long to start would never be back
 PAUSE_S = 0.3  # seconds before a request is made again that the attack hit
 END_S = 300.0  # seconds that a run under attack may take: processes start slowly on a busy machine
 
@@ -23,7 +24,7 @@ class Job:
     """One message to an agent of its own, and the run that answers it.
 
     `calls` are the steps with a tool call, `call` is what they call; WORD in it stands for the job's own word. The
-    model thinks for `ttft_ms` in each step.
+    model thinks for `ttft_ms` in each step, and for `token_ms` before each further word.
     """
 
     agent_id: str
@@ -32,6 +33,7 @@ class Job:
     words: int
     call: str = 'roll_dice with {"num_sides": 6}'
     ttft_ms: int = 150
+    token_ms: int = 20
     run_id: str = ""
     status: str = ""
 
@@ -40,7 +42,7 @@ class Job:
         """The message: it tells the fake model what to do."""
         asked = " then ".join([f"call tool {self.call.replace('WORD', self.word)}"] * self.calls)
         said = f"{asked} " if asked else f"Reply with {self.words} words "
-        return f"{said}{self.word} [[fake: ttft_ms={self.ttft_ms} inter_token_ms=20]]"
+        return f"{said}{self.word} [[fake: ttft_ms={self.ttft_ms} inter_token_ms={self.token_ms}]]"
 
     @property
     def expected(self) -> list[str]:
@@ -75,13 +77,14 @@ async def start(
     calls: int | None = None,
     words: int = 25,
     ttft_ms: int = 150,
+    token_ms: int = 20,
     mark: Mark | None = None,
     in_tokens: bool = False,
 ) -> Job:
     """Starts a run of one to four steps; sends again what got no answer, under the same otid."""
     chosen = arena.random.randint(0, 3) if calls is None else calls
     agent_id = await arena.make_agent(mark.tool_id if mark else "")
-    job = Job(agent_id, f"word{arena.random.getrandbits(48):012x}", chosen, words, ttft_ms=ttft_ms)
+    job = Job(agent_id, f"word{arena.random.getrandbits(48):012x}", chosen, words, ttft_ms=ttft_ms, token_ms=token_ms)
     if mark is not None:
         quick = 'mark with {"word": "WORD-quick", "seconds": 0} and call tool ' if mark.has_quick else ""
         job.call = f'{quick}mark with {{"word": "WORD", "seconds": {mark.seconds}}}'
@@ -177,14 +180,15 @@ async def message_ids(arena: Arena, job: Job) -> set[str]:
 async def attack_until(
     done: "asyncio.Future[Any]", arena: Arena, victims: Sequence[str], every_s: tuple[float, float]
 ) -> int:
-    """Kills one of the processes now and then; how many."""
+    """Kills one of the processes now and then; how many. A short attack ends at some point, however slow the load."""
     killed = 0
     while True:
         await asyncio.wait([done], timeout=arena.random.uniform(*every_s))
         if done.done():
             return killed
-        arena.kill(arena.random.choice(victims))
-        killed += 1
+        if arena.scale.is_full or killed < MOST_KILLS:
+            arena.kill(arena.random.choice(victims))
+            killed += 1
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:

@@ -12,6 +12,7 @@ from tests.chaos.runs import Job, Mark, start, until_ended
 from tests.chaos.scale import in_full
 
 RUNS = 6  # under way at each kill
+CALL_S = 10  # seconds that a call takes: longer than the others need to begin
 UNKNOWN = "not known"  # in what the model is told of a call that may or may not have been made
 
 
@@ -80,7 +81,7 @@ async def test_r5_a_call_that_is_done_is_not_made_again_with_its_neighbour(
 
 async def under_calls(arena: Arena, marks: Marks, *, has_quick: bool = False) -> list[Job]:
     """Runs whose tool calls are under way."""
-    mark = Mark(marks.tool_id, seconds=3, has_quick=has_quick)
+    mark = Mark(marks.tool_id, seconds=CALL_S, has_quick=has_quick)
     jobs = await asyncio.gather(*(start(arena, calls=1, mark=mark) for _ in range(RUNS)))
     await marks.until_made([job.word for job in jobs])
     return list(jobs)
