@@ -30,7 +30,7 @@ def source_of(attempt: Attempt, outside: Mapping[str, object]) -> str:
     for name, value in outside.items():
         body = body.replace(f"{{{name}}}", str(value))
     return f"""
-import ctypes, os, signal, socket, struct, subprocess, sys
+import ctypes, fcntl, os, signal, socket, struct, subprocess, sys
 
 def call(number, *arguments):
     libc = ctypes.CDLL(None, use_errno=True)
@@ -73,6 +73,10 @@ FILES = _attempts(
         "write beside its folder": "open('../escaped', 'w')",
         "write to a file of the server": "open('{secret}', 'a')",
         "truncate a file of the server": "os.truncate('{secret}', 0)",
+        "open a file of the server to all": "os.chmod('{secret}', 0o777)",
+        "change when a file of the server was written": "os.utime('{secret}', (1, 1))",
+        "mark a file of the server": "os.setxattr('{secret}', 'user.mark', b'1')",
+        "open the interpreter to all": "os.fchmod(os.open(os.__file__, os.O_RDONLY), 0o777)",
         "change the interpreter": "open(os.__file__, 'a')",
         "change a package": "import pydantic; open(pydantic.__file__, 'a')",
         "add to the programs": "open('/usr/bin/escaped', 'w')",
@@ -105,6 +109,8 @@ PROCESSES = _attempts(
         "become root": "os.setuid(0)",
         "run first": "os.setpriority(os.PRIO_PROCESS, 0, -20)",
         "run in real time": "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))",
+        "have the server signalled by a pipe": "fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, {pid})",
+        "have the server signalled by a socket": "fcntl.ioctl(socket.socketpair()[0], 0x8901, struct.pack('i', {pid}))",
         "limit the server": "import resource; resource.prlimit({pid}, resource.RLIMIT_NOFILE, (9, 9))",
     },
 )
@@ -147,6 +153,9 @@ NETWORK = _attempts(
         "send with UDP": "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {port}))",
         "connect with IPv6": "socket.socket(socket.AF_INET6).connect(('::1', {port}))",
         "connect to a Unix socket": "socket.socket(socket.AF_UNIX).connect('{socket}')",
+        "send to a Unix socket through a pair": (
+            "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'x', '{socket}')"
+        ),
         "listen on an abstract socket": "socket.socket(socket.AF_UNIX).bind('\\0escaped')",
         "ask the cloud's metadata": "socket.create_connection(('169.254.169.254', 80), 1)",
         "send raw packets": "socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)",
@@ -227,6 +236,9 @@ CONNECTIONS = _attempts(
         "talk to the kernel's network": "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
         "talk to virtual machines": "socket.socket(40, socket.SOCK_STREAM)",
         "connect to a Unix socket": "socket.socket(socket.AF_UNIX).connect('{socket}')",
+        "send to a Unix socket through a pair": (
+            "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'x', '{socket}')"
+        ),
         "connect to an abstract socket": "socket.socket(socket.AF_UNIX).connect('\\0server')",
         "listen": "socket.socket().listen()",
         "take a port": "socket.socket().bind(('127.0.0.1', 0))",

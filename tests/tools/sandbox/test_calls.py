@@ -292,6 +292,22 @@ async def test_no_descriptor_of_the_server_is_open(sandbox: Sandbox) -> None:
     assert pipes == "3"  # stdout, stderr, the result
 
 
+async def test_a_call_has_no_descriptors_but_its_own(sandbox: Sandbox) -> None:
+    body = (
+        "import os\nfound = []\nfor fd in range(256):\n"
+        "    try: found.append(os.fstat(fd))\n    except OSError: pass\n"
+        "return len(found)"
+    )
+
+    assert await result_of(sandbox, tool_source(body)) == "4"  # standard input, stdout, stderr, the result
+
+
+async def test_a_tool_starts_the_interpreter(sandbox: Sandbox) -> None:
+    body = "import subprocess, sys\nreturn subprocess.check_output([sys.executable, '-c', 'print(1)'], text=True)"
+
+    assert await result_of(sandbox, tool_source(body)) == "1\n"
+
+
 async def test_standard_input_is_empty(sandbox: Sandbox) -> None:
     assert await result_of(sandbox, tool_source("import sys\nreturn repr(sys.stdin.read())")) == "''"
 

@@ -1,7 +1,7 @@
 """The filter of system calls.
 
 It denies what tools have no use for and what has let programs out of sandboxes; the rest is let through, as other
-layers guard it. Sockets are denied too; a pair of connected ones is what asyncio needs and reaches nobody.
+layers guard it. Sockets are denied too; a pair of connected streams is what asyncio needs and reaches nobody.
 """
 
 import errno
@@ -15,6 +15,11 @@ NEW_NAMESPACES = 0x7E020000  # every CLONE_NEW… flag that clone(2) takes
 CLONE = (56, 220)
 PRLIMIT = (302, 261)  # for the limits of the process itself: number 0
 CLONE3 = (435, 435)  # takes its flags by address, where a filter cannot look: libraries fall back to clone
+SOCKETPAIR = (53, 199)  # of datagrams, it sends to any Unix socket
+STREAM = 1
+TYPE_BITS = 0xF  # the others of a socket's type are flags
+FCNTL, IOCTL = (72, 25), (16, 29)
+SET_OWNER = {FCNTL: (8, 15), IOCTL: (0x8901, 0x8902)}  # what says which process gets the signals of a descriptor
 
 # For calls that have the network.
 SOCKET = (41, 198)
@@ -22,8 +27,6 @@ CONNECT = (42, 203)
 WITH_FLAGS = {(44, 206): 3, (46, 211): 2, (307, 269): 3}  # sendto, sendmsg, sendmmsg: which argument has their flags
 FAST_OPEN = 0x20000000  # sends and connects at once
 FAMILIES = (2, 10)  # AF_INET, AF_INET6
-STREAM = 1
-TYPE_BITS = 0xF  # the others of a socket's type are flags
 PROTOCOLS = (0, 6)  # the default for streams, and its name: TCP. Others can connect without connect(2)
 
 # Numbers on x86-64 and on arm64; -1: it has no such call.
@@ -110,7 +113,7 @@ AMONG_OTHERS = {
     "sched_setattr": (314, 274),
     "sched_setaffinity": (203, 122),
 }
-# … or, where Landlock does not see to it, they could signal others of the same user.
+# … or, where Landlock does not see to it, they could signal others of the same user. See `SET_OWNER`, too.
 SIGNALS = {
     "kill": (62, 129),
     "tkill": (200, 130),
@@ -118,6 +121,31 @@ SIGNALS = {
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
     "pidfd_send_signal": (424, 424),
+}
+# Denied beside these where calls have no root and no user of their own: Landlock guards what files hold, not whose they
+# are and who may read them.
+OF_FILES = {
+    "chmod": (90, -1),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, -1),
+    "lchown": (94, -1),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "utime": (132, -1),
+    "utimes": (235, -1),
+    "futimesat": (261, -1),
+    "utimensat": (280, 88),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "setxattrat": (463, 463),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
 }
 
 
@@ -130,21 +158,34 @@ def is_available() -> bool:
     return bpf.MACHINE in bpf.ARCHITECTURES
 
 
-def assemble(layers: Layers, *, network: bool) -> bytes:
+def assemble(layers: Layers, *, network: bool, has_own_user: bool) -> bytes:
     """The filter, as a program for `bpf.restrict`.
 
-    `network`: TCP sockets may be made, and whoever holds the listener is asked for each connection.
+    `network`: TCP sockets may be made, and whoever holds the listener is asked for each connection. `has_own_user`:
+    calls are of another user than the service.
     """
-    numbers = sorted(number for number in map(bpf.number, _denied(layers, network=network).values()) if number >= 0)
+    denied = DENIED | (SERVING if network else {"socket": SOCKET}) | _denied_without(layers, has_own_user=has_own_user)
+    numbers = sorted(number for number in map(bpf.number, denied.values()) if number >= 0)
     may_clone = (bpf.load(0), bpf.jump(bpf.IF_ANY_BIT, NEW_NAMESPACES, skip_if_true=1), *bpf.ALLOW_ELSE_FAIL)
     may_limit = (bpf.load(0), bpf.jump(bpf.IF_EQUAL, 0, skip_if_false=1), *bpf.ALLOW_ELSE_FAIL)
+    type_bits = (bpf.load(1), bpf.keep_bits(TYPE_BITS))
+    may_pair = (*type_bits, bpf.jump(bpf.IF_EQUAL, STREAM, skip_if_false=1), *bpf.ALLOW_ELSE_FAIL)
     return bpf.program(
         *(bpf.when(number, bpf.fail(errno.EPERM)) for number in numbers),
         bpf.when(bpf.number(CLONE3), bpf.fail(errno.ENOSYS)),
         bpf.when(bpf.number(PRLIMIT), *may_limit),
         bpf.when(bpf.number(CLONE), *may_clone),
+        bpf.when(bpf.number(SOCKETPAIR), *may_pair),
+        *(() if "pid" in layers.namespaces else _owners()),
         *(_network() if network else ()),
     )
+
+
+def _owners() -> Iterator[bytes]:
+    """Signals of a descriptor go to nobody: others of the same user could be killed with them."""
+    for call, (one, other) in SET_OWNER.items():
+        jumps = (bpf.jump(bpf.IF_EQUAL, one, skip_if_true=2), bpf.jump(bpf.IF_EQUAL, other, skip_if_true=1))
+        yield bpf.when(bpf.number(call), bpf.load(1), *jumps, *bpf.ALLOW_ELSE_FAIL)
 
 
 def _network() -> Iterator[bytes]:
@@ -168,8 +209,11 @@ def _network() -> Iterator[bytes]:
         yield bpf.when(bpf.number(call), *flags, *bpf.ALLOW_ELSE_FAIL)
 
 
-def _denied(layers: Layers, *, network: bool) -> dict[str, tuple[int, int]]:
-    denied = DENIED | (SERVING if network else {"socket": SOCKET})
-    if "pid" in layers.namespaces:
-        return denied
-    return denied | AMONG_OTHERS | ({} if layers.landlock >= SIGNALS_SINCE else SIGNALS)
+def _denied_without(layers: Layers, *, has_own_user: bool) -> dict[str, tuple[int, int]]:
+    """What is denied for lack of other layers."""
+    denied: dict[str, tuple[int, int]] = {}
+    if "mount" not in layers.namespaces and not has_own_user:
+        denied |= OF_FILES
+    if "pid" not in layers.namespaces:
+        denied |= AMONG_OTHERS | ({} if layers.landlock >= SIGNALS_SINCE else SIGNALS)
+    return denied

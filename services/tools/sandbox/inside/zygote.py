@@ -31,12 +31,14 @@ CHOICES = (ALL, tuple(name for name in ALL if name != "mount"))  # inside some c
 def main() -> None:
     """Serves until the socket closes. Arguments: the folder of our modules, and settings as JSON."""
     sys.path.remove(sys.argv[1])
+    sys.executable = os.path.realpath(sys.executable)  # calls do not have the virtual environment
     settings: dict[str, Any] = json.loads(sys.argv[2])  # Any: JSON
     sys.argv = [""]
     control = _take_over_stdin()
     packages = Path(settings["packages"])
     readable = namespaces.readable_paths(packages, [*settings["path"], *settings["readable"]])
     chosen: tuple[str, ...] = next((names for names in CHOICES if _works(names, settings["root"], readable)), ())
+    is_root = os.getuid() == 0
     own = _prepare(chosen, settings["root"], readable)
     layers = Layers(chosen, landlock.find_version(), seccomp.is_available())
     if not settings["program"]:
@@ -47,8 +49,8 @@ def main() -> None:
     isolation = Isolation(
         layers,
         [*readable, *processes],
-        filter=seccomp.assemble(layers, network=False) if layers.seccomp else b"",
-        network_filter=seccomp.assemble(layers, network=True) if layers.seccomp else b"",
+        filter=seccomp.assemble(layers, network=False, has_own_user=is_root) if layers.seccomp else b"",
+        network_filter=seccomp.assemble(layers, network=True, has_own_user=is_root) if layers.seccomp else b"",
         limits=Limits(**settings["limits"]),
         program=settings["program"],
     )
@@ -155,6 +157,8 @@ def _serve(control: socket.socket, own: int | None, isolation: Isolation) -> Non
             is_keeper = False
         if is_keeper:
             control.close()
+            if own is not None:
+                os.close(own)
             try:
                 keep(Ends(*descriptors), message.decode(), isolation)
             finally:
