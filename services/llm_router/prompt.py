@@ -131,7 +131,9 @@ def _relabel(message: Message, labels: Sequence[tuple[str, str]]) -> Message:
 
 def _without_blanks(message: Message) -> Message:
     parts = [
-        part for part in message.parts if part.WhichOneof("kind") != "text" or part.text.strip() or part.provider_data
+        part
+        for part in message.parts
+        if part.WhichOneof("kind") != "text" or part.text.strip() or (part.text and part.provider_data)
     ]
     if len(parts) == len(message.parts) and parts:
         return message

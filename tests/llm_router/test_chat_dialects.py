@@ -108,3 +108,8 @@ def test_calls_of_others_have_thoughts_where_they_are_missed(vendor: str, name: 
 
     thoughts = [message.get("reasoning_content") for message in sent if message["role"] == "assistant"]
     assert thoughts == [" ", None, "so"]
+
+
+@pytest.mark.parametrize("messages", [[], [say("Hello.", ROLE_ASSISTANT)], [say("Be quick.", ROLE_SYSTEM)]])
+def test_a_conversation_without_a_user_is_gone_on_with(messages: list[Message]) -> None:
+    assert ask("zai", "glm-4.6", messages)[-1] == {"role": "user", "content": "Continue."}

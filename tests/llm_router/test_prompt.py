@@ -70,8 +70,8 @@ def test_a_message_without_words_says_that_it_has_none() -> None:
 
 
 def test_blank_texts_beside_others_are_left_out() -> None:
-    signed = Part(text="", provider_data=b"{}")
-    message = Message(role=ROLE_ASSISTANT, model="openai/gpt-4o", parts=[Part(text=""), signed, Part(text="a")])
+    signed, empty = Part(text=" ", provider_data=b"{}"), Part(text="", provider_data=b"{}")
+    message = Message(role=ROLE_ASSISTANT, model="openai/gpt-4o", parts=[Part(text=" "), signed, empty, Part(text="a")])
 
     (tidied,) = tidy_messages([message])
 

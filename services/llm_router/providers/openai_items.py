@@ -8,7 +8,7 @@ from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_SYSTEM, ROL
 from services.llm_router.images import UNSEEN_IMAGE
 from services.llm_router.prompt import Prompt
 from services.llm_router.providers.openai_messages import image_url
-from services.llm_router.providers.spoken import Json, print_return, read_arguments, text_of
+from services.llm_router.providers.spoken import CONTINUE, Json, print_return, read_arguments, text_of
 
 
 def build_items(prompt: Prompt) -> list[Json]:
@@ -24,7 +24,7 @@ def build_items(prompt: Prompt) -> list[Json]:
         else:
             content = [_piece(part, sees=prompt.model.vision) for part in message.parts]
             items.append({"role": "user", "content": content})
-    return items
+    return items or [{"role": "user", "content": CONTINUE}]
 
 
 def _assistant(message: Message, *, is_own: bool) -> Iterator[Json]:

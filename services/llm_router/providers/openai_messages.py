@@ -16,7 +16,7 @@ from perdure.conversation.v1.message_pb2 import (
 )
 from services.llm_router.images import UNSEEN_IMAGE, media_type
 from services.llm_router.prompt import Prompt
-from services.llm_router.providers.spoken import Json, print_return, read_arguments, text_of
+from services.llm_router.providers.spoken import CONTINUE, Json, print_return, read_arguments, text_of
 from services.llm_router.vendors import ChatDialect
 
 _NO_THOUGHTS = " "  # stands in for thoughts that nobody has; Moonshot takes an empty text for a missing one
@@ -34,6 +34,8 @@ def build_messages(prompt: Prompt, dialect: ChatDialect) -> list[Json]:
             built += _returns(message, sees=prompt.model.vision)
         else:
             built.append({"role": "user", "content": _content(message, sees=prompt.model.vision)})
+    if all(message["role"] in ("system", "assistant") for message in built):
+        built.append({"role": "user", "content": CONTINUE})  # there is nothing to answer, which Z.ai refuses
     return built
 
 
