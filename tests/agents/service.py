@@ -44,6 +44,7 @@ OPERATIONS: dict[str, MethodDescriptor] = {
     for method in service.methods
 }
 MODEL = {"model": "openai/gpt-4o-mini"}
+TIMEOUT_S = 120  # seconds; for requests that should take a fraction of it
 ABSENT = "00000000-0000-4000-8000-00000000dead"
 
 
@@ -64,7 +65,7 @@ class Api:
             response_deserializer=HttpBody.FromString,
         )
         with rpc_errors():
-            answer: HttpBody = await rpc(request, timeout=30)
+            answer: HttpBody = await rpc(request, timeout=TIMEOUT_S)
         return orjson.loads(answer.data) if answer.data else None
 
     async def problem(self, method: str, body: Any = None, **query: Any) -> tuple[int, str]:

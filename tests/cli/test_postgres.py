@@ -9,7 +9,7 @@ from services.cli.data_dir import open_data_dir
 from services.cli.embedded.postgres import EmbeddedPostgres
 from services.cli.process import Process, StartFailed, wait_until
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0
 
 
 async def start(postgres: EmbeddedPostgres) -> Process:

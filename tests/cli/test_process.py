@@ -10,6 +10,7 @@ import pytest
 
 from services.cli.process import LOG_LIMIT_BYTES, Command, Process, StartFailed, wait_until
 
+TIMEOUT_S = 120.0  # seconds; far more than anything here takes
 SLEEP = ("sleep", "1000")
 ORPHAN_MAKER = """
 import asyncio, pathlib, sys
@@ -37,7 +38,7 @@ async def test_killed_process_is_reported_and_restarted(tmp_path: Path) -> None:
     first = process.pid
 
     os.kill(first, signal.SIGKILL)
-    await wait_until(lambda: running(process, first), [], timeout_s=10)
+    await wait_until(lambda: running(process, first), [], timeout_s=TIMEOUT_S)
     await process.stop()
 
     [report] = reports
@@ -66,7 +67,7 @@ def test_children_die_with_their_parent(tmp_path: Path) -> None:
         parent.kill()
 
         # The pidfd becomes readable when the child has ended.
-        asyncio.run(asyncio.wait_for(readable(child), timeout=10))
+        asyncio.run(asyncio.wait_for(readable(child), timeout=TIMEOUT_S))
     os.close(child)
 
 
@@ -86,7 +87,7 @@ async def test_process_that_ends_at_once_is_a_failed_start(tmp_path: Path) -> No
         return False
 
     with pytest.raises(StartFailed) as failed:
-        await wait_until(never, [process], timeout_s=10)
+        await wait_until(never, [process], timeout_s=TIMEOUT_S)
 
     assert str(failed.value) == f"broken ended with exit code 3 while starting: no disk (log: {log})"
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import psutil
@@ -18,8 +18,8 @@ from services.cli.process import StartFailed
 from services.cli.stack import Stack, StackOptions
 from tests.gateway.conftest import free_port
 
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 120.0
 
 
 class Up:
@@ -51,6 +51,10 @@ class Up:
         return self.process.returncode
 
 
+def call(method: str, url: str, **options: Any) -> httpx.Response:
+    return httpx.request(method, url, timeout=START_TIMEOUT_S, **options)
+
+
 def pipe(stream: IO[str] | None) -> IO[str]:
     assert stream is not None, "Popen was given no pipe"
     return stream
@@ -75,7 +79,7 @@ def perdure_up(data_dir: Path) -> Iterator[Up]:
 
 def test_interrupt_stops_everything_and_data_stays(tmp_path: Path) -> None:
     with perdure_up(tmp_path) as up:
-        block = httpx.post(f"{up.url}/v1/blocks", json={"label": "kept", "value": "x"}).raise_for_status().json()
+        block = call("POST", f"{up.url}/v1/blocks", json={"label": "kept", "value": "x"}).raise_for_status().json()
         printed = up.read_until("client.agents.messages.create")
         children = up.children()
         assert up.stop(signal.SIGINT) == 0
@@ -85,7 +89,7 @@ def test_interrupt_stops_everything_and_data_stays(tmp_path: Path) -> None:
     assert ended(children)
 
     with perdure_up(tmp_path) as up:
-        assert httpx.get(f"{up.url}/v1/blocks/{block['id']}").raise_for_status().json() == block
+        assert call("GET", f"{up.url}/v1/blocks/{block['id']}").raise_for_status().json() == block
 
 
 def test_killed_up_takes_its_children_along_and_the_next_start_recovers(tmp_path: Path) -> None:
@@ -93,11 +97,11 @@ def test_killed_up_takes_its_children_along_and_the_next_start_recovers(tmp_path
         children = up.children()
         assert up.stop(signal.SIGKILL) == -signal.SIGKILL
 
-        _, alive = psutil.wait_procs(children, timeout=10)
+        _, alive = psutil.wait_procs(children, timeout=STOP_TIMEOUT_S)
 
     assert not alive
     with perdure_up(tmp_path) as up:
-        assert httpx.get(f"{up.url}/v1/health/").status_code == 200
+        assert call("GET", f"{up.url}/v1/health/").status_code == 200
 
 
 def test_killed_service_is_named_and_comes_back(tmp_path: Path) -> None:
@@ -106,7 +110,7 @@ def test_killed_service_is_named_and_comes_back(tmp_path: Path) -> None:
         killed.kill()
 
         report = up.read_until("was killed")[-1]
-        psutil.wait_procs([killed], timeout=10)
+        psutil.wait_procs([killed], timeout=STOP_TIMEOUT_S)
         wait_for_success(f"{up.url}/v1/runs/")
 
         assert up.child("services.runs").pid != killed.pid
@@ -116,7 +120,7 @@ def test_killed_service_is_named_and_comes_back(tmp_path: Path) -> None:
 
 def wait_for_success(url: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not httpx.get(url).is_success:
+    while not call("GET", url).is_success:
         assert time.monotonic() < deadline, f"{url} never succeeded"
         time.sleep(0.05)
 

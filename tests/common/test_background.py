@@ -35,7 +35,7 @@ async def test_work_ends_with_the_block(caplog: pytest.LogCaptureFixture) -> Non
 
 async def live_with(*work: Coroutine[None, None, None]) -> None:
     """A process that lives until its work breaks off."""
-    async with Background() as background, asyncio.timeout(20):
+    async with Background() as background, asyncio.timeout(60):
         for each in work:
             background.begin("work", each)
         await background.broken.wait()
@@ -60,6 +60,6 @@ async def test_a_cancel_that_gets_lost_is_repeated() -> None:
         except asyncio.CancelledError:
             await last()
 
-    async with asyncio.timeout(20), Background() as background:
+    async with asyncio.timeout(60), Background() as background:
         background.begin("work", work())
         await asyncio.sleep(0)  # the task begins

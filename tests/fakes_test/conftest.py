@@ -38,7 +38,7 @@ async def anthropic_sdk(fake: ProviderFake) -> AsyncIterator[anthropic.AsyncAnth
 
 @pytest.fixture
 async def gemini_sdk(fake: ProviderFake) -> AsyncIterator[genai.client.AsyncClient]:
-    async with httpx2.AsyncClient(timeout=10.0) as http:
+    async with httpx2.AsyncClient(timeout=120.0) as http:
         options = types.HttpOptions(base_url=fake.base_url("gemini"), api_version="v1beta", httpx_async_client=http)
         async with genai.Client(api_key="key", http_options=options).aio as client:
             yield client

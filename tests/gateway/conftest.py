@@ -9,6 +9,7 @@ from services.cli.data_dir import open_data_dir
 from services.cli.embedded.envoy import EmbeddedEnvoy
 from services.cli.embedded.gateway_config import Gateway
 from services.cli.process import Process, wait_until
+from services.cli.stack import READY_TIMEOUT_S
 from tests.gateway.scripted_services import ScriptedServices
 
 SERVICES = ("agents", "runs", "llm_router", "tools")
@@ -33,7 +34,7 @@ async def scripted_gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
         process = Process(envoy.command(), print)
         await process.start()
         url = f"http://127.0.0.1:{port}"
-        await wait_until(lambda: answers(url), [process], timeout_s=20)
+        await wait_until(lambda: answers(url), [process], timeout_s=READY_TIMEOUT_S)
         yield url, services
         await process.stop()
         await server.stop(grace=None)
@@ -55,5 +56,5 @@ def services(scripted_gateway: tuple[str, ScriptedServices]) -> ScriptedServices
 
 @pytest_asyncio.fixture
 async def client(scripted_gateway: tuple[str, ScriptedServices]) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=scripted_gateway[0], trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=scripted_gateway[0], timeout=60, trust_env=False) as client:
         yield client

@@ -312,10 +312,10 @@ async def test_native_grpc_passes_unchanged(services: ScriptedServices, client: 
     async with grpc.aio.insecure_channel(client.base_url.netloc.decode()) as channel:
         call: Call = channel.unary_unary("/perdure.agents.v1.AgentService/GetAgent")
         with pytest.raises(grpc.aio.AioRpcError) as failed:
-            await call(b"", timeout=5)
+            await call(b"", timeout=60)
         unknown: Call = channel.unary_unary("/perdure.other.v1.Service/Get")
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await unknown(b"", timeout=5)
+            await unknown(b"", timeout=60)
 
     assert failed.value.code() is grpc.StatusCode.NOT_FOUND
     assert dict(failed.value.trailing_metadata() or ())["x-http-status"] == "418"

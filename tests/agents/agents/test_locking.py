@@ -13,7 +13,7 @@ from sqlalchemy import text
 from services.agents.memory.store import PostgresBlocks
 from services.common.caller import DEFAULT_ORGANIZATION_ID
 from services.common.database import Transaction
-from tests.agents.service import Api, Service
+from tests.agents.service import TIMEOUT_S, Api, Service
 
 _LOCK = text("SELECT id FROM agents.conversations WHERE id = :id FOR UPDATE")
 _STORE_END = text("UPDATE agents.agents SET last_stop_reason = 'end_turn' WHERE id = :id")
@@ -31,7 +31,7 @@ async def storing_a_step(service: Service, agent_id: str) -> AsyncIterator[None]
 
 
 async def until_someone_waits(tx: Transaction) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(TIMEOUT_S):
         while not await tx.scalar(_WAITING):  # noqa: ASYNC110  # Postgres does not tell
             await asyncio.sleep(0.01)
 

@@ -11,7 +11,7 @@ from google.api.httpbody_pb2 import HttpBody
 from perdure.agents.v1.folder_rest_pb2 import UploadFolderFileQuery
 from services.common.errors import PerdureError
 from services.common.status import rpc_errors
-from tests.agents.service import Api, Service
+from tests.agents.service import TIMEOUT_S, Api, Service
 
 EMBEDDING = "openai/text-embedding-3-small"
 
@@ -43,7 +43,7 @@ class Shelf:
             response_deserializer=HttpBody.FromString,
         )
         with rpc_errors():
-            answer: HttpBody = await rpc(request, timeout=30)
+            answer: HttpBody = await rpc(request, timeout=TIMEOUT_S)
         return orjson.loads(answer.data)
 
     async def refusal(self, sent_name: str, data: bytes | str, **options: str) -> tuple[int, str]:

@@ -18,7 +18,7 @@ from services.common.errors import Conflict
 from services.common.ids import new_id
 from services.common.status import rpc_errors
 from tests.agents.memory.test_memory_tools import Talk
-from tests.agents.service import Service
+from tests.agents.service import TIMEOUT_S, Service
 
 LABELS = ("tides", "winds")
 TIMES = 5
@@ -63,7 +63,7 @@ class Pair:
 
 
 async def until_waiting(tx: Transaction, number: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(TIMEOUT_S):
         while await tx.scalar(_WAITING) != number:  # noqa: ASYNC110  # Postgres does not tell
             await asyncio.sleep(0.01)
 

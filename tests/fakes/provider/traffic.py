@@ -57,7 +57,7 @@ class Traffic:
         async with self._changed:
             self._changed.notify_all()
 
-    async def wait_for(self, claim: Callable[[Received], bool], timeout_s: float = 10.0) -> Received:
+    async def wait_for(self, claim: Callable[[Received], bool], timeout_s: float = 120.0) -> Received:
         """The first request of which the claim holds, as soon as it does.
 
         Raises:
