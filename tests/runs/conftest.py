@@ -34,6 +34,7 @@ from services.runs.servicer import RunServicer
 from tests.runs.fake_services import FakeAgents, FakeRouter, FakeTools, user
 
 LIMITS = Limits(slots=100)
+TIMEOUT_S = 120  # seconds; far more than anything takes that works, on the slowest machine too
 ORGANIZATION = "org-00000000-0000-4000-8000-000000000000"
 
 
@@ -53,18 +54,18 @@ class Replica:
         await self.process.abandon()
 
     async def watch(self, run_id: str, after_seq: int = 0) -> list[RunEvent]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(TIMEOUT_S):
             return [event async for batch in self.runs.watch(ORGANIZATION, run_id, after_seq) for event in batch]
 
     async def hear(self, run_id: str, seq: int) -> None:
         """Until the event of this number is shown."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(TIMEOUT_S):
             async for batch in self.runs.watch(ORGANIZATION, run_id, 0):
                 if batch[-1].seq >= seq:
                     return
 
     async def wait_for(self, run_id: str, until: Callable[[Run], bool]) -> Run:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(TIMEOUT_S):
             while True:
                 run: Run = await self.runs.get(ORGANIZATION, run_id)
                 if until(run):
@@ -74,7 +75,7 @@ class Replica:
 
 async def eventually(holds: Callable[[], bool]) -> None:
     """Waits until something holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(TIMEOUT_S):
         while True:
             if holds():
                 return
@@ -107,7 +108,7 @@ class World:
         limits: Limits = LIMITS,
         with_redis: bool = True,
         allow_private_callbacks: bool = True,
-        agent_reply_timeout_s: float = 20.0,
+        agent_reply_timeout_s: float = TIMEOUT_S,
     ) -> Replica:
         engine = open_engine(self.postgres_url, pool_size=5)
         self.stack.push_async_callback(engine.dispose)

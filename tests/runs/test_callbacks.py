@@ -13,7 +13,7 @@ from services.common.errors import ResourceExhausted
 from services.runs.callbacks.callbacks import CallbackResult
 from services.runs.callbacks.clients import CallbackClient
 from services.runs.callbacks.urls import BadCallbackUrl, check_url
-from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
+from tests.runs.conftest import ORGANIZATION, TIMEOUT_S, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import fails, says
 
 
@@ -142,7 +142,7 @@ async def test_tries_come_to_an_end(world: World, replica: Replica, listener: Li
     listener.statuses = [500] * 20
     await replica.runs.start(world.request(callback_url=listener.url))
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(TIMEOUT_S):
         while len(listener.heard) < 6:
             await make_due(replica)
             await asyncio.sleep(0.05)

@@ -60,7 +60,7 @@ async def test_a_step_that_was_committed_as_the_time_was_over_counts(world: Worl
     world.agents.tools = [tool("remember", kind=TOOL_KIND_MEMORY)]
     world.router.script = [says(calls=[call("remember")])]
 
-    run_id = (await replica.runs.start(world.request(timeout_s=1))).run.id
+    run_id = (await replica.runs.start(world.request(timeout_s=4))).run.id
     run = await replica.wait_for(run_id, lambda run: run.is_final)
 
     (step,) = await replica.runs.list_steps(ORGANIZATION, StepFilter(run_id=run_id))

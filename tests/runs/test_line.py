@@ -15,7 +15,7 @@ from services.runs.line import LineTooLong
 from services.runs.records import RunFilter
 from services.runs.rest.answers import answer_at_end, stream_events
 from services.runs.rest.events import EventRenderer
-from tests.runs.conftest import LIMITS, ORGANIZATION, Replica, World, declare_dead, eventually
+from tests.runs.conftest import LIMITS, ORGANIZATION, TIMEOUT_S, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import call, says, tool
 
 STOPPING: tuple[OnBusy, ...] = ("interrupt", "rollback")
@@ -59,7 +59,7 @@ async def test_who_waits_gets_signs_of_life(world: World, replica: Replica) -> N
     lines = stream_events(watches[0], EventRenderer(waiting, EVERYTHING, pings=True), read_timeout_s=1)
     blanks = answer_at_end(watches[1], EVERYTHING, read_timeout_s=1)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(TIMEOUT_S):
         pings = [await anext(lines) for _ in range(2)]
         white = [await anext(blanks) for _ in range(2)]
 
@@ -259,7 +259,7 @@ async def test_a_run_that_waits_too_long_fails(world: World, replica: Replica) -
 async def test_a_deadline_reaches_the_call_of_the_model(world: World, replica: Replica) -> None:
     world.router.script = [says("a", "b", gate=asyncio.Event())]
 
-    started = await replica.runs.start(world.request("first", timeout_s=2.0))
+    started = await replica.runs.start(world.request("first", timeout_s=5.0))
 
     run = await replica.wait_for(started.run.id, lambda run: run.is_final)
     assert (run.status, run.failure and run.failure.type) == ("failed", "deadline_exceeded")

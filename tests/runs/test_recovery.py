@@ -12,7 +12,7 @@ from services.runs.events.numbers import LOST_NUMBERS, unbroken
 from services.runs.events.reconcile import without_void
 from services.runs.limits import Limits
 from services.runs.records import MAX_LOSSES, Run, StepFilter
-from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
+from tests.runs.conftest import ORGANIZATION, TIMEOUT_S, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import ANSWER_TOKENS, PROMPT_TOKENS, call, says, tool
 
 STEP_TOKENS = PROMPT_TOKENS + ANSWER_TOKENS
@@ -143,7 +143,7 @@ async def test_a_finished_model_call_and_finished_tools_are_not_repeated(world: 
 async def until_noted(replica: Replica, run_id: str) -> None:
     """Until the ledger has the result of one call."""
     statement = text("SELECT count(*) FROM runs.tool_calls WHERE run_id = :id AND result IS NOT NULL")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(TIMEOUT_S):
         while True:
             async with replica.engine.begin() as connection:
                 if (await connection.execute(statement, {"id": run_id})).scalar() == 1:
@@ -267,7 +267,7 @@ async def expect_all_figures(replica: Replica, run: Run, *, steps: int) -> None:
 async def until_one_waits_to_write_steps(replica: Replica) -> None:
     """Until a process waits for the lock that a test has."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%runs.steps%'"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(TIMEOUT_S):
         while True:
             async with replica.engine.begin() as connection:
                 if (await connection.execute(text(waiting))).scalar():

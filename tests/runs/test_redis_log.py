@@ -9,6 +9,7 @@ from perdure.runs.v1.run_pb2 import MessageDelta, RunEvent
 from services.common.ids import new_id
 from services.common.redis import connect
 from services.runs.store.redis_log import WAITING_EVENTS, RedisEventLog
+from tests.runs.conftest import TIMEOUT_S
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ async def test_one_who_is_cancelled_while_it_writes_loses_no_events_of_others(lo
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(TIMEOUT_S):
         while True:
             if await log.read(run_id):
                 break

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from perdure.conversation.v1.message_pb2 import ROLE_USER
 from services.runs.limits import Limits
 from services.runs.open_streams import TooManyStreams
-from tests.runs.conftest import ORGANIZATION, Replica, World
+from tests.runs.conftest import ORGANIZATION, TIMEOUT_S, Replica, World
 from tests.runs.fake_services import says, user
 
 
@@ -136,7 +136,7 @@ async def test_refusals_wait_for_no_database(world: World, narrow: Replica) -> N
 
     async with full(world, narrow), narrow.engine.begin() as connection:
         await connection.execute(text("SELECT id FROM runs.runs WHERE id = :id FOR UPDATE"), {"id": first})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(TIMEOUT_S):
             for _ in range(100):
                 await knock(world, narrow)
 

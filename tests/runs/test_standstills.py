@@ -13,7 +13,7 @@ from services.runs.recovery import heartbeat
 from services.runs.recovery.heartbeat import Pulse, ReplicaHeartbeat
 from services.runs.store.replicas import PostgresReplicas
 from tests.e2e import waiting
-from tests.runs.conftest import Replica, eventually
+from tests.runs.conftest import TIMEOUT_S, Replica, eventually
 from tests.runs.test_self_fence import SilentDatabase
 
 SYNC_WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
@@ -76,7 +76,7 @@ async def test_a_stamp_waits_for_no_disk(replica: Replica, postgres_url: str) ->
     async with slow_disk(watching):
         written = asyncio.create_task(writing.execute("CREATE TABLE written ()"))
         await waiting.eventually(is_slow)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(TIMEOUT_S):
             await replicas.beat((), ())
             pulse = await replicas.beat((), ())  # tells of the one before
         was_slow = not written.done()

@@ -5,7 +5,7 @@ import asyncio
 from sqlalchemy import text
 
 from perdure.conversation.v1.message_pb2 import ROLE_USER
-from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
+from tests.runs.conftest import ORGANIZATION, TIMEOUT_S, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import says
 
 
@@ -31,7 +31,7 @@ async def test_a_process_stops_though_it_cannot_hand_its_runs_over(world: World)
 
     async with first.engine.begin() as connection:
         await connection.execute(text("SELECT FROM runs.runs FOR UPDATE"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(TIMEOUT_S):
             await first.process.drain(0.1)
         await eventually(lambda: not first.runs.turns.run_ids)
     await first.die()
@@ -87,7 +87,7 @@ async def test_processes_that_stop_together_do_not_wait_for_each_other(world: Wo
     world.router.script = [says("a", gate=asyncio.Event())]
     async with one.runs.send(world.request()):
         await asyncio.gather(one.process.drain(0.1), other.process.drain(0.1))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(TIMEOUT_S):
             await one.process.see_off(3600)
 
 

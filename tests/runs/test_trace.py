@@ -20,13 +20,13 @@ from services.runs.trace.events import Kind, TraceEvent
 from services.runs.trace.journal import Journal
 from services.runs.trace.metrics import Gauges, Sample, count, print_metrics
 from services.runs.trace.spans import RunSpans
-from tests.runs.conftest import ORGANIZATION, Replica, World, eventually
+from tests.runs.conftest import ORGANIZATION, TIMEOUT_S, Replica, World, eventually
 from tests.runs.fake_services import call, fails, says, tool
 
 
 async def trace_of(replica: Replica, run_id: str) -> Sequence[TraceEvent]:
     """The trace, once it tells of the end."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(TIMEOUT_S):
         while True:
             events = await replica.process.traces.of_run(ORGANIZATION, run_id, 1_000)
             if any(event.kind == "end" for event in events):
@@ -121,7 +121,7 @@ async def test_an_event_that_cannot_be_stored_does_not_end_all_traces(world: Wor
     journal.note(run, "repair", problems=["no text for Postgres: \0"])
     writing = asyncio.create_task(journal.run())
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(TIMEOUT_S):
         while "another owner" not in {event.owner for event in await store.of_run(ORGANIZATION, run.id, 1_000)}:
             journal.note(run, "commit")
             await asyncio.sleep(0.05)
