@@ -14,6 +14,10 @@ MAX_TEXT_CHARS = 10_000_000  # characters of one file
 MEMORY_BYTES = 1 << 30  # bytes
 CPU_S = 60  # seconds
 DETECTED_BYTES = 1 << 18  # bytes from which an encoding is told
+ENCODINGS = (  # that files are in beside UTF-8; where several fit as well, the first
+    *("utf_16", "utf_32", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"),
+    *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"),
+)
 WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 PDF = b"%PDF-"
 PDF_HEADER_BYTES = 1024  # bytes within which a PDF has to say that it is one
@@ -68,13 +72,22 @@ def _decode(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         pass
+    is_binary = b"\0" in data and not data.startswith(WIDE_MARKS)
+    encoding = None if is_binary else _detect(data[:DETECTED_BYTES])
+    if encoding is None:
+        raise RefusedFile("The file is neither text nor a PDF.")
+    return data.decode(encoding, errors="replace")
+
+
+def _detect(data: bytes) -> str | None:
+    """The likeliest encoding: a rare one, as some of DOS are, only where no usual one fits."""
     from charset_normalizer import from_bytes
 
-    is_binary = b"\0" in data and not data.startswith(WIDE_MARKS)
-    found = None if is_binary else from_bytes(data[:DETECTED_BYTES]).best()
-    if found is None:
-        raise RefusedFile("The file is neither text nor a PDF.")
-    return data.decode(found.encoding, errors="replace")
+    usual = from_bytes(data, cp_isolation=list(ENCODINGS))
+    if usual:
+        return min(usual, key=lambda it: (it.chaos, -it.coherence, ENCODINGS.index(it.encoding))).encoding
+    found = from_bytes(data).best()
+    return found.encoding if found else None
 
 
 if __name__ == "__main__":
