@@ -14,7 +14,7 @@ from tests.e2e.conftest import MakeAgent
 from tests.e2e.human_in_the_loop import ASK, ASK_CLIENT, CAREFUL, CLIENT_TOOL, answers, approve, pending, result
 from tests.e2e.tool_sources import ROLL_DICE, WAIT
 from tests.e2e.waiting import eventually
-from tests.e2e.ways import WAYS, Answer, Way, join, last_run, messages_of, send
+from tests.e2e.ways import WAYS, Answer, Way, ended, join, last_run, messages_of, send
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,24 @@ async def test_a_request_that_is_void_waits_no_more(waiting: Waiting, change: Ch
     with pytest.raises(BadRequestError, match="No tool call is currently awaiting approval"):
         await waiting.answer()
     assert (await send(waiting.client, waiting.agent.id, "Hello")).text == "You said: Hello"
+
+
+async def test_what_a_message_asks_that_stood_in_line_can_be_cancelled(waiting: Waiting) -> None:
+    client, agent_id = waiting.client, waiting.agent.id
+    name = (await client.tools.retrieve(waiting.tool_id)).name or ""
+    await waiting.answer()
+    [first] = (await send(client, agent_id, f"{ASK} then {ASK}".replace(CAREFUL, name))).waiting
+    body = {"input": ASK.replace(CAREFUL, name), "on_busy": "enqueue"}
+    in_line = (await waiting.http.post(f"/v1/agents/{agent_id}/messages/async", json=body)).json()["id"]
+    [second] = (await send(client, agent_id, answers(approve(first)))).waiting  # a younger run than the one in line
+    await send(client, agent_id, answers(approve(second)))
+    assert (await ended(client, in_line)).stop_reason == "requires_approval"
+
+    cancelled = await client.agents.messages.cancel(agent_id)
+
+    assert cancelled == {in_line: "cancelled"}
+    assert await pending(client, agent_id) is None
+    assert (await send(client, agent_id, "Hello")).text == "You said: Hello"
 
 
 async def test_an_answer_to_a_deleted_agent_is_404(client: AsyncLetta) -> None:

@@ -125,6 +125,20 @@ async def test_cancel_without_an_active_run_denies_what_waits(world: World, repl
     assert await replica.runs.cancel_conversation(ORGANIZATION, world.conversation) == [started.run.id]
 
 
+async def test_all_requests_of_an_agent_are_denied_however_many(world: World, replica: Replica) -> None:
+    world.agents.tools = [tool("careful", requires_approval=True)]
+    many, asking = 25, []
+    world.router.script = [says(calls=[call("careful")])] * many
+    for number in range(many):
+        request = world.request(conversation_id=f"conv-{number}", agent_id="agent-1")
+        asking.append((await replica.runs.start(request)).run.id)
+        await replica.watch(asking[-1])
+
+    cancelled = await replica.runs.cancel_agent(ORGANIZATION, "agent-1")
+
+    assert sorted(cancelled) == sorted(asking)
+
+
 async def test_all_runs_of_an_agent_are_cancelled_however_many(world: World) -> None:
     replica = await world.replica(limits=Limits(slots=1))
     world.router.script = [says("a", "b", gate=asyncio.Event())]

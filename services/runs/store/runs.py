@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ARRAY, Text, any_, bindparam, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from services.common.database import Database, outliving_outages
 from services.runs.conversions import USAGE_FIELDS, usage_columns
@@ -163,6 +164,18 @@ class PostgresRuns:
             rows = await connection.execute(cut(statement, runs, organization_id, wanted))
             found = [read_run(row) for row in rows]
         return found[::-1] if is_backwards(wanted) else found
+
+    async def list_asking(self, organization_id: str, where: RunFilter) -> Sequence[Run]:
+        """The last run of each conversation that ended with a request for approval. One statement."""
+        statement = (
+            select(*SHOWN)
+            .ext(distinct_on(runs.c.conversation_id))
+            .where(runs.c.organization_id == organization_id, *_conditions(where))
+            .where(runs.c.stop_reason == "requires_approval")
+            .order_by(runs.c.conversation_id, runs.c.completed_at.desc())
+        )
+        async with self._database.begin() as connection:
+            return [read_run(row) for row in await connection.execute(statement)]
 
     @outliving_outages
     async def set_agent(self, run: Run, agent_id: str) -> None:
