@@ -153,6 +153,27 @@ async def test_garbage_over_http_delays_nobody_else(
 
 
 @pytest.mark.parametrize("mcp_limits", [SHORT])
+async def _listless(request: web.Request) -> web.Response:
+    asked = await request.json() if request.can_read_body else {}
+    match asked.get("method"):
+        case "tools/list":
+            return await _hung(request)
+        case "initialize":
+            server = {"name": "listless", "version": "1"}
+            began = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": server}
+            return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "result": began})
+        case "notifications/initialized":
+            return web.Response(status=202)
+    return web.Response(status=400)
+
+
+async def test_whoever_asks_for_tools_need_not_wait_as_long_as_for_a_call(sessions: PostgresSessions) -> None:
+    remote = served(sessions, ConnectionLimits(connect_s=5, call_s=50))
+    async with answering(_listless) as server:
+        assert "did not answer within 5 s" in await failure(remote, server)
+    await remote.close()
+
+
 async def test_many_hung_servers_are_left_behind(add_server: AddServer, execute: Execute) -> None:
     hung = await asyncio.gather(*(add_server(stdio_config()) for _ in range(4)))
     well = await add_server(stdio_config())

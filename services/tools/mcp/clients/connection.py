@@ -18,6 +18,7 @@ from services.tools.mcp.server import ServerFailed
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Work = Callable[[Client], Awaitable[Answer]]
 Opening = Callable[[Callable[[], None]], AbstractAsyncContextManager[Client]]  # takes whom to tell of the server's end
 END_S = 0.1  # seconds in which a connection that broke ends; one whose server went away stays for its calls
 CANCEL_S = 1.0  # seconds that a call given up has to tell its server
@@ -35,7 +36,7 @@ class SessionLost(Refused):
 class ConnectionLimits:
     """Deadlines, in seconds."""
 
-    connect_s: float = 15.0
+    connect_s: float = 15.0  # and to list tools
     call_s: float = 60.0
     idle_s: float = 300.0  # without a call, a connection is closed after that
 
@@ -65,14 +66,14 @@ class Connection:
         """Whether nothing of it is left."""
         return self._task.done()
 
-    async def use(self, work: Callable[[Client], Awaitable[Answer]]) -> Answer:
-        """What the work answers. Raises `ServerFailed`."""
+    async def use(self, work: Work[Answer], within_s: float) -> Answer:
+        """What the work answers; that may take so many seconds once connected. Raises `ServerFailed`."""
         self._in_flight += 1
         if self._idle:
             self._idle.cancel()
         try:
             client = await self._client()
-            return await self._until_answered(work(client))
+            return await self._until_answered(work(client), within_s)
         finally:
             self._in_flight -= 1
             self._rest()
@@ -113,15 +114,15 @@ class Connection:
             raise server_failed(f"The MCP server {self._name!r} cannot be reached", self._failure())
         raise ServerFailed(f"The MCP server {self._name!r} did not connect within {self._limits.connect_s:g} s.")
 
-    async def _until_answered(self, work: Awaitable[Answer]) -> Answer:
+    async def _until_answered(self, work: Awaitable[Answer], within_s: float) -> Answer:
         call = asyncio.ensure_future(work)
         try:
-            await asyncio.wait({call, self._task}, timeout=self._limits.call_s, return_when="FIRST_COMPLETED")
+            await asyncio.wait({call, self._task}, timeout=within_s, return_when="FIRST_COMPLETED")
             if call.done():
                 return await self._answer(call)
             if self._task.done():
                 raise self._went_away(self._failure())
-            raise ServerFailed(f"The MCP server {self._name!r} did not answer within {self._limits.call_s:g} s.")
+            raise ServerFailed(f"The MCP server {self._name!r} did not answer within {within_s:g} s.")
         finally:
             call.cancel()
             await asyncio.wait({call}, timeout=CANCEL_S)

@@ -1,7 +1,6 @@
 """The servers themselves: one shared connection and one circuit breaker each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -14,7 +13,7 @@ from services.contract.json_object import JsonObject
 from services.contract.mcp import McpConfig, McpTool
 from services.tools.mcp.breaker import Breaker, BreakerLimits
 from services.tools.mcp.clients.allowed import Allowed
-from services.tools.mcp.clients.connection import Connection, ConnectionLimits, Refused, SessionLost
+from services.tools.mcp.clients.connection import Connection, ConnectionLimits, Refused, SessionLost, Work
 from services.tools.mcp.clients.credentials import Tokens
 from services.tools.mcp.clients.failures import describe_failure
 from services.tools.mcp.clients.listing import read_tool
@@ -62,8 +61,8 @@ class RemoteServers:
         await self._allowed.check(config)
 
     async def list_tools(self, server: Server) -> list[McpTool]:
-        """What it offers. Raises `ServerFailed`."""
-        return await self._use(server, _list_tools)
+        """What it offers, soon: whoever asks waits. Raises `ServerFailed`."""
+        return await self._use(server, _list_tools, within_s=self._limits.connect_s)
 
     async def call(self, server: Server, tool: str, arguments: JsonObject) -> Result:
         """Runs a tool. What it answers, errors included, is a result. Raises `ServerFailed`."""
@@ -80,7 +79,7 @@ class RemoteServers:
             except RuntimeError as exc:  # an answer that differs from what the tool's output_schema says
                 return Result(str(exc), is_error=True)
 
-        return await self._use(server, work)
+        return await self._use(server, work, within_s=self._limits.call_s)
 
     def forget(self, server_id: str) -> None:
         """Closes what is open to a server that changed or is gone."""
@@ -93,21 +92,21 @@ class RemoteServers:
         """Closes all connections."""
         await asyncio.gather(*(connection.close() for connection in self._connections))
 
-    async def _use(self, server: Server, work: Callable[[Client], Awaitable[Answer]]) -> Answer:
+    async def _use(self, server: Server, work: Work[Answer], *, within_s: float) -> Answer:
         line = self._line(server)
         if wait_s := line.breaker.wait_s():
             raise ServerFailed(
                 f"The MCP server {server.name!r} failed several times in a row and is left alone for {wait_s:.0f} s."
             )
         try:
-            return await self._attempt(line, server, work)
+            return await self._attempt(line, server, work, within_s=within_s)
         except SessionLost:
-            return await self._attempt(line, server, work)
+            return await self._attempt(line, server, work, within_s=within_s)
 
-    async def _attempt(self, line: _Line, server: Server, work: Callable[[Client], Awaitable[Answer]]) -> Answer:
+    async def _attempt(self, line: _Line, server: Server, work: Work[Answer], *, within_s: float) -> Answer:
         connection = self._connection(line, server)
         try:
-            answer = await connection.use(work)
+            answer = await connection.use(work, within_s)
         except ServerFailed as exc:
             if not isinstance(exc, AuthorizationRequired | Refused) and connection is not line.broken:
                 line.breaker.failed()
