@@ -99,11 +99,15 @@ class Arena:
             await asyncio.sleep(0.2)
 
     async def until_whole(self) -> None:
-        """Until every replica answers again."""
+        """Until every replica answers again, and the gateway knows."""
         for target in (target for replicas in self.stack.targets.values() for target in replicas):
             async with grpc.aio.insecure_channel(target) as channel:
                 stub = health_pb2_grpc.HealthStub(channel)
                 await eventually(lambda stub=stub: _is_serving(stub), RECOVERY_S)  # type: ignore[misc]
+        await eventually(self._is_healthy, RECOVERY_S)
+
+    async def _is_healthy(self) -> bool:
+        return (await self.http.get("/healthz")).is_success
 
 
 async def _is_serving(stub: health_pb2_grpc.HealthStub) -> bool:

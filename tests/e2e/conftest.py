@@ -18,7 +18,7 @@ from tests.fakes.process import fake_provider
 from tests.gateway.conftest import free_port
 
 MakeAgent = Callable[..., Awaitable[AgentState]]
-TOOL_TIMEOUT_S = 6.0  # seconds; enough for every tool here but the one that is to run into it, on a busy machine too
+TOOL_TIMEOUT_S = 15.0  # seconds; enough for every tool here but the one that is to run into it, on a busy machine too
 TIMEOUT_S = 120.0  # seconds; for requests that should take a fraction of it
 
 
@@ -47,7 +47,8 @@ def _environment(vendors_url: str) -> dict[str, str]:
     urls = {f"{name}_BASE_URL": url for name, url in providers.items()}
     keys = {f"{name}_API_KEY": "key" for name in providers}
     own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**own, **urls, **keys, "PERDURE_TOOL_TIMEOUT_S": str(TOOL_TIMEOUT_S)}
+    limits = {"PERDURE_TOOL_TIMEOUT_S": str(TOOL_TIMEOUT_S), "PERDURE_MCP_CONNECT_TIMEOUT_S": str(TIMEOUT_S)}
+    return {**own, **urls, **keys, **limits}
 
 
 @pytest.fixture(scope="session")

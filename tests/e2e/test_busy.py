@@ -90,8 +90,8 @@ async def test_a_turn_that_is_rolled_back_leaves_the_context_and_stays_listed(
     assert answer.text == said(f"Forget it {word}2")
     assert (await ended(client, first)).status == "cancelled"
     prompt = (await vendors.last(f"{word}2"))["body"]
-    assert "50 words" not in str(prompt)
-    assert any("50 words" in str(one.content) for one in await messages_of(client, agent.id) if hasattr(one, "content"))
+    assert "1000 words" not in str(prompt)
+    assert any("1000 words" in str(one.content) for one in await messages_of(client, agent.id) if hasattr(one, "content"))
 
 
 async def test_a_conversation_has_a_policy_of_its_own(client: AsyncLetta, agent: AgentState) -> None:
@@ -156,9 +156,9 @@ async def test_a_typed_caller_waits_too(
 async def test_a_deadline_hangs_up_on_the_vendor(
     http: httpx.AsyncClient, client: AsyncLetta, agent: AgentState, vendors: Vendors, word: str
 ) -> None:
-    body = {"input": f"Reply with 50 words {SLOW} {word}"}
+    body = {"input": f"Reply with 1000 words {SLOW} {word}"}
 
-    response = await http.post(f"/v1/agents/{agent.id}/messages", json=body, headers={"x-request-timeout": "1"})
+    response = await http.post(f"/v1/agents/{agent.id}/messages", json=body, headers={"x-request-timeout": "8"})
 
     assert response.status_code == httpx.codes.GATEWAY_TIMEOUT
     assert response.json()["error"]["type"] == "deadline_exceeded"

@@ -95,6 +95,7 @@ async def measure_turn(http: httpx.AsyncClient, statements: StatementLog, agent_
     Of several turns the cheapest: what the background or a new connection asks at the same time only adds to a turn.
     """
     path = f"/v1/agents/{agent_id}/messages"
+    await http.post(path, json={"input": "Hello"})  # by then every process logs
     turns = []
     for _ in range(TURNS):
         place = await statements.mark()
