@@ -97,6 +97,12 @@ def test_a_stream_without_an_end_broke_off() -> None:
         list(reader.complete())
 
 
+@pytest.mark.parametrize("reason", ["error", "insufficient_system_resource", "network_error"])
+def test_an_answer_that_the_provider_could_not_end_broke_off(reason: str) -> None:
+    with pytest.raises(ProviderUnavailable):
+        read({"content": "Half an"}, finish=reason)
+
+
 @pytest.mark.parametrize("chunk", [{"choices": ["text"]}, {"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]}])
 def test_a_chunk_of_another_form_cannot_be_read(chunk: dict[str, Any]) -> None:
     with pytest.raises(ProviderFailed):

@@ -180,5 +180,14 @@ def test_the_wait_that_a_provider_asks_for_is_read(headers: dict[str, str], seco
     assert read_retry_after(headers) == seconds
 
 
+def test_a_wait_in_the_headers_of_gemini_is_read() -> None:
+    answer = httpx2.Response(429, headers={"retry-after": "7"}, request=REQUEST)
+
+    with pytest.raises(RateLimited) as raised, sdk_errors():
+        raise genai.APIError(429, {"error": {"code": 429, "message": "Slow down.", "status": "X"}}, answer)
+
+    assert raised.value.retry_after_s == 7
+
+
 def test_a_wait_until_a_date_in_the_past_is_none_at_all() -> None:
     assert read_retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0

@@ -28,9 +28,13 @@ _FINISH = {
     "tool_calls": Finish.TOOL_CALLS,
     "function_call": Finish.TOOL_CALLS,
     "length": Finish.LENGTH,
+    "model_length": Finish.LENGTH,  # Mistral
+    "model_context_window_exceeded": Finish.LENGTH,  # Z.ai
     "content_filter": Finish.CONTENT_FILTER,
     "sensitive": Finish.CONTENT_FILTER,  # Z.ai
 }
+# What an answer ends with that the provider could not go on with: OpenRouter and Mistral, DeepSeek, Z.ai.
+_BROKEN = ("error", "insufficient_system_resource", "network_error")
 
 
 class OpenAiChatAdapter:
@@ -151,8 +155,13 @@ class ChatReader:
             self._answer.usage = _read_usage(chunk["usage"])
         for choice in chunk.get("choices") or ():
             yield from self._read_delta(choice.get("delta") or {})
-            if choice.get("finish_reason"):
-                self._answer.finish = _FINISH.get(choice["finish_reason"], Finish.STOP)
+            self._read_finish(choice.get("finish_reason"))
+
+    def _read_finish(self, reason: str | None) -> None:
+        if reason in _BROKEN:
+            raise ProviderUnavailable(f"The provider's answer broke off ({reason}).")
+        if reason:
+            self._answer.finish = _FINISH.get(reason, Finish.STOP)
 
     def _read_delta(self, delta: Json) -> Iterator[Delta]:
         thought, said = _read_content(delta.get("content"))

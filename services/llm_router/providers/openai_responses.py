@@ -140,6 +140,8 @@ class ResponseReader:
             part.provider_data = orjson.dumps(item)
         elif item["type"] == "message" and part is not None and item.get("phase"):
             part.provider_data = orjson.dumps({"phase": item["phase"]})
+        elif item["type"] == "function_call" and part is not None and not part.text and item.get("arguments"):
+            yield self._answer.argue(part, item["arguments"])  # some servers send them in one piece, at the end
 
     def _read_end(self, event: Json) -> Iterator[Delta]:
         response = event["response"]

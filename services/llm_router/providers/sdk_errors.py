@@ -67,11 +67,12 @@ def _read_status_error(exc: openai.APIStatusError | anthropic.APIStatusError) ->
 def _read_genai_error(exc: genai.APIError) -> ModelFailure:
     body = exc.details if isinstance(exc.details, dict) else {}
     error = body.get("error", body)
+    headers = exc.response.headers if isinstance(exc.response, httpx2.Response) else {}
     return Refusal(
         message=exc.message or str(exc),
         status=exc.code,
         codes=read_codes(error),
-        retry_after_s=_read_retry_delay(error.get("details") or ()),
+        retry_after_s=_read_retry_delay(error.get("details") or ()) or read_retry_after(headers),
     ).to_failure()
 
 
