@@ -5,7 +5,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from services.tools.sandbox.installer import CannotInstall, Installer
 from services.tools.sandbox.job import Language
+from services.tools.sandbox.removal import remove_folder
 
 AT_ONCE = 2  # installations
 FAILURE_S = 60.0  # seconds for which a failure is repeated instead of the installation
@@ -95,13 +95,13 @@ class PackageCache:
             unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._folder))
             try:
                 await self._installer.install(wanted.language, wanted.packages, unfinished)
-                size = await asyncio.to_thread(_size, unfinished)
+                size = await asyncio.to_thread(_size_of_new, unfinished)
                 if size > self._max_bytes:
                     raise CannotInstall(f"the packages take {size} bytes; at most {self._max_bytes} are kept")
                 os.chmod(unfinished, 0o755)  # noqa: S103  # calls of root run as another user
                 os.rename(unfinished, self._folder / wanted.folder)
             finally:
-                await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
+                await asyncio.to_thread(remove_folder, unfinished)
         log.info("Installed packages for tools: %s", ", ".join(wanted.packages))
         await self._make_room(self._folder / wanted.folder)
 
@@ -115,7 +115,7 @@ class PackageCache:
             if room < 0 and not self._uses[folder]:
                 removed = self._folder / f"{UNFINISHED}{folder.name}"
                 folder.rename(removed)  # at once, so that nobody finds half of it
-                await asyncio.to_thread(shutil.rmtree, removed, ignore_errors=True)
+                await asyncio.to_thread(remove_folder, removed)
 
 
 def _take_over(folder: Path) -> int:
@@ -128,7 +128,7 @@ def _take_over(folder: Path) -> int:
         os.close(lock)
         raise BlockingIOError(exc.errno, f"another process uses the packages in {folder}") from exc
     for left in folder.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(left, ignore_errors=True)
+        remove_folder(left)
     return lock
 
 
@@ -137,6 +137,14 @@ def _sizes(folder: Path) -> dict[Path, int]:
     sets = [one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
     sets.sort(key=lambda one: one.stat().st_mtime, reverse=True)
     return {one: _size(one) for one in sets}
+
+
+def _size_of_new(folder: Path) -> int:
+    """Raises `CannotInstall`: packages may have folders of any depth."""
+    try:
+        return _size(folder)
+    except RecursionError as exc:
+        raise CannotInstall("the folders of the packages are nested too deeply") from exc
 
 
 def _size(folder: Path) -> int:

@@ -4,7 +4,6 @@ import asyncio
 import codecs
 import json
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import AsyncGenerator
@@ -19,6 +18,7 @@ from services.tools.sandbox.inside.keeper import OUT_OF_MEMORY
 from services.tools.sandbox.inside.namespaces import HOME
 from services.tools.sandbox.job import UNPRIVILEGED_ID, Event, Failed, Job, Limits, Printed, Returned
 from services.tools.sandbox.network import Reachable, connecting
+from services.tools.sandbox.removal import remove_folder
 from services.tools.sandbox.zygote import Zygote
 
 RESULT_LIMIT_BYTES = 16 * 1024 * 1024  # bytes; the longest value allowed, in the longest form JSON has for it
@@ -69,7 +69,7 @@ class ToolProcess:
     async def _close(self) -> None:
         await self._child.close()
         if self._folder:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            await asyncio.to_thread(remove_folder, self._folder)
 
     def _connecting(self, reachable: Reachable) -> AbstractAsyncContextManager[None]:
         connections = self._child.connections

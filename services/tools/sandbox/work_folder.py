@@ -2,9 +2,10 @@
 
 import fcntl
 import os
-import shutil
 import tempfile
 from pathlib import Path
+
+from services.tools.sandbox.removal import remove_folder
 
 PREFIX = "perdure-tools-"
 NEW = "perdure-new-"
@@ -26,7 +27,7 @@ class WorkFolder:
     def remove(self) -> None:
         """Removes the folder."""
         os.close(self._lock)
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_folder(self.path)
 
 
 def _remove_if_left(folder: Path) -> None:
@@ -35,8 +36,8 @@ def _remove_if_left(folder: Path) -> None:
         lock = _lock(folder)
     except OSError:
         return
+    remove_folder(folder)
     os.close(lock)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock(folder: Path) -> int:

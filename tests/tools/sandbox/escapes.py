@@ -141,6 +141,7 @@ KERNEL = _attempts(
         "rename the machine": "socket.sethostname('escaped')",
         "read the kernel's log": "call({syslog}, 2, 0, 0)",
         "hide memory": "os.memfd_create('hidden')",
+        "queue reads and writes": "call({io_setup}, 1, ctypes.byref(ctypes.c_ulong()))",
         "share memory beyond the call": "call({shmget}, 0, 4096, 0o1600)",
         "turn randomisation off": "call({personality}, 0x0040000)",
     },

@@ -12,13 +12,14 @@ import pytest
 from services.tools.sandbox.installer import CannotInstall, Installer
 from services.tools.sandbox.job import Language
 from services.tools.sandbox.package_cache import PackageCache, PackageSet
+from tests.tools.sandbox.nesting import nest
 from tests.tools.sandbox.wheels import make_wheel, pip_settings
 
 BIG = 1000
 
 
 class WritingInstaller(Installer):
-    """Writes a file of `BIG` bytes when it is told to go on; "broken" fails."""
+    """Writes a file of `BIG` bytes when it is told to go on; "broken" fails, "deep" nests folders."""
 
     def __init__(self) -> None:
         super().__init__({})
@@ -31,6 +32,8 @@ class WritingInstaller(Installer):
         await self.goes_on.wait()
         if "broken" in packages:
             raise CannotInstall("it is broken")
+        if "deep" in packages:
+            nest(folder)
         (folder / "big").write_bytes(bytes(BIG))
 
 
@@ -46,6 +49,16 @@ async def test_calls_at_once_share_one_installation(tmp_path: Path) -> None:
 
     assert len(installer.installed) == len(set(folders)) == 1
     assert (await cache.use(a_set("one"))) == folders[0]
+    await cache.close()
+
+
+async def test_packages_with_folders_of_any_depth_are_refused(tmp_path: Path) -> None:
+    cache = PackageCache(tmp_path, WritingInstaller())
+
+    with pytest.raises(CannotInstall, match="nested too deeply"):
+        await cache.use(a_set("deep"))
+
+    assert [one.name for one in tmp_path.iterdir()] == [".lock"]  # noqa: ASYNC240
     await cache.close()
 
 
