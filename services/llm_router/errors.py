@@ -42,7 +42,8 @@ class ModelFailure(PerdureError):
 
     def __init__(self, detail: str, *, status: int = 0, retry_after_s: float | None = None) -> None:
         metadata = {"status": str(status)} if status else {}
-        super().__init__(detail, metadata=metadata, should_retry=False, retry_after_s=retry_after_s)
+        storable = detail.replace("\0", "")  # providers quote what they refuse; Postgres has no text with NUL
+        super().__init__(storable, metadata=metadata, should_retry=False, retry_after_s=retry_after_s)
 
 
 class RequestRefused(ModelFailure, InvalidArgument):

@@ -64,6 +64,10 @@ def test_an_id_that_is_missing_or_was_used_before_is_replaced(call_id: str) -> N
     assert {event.call_id for event in events if isinstance(event, Delta)} == {made_up}
 
 
+def test_ids_and_names_come_without_what_cannot_be_stored() -> None:
+    assert calls_of(read({"tool_calls": [call("lo\0ok", "{}", call_id="\0a")]})) == [("a", "look", "{}")]
+
+
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 def test_thoughts_come_under_either_name(name: str) -> None:
     events = read({name: "hm"}, {"content": "yes"})

@@ -189,5 +189,9 @@ def test_a_wait_in_the_headers_of_gemini_is_read() -> None:
     assert raised.value.retry_after_s == 7
 
 
+def test_a_refusal_is_told_without_what_cannot_be_stored() -> None:
+    assert str(Refusal("Invalid name: 'lo\0ok'.", status=400).to_failure()) == "Invalid name: 'look'."
+
+
 def test_a_wait_until_a_date_in_the_past_is_none_at_all() -> None:
     assert read_retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0

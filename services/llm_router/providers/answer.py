@@ -54,6 +54,7 @@ class Answer:
     def open_call(self, call_id: str, name: str) -> tuple[Growing, Delta]:
         """A new call. An id that is missing or was used before in the conversation is replaced."""
         call = self._open("call")
+        call_id, name = call_id.replace("\0", ""), name.replace("\0", "")  # Postgres has no text with NUL
         call.call_id = call_id if call_id and call_id not in self._call_ids else f"call_{secrets.token_hex(12)}"
         call.name = name
         self._call_ids.add(call.call_id)
