@@ -31,6 +31,9 @@ NO_CONTENT = 204  # the HTTP status of an answer without a body; one with it wou
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 
+# No HttpBody: the gateway then breaks the client's connection. A status behind a body that has begun it would drop.
+BROKEN_OFF = b"\xff"
+
 # The query is the RPC's request message, the body its pydantic model or an `Upload`: each method narrows them.
 Operation = Callable[[Caller, Any, Any], Awaitable[Any]]
 Context = ServicerContext[bytes, HttpBody]
@@ -53,7 +56,7 @@ def rest_handlers(service: ServiceDescriptor, operations: object) -> grpc.Generi
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
-def _handler(method: MethodDescriptor, operations: object) -> grpc.RpcMethodHandler[bytes, HttpBody]:
+def _handler(method: MethodDescriptor, operations: object) -> grpc.RpcMethodHandler[bytes, Any]:
     run: Operation = getattr(operations, snake_case(method.name))
     rules = method.GetOptions().Extensions[options.rest]
     reader = BodyReader(find_model(rules.body), optional=rules.body_optional) if rules.body else None
@@ -75,15 +78,22 @@ def _handler(method: MethodDescriptor, operations: object) -> grpc.RpcMethodHand
     async def unary(data: bytes, context: Context) -> HttpBody:
         return HttpBody(content_type=JSON, data=print_json(await answer(data, context)))
 
-    async def stream(data: bytes, context: Context) -> AsyncIterator[HttpBody]:
+    async def stream(data: bytes, context: Context) -> AsyncIterator[bytes]:
         followed: Stream = await answer(data, context)
-        async with aclosing(followed.chunks):
-            async for chunk in followed.chunks:
-                yield HttpBody(content_type=followed.content_type, data=chunk)
+        has_begun = False
+        try:
+            async with aclosing(followed.chunks):
+                async for chunk in followed.chunks:
+                    yield HttpBody(content_type=followed.content_type, data=chunk).SerializeToString()
+                    has_begun = True
+        except Exception:  # whatever it is, half an answer must not look whole
+            if has_begun:
+                yield BROKEN_OFF
+            raise
 
     # The request comes as bytes, so that what is wrong with them can be told.
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(stream, response_serializer=HttpBody.SerializeToString)
+        return grpc.unary_stream_rpc_method_handler(stream)
     return grpc.unary_unary_rpc_method_handler(unary, response_serializer=HttpBody.SerializeToString)
 
 

@@ -96,6 +96,7 @@ class Process:
         self._neighbours, self.refusals = ReplicaClient(), PostgresRefusals(database)
         self._interruptions = Interruptions(lambda one: self.runs.interrupt(one))
         self._heartbeat = self._open_heartbeat(PostgresReplicas(engine, owner, config.advertised_address), bell)
+        streams = OpenStreams(limits.open_streams)
         self.runs = Runs(
             store=store,
             steps=steps,
@@ -104,10 +105,10 @@ class Process:
             model=model,
             turns=self._turns,
             heartbeat=self._heartbeat,
-            watching=Watching(store, steps, self.agents, event_log, self._neighbours, self._turns.feed),
+            watching=Watching(store, steps, self.agents, event_log, self._neighbours, self._turns.feed, streams),
             bell=bell,
             line=line,
-            streams=OpenStreams(limits.open_streams),
+            streams=streams,
             refusals=self.refusals,
             owner=owner,
             limits=limits,

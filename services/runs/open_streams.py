@@ -23,11 +23,12 @@ class TooManyStreams(ResourceExhausted):
 
 
 class OpenStreams:
-    """Counts them. `most` is how many may be open."""
+    """Counts them. `most` is how many may be open. `must_end`: this process waits for them no longer."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._open = 0
+        self.must_end = False
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -41,9 +42,10 @@ class OpenStreams:
             self._open -= 1
 
     async def wait(self, timeout_s: float, goes_on: Callable[[], bool]) -> None:
-        """Until none is open, for as long as what they tell goes on; at most `timeout_s` seconds."""
+        """Until none is open, for as long as what they tell goes on; at most `timeout_s` seconds. Then all must end."""
         until = time.monotonic() + timeout_s
         while self._open and time.monotonic() < until:
             if not goes_on():
-                return
+                break
             await asyncio.sleep(LOOK_S)
+        self.must_end = True

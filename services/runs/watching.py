@@ -8,12 +8,13 @@ from typing import Protocol
 
 from perdure.conversation.v1.message_pb2 import STOP_REASON_CANCELLED
 from perdure.runs.v1.run_pb2 import RUN_STATUS_CANCELLED, RunEnded, RunEvent
-from services.common.errors import NotFound
+from services.common.errors import NotFound, Unavailable
 from services.common.patience import keep_trying
 from services.runs.events.feed import Feed
 from services.runs.events.log import EventLog
 from services.runs.events.numbers import last_number, unbroken
 from services.runs.events.reconcile import answers_of, replay, without_void
+from services.runs.open_streams import OpenStreams
 from services.runs.records import Run
 from services.runs.turns.failures import is_interruption
 from services.runs.turns.history import History
@@ -22,6 +23,7 @@ from services.runs.turns.turn import describe_end
 
 RETRY_S = 0.25  # seconds before an active run is looked for again that no replica tells of
 PATIENCE_S = 60.0  # seconds that a watcher who has found the run waits for the database
+BACK_S = 1.0  # seconds until another process tells of a run whose own has stopped
 MOST_RETRIES_APART = 4  # times that, for one that waits behind others: they are looked for more seldom
 
 Batches = AsyncGenerator[Sequence[RunEvent], None]  # of events, as they come
@@ -29,6 +31,15 @@ Batches = AsyncGenerator[Sequence[RunEvent], None]  # of events, as they come
 
 class RunNotFound(NotFound):
     """There is no such run."""
+
+
+class ProcessStops(Unavailable):
+    """Whoever followed a run here finds it at another process."""
+
+    reason = "PROCESS_STOPS"
+
+    def __init__(self) -> None:
+        super().__init__("This process of the server stops. The run goes on in another one.", retry_after_s=BACK_S)
 
 
 class RunReader(Protocol):
@@ -55,16 +66,19 @@ class Watching:
     event_log: EventLog
     neighbours: Neighbours
     find_feed: Callable[[str, str], Feed | None]  # by organisation and run
+    streams: OpenStreams
 
     async def watch(self, organization_id: str, run_id: str, after_seq: int) -> Batches:
         """Batches of events above a number, as they come, to the end. Raises `RunNotFound`.
 
         The last event always comes. What was void before it is read is left out, but for the event that says so. Where
         the database is away, that is raised at first; who has found the run waits. A run that is deleted then has been
-        cancelled.
+        cancelled. Raises `ProcessStops` where this process leaves before the run ends.
         """
         seen, patience_s = _Seen(after_seq), 0.0
         while not seen.is_over():
+            if self.streams.must_end:
+                raise ProcessStops
             try:
                 async with aclosing(self._find(organization_id, run_id, seen.seq, patience_s)) as batches:
                     async for batch in batches:

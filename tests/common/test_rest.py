@@ -14,7 +14,7 @@ from perdure.runs.v1 import rest_pb2
 from services.common.caller import Caller
 from services.common.channels import open_channel
 from services.common.errors import Conflict, NotFound, Unavailable
-from services.common.rest import JSON, Stream, rest_handlers
+from services.common.rest import BROKEN_OFF, JSON, Stream, rest_handlers
 from services.common.server import OPTIONS, ErrorInterceptor
 from services.common.status import MAX_ITEMS, RETRY_AFTER_S, read_error
 
@@ -43,6 +43,8 @@ class Operations:
 
 async def chunks(text: str) -> AsyncGenerator[bytes, None]:
     for word in text.split():
+        if word == "break":
+            raise NotFound("There is no more.")
         yield word.encode()
 
 
@@ -176,12 +178,33 @@ async def test_what_is_not_ours_is_not_told(channel: grpc.aio.Channel) -> None:
     assert "secret" not in (error.details() or "")
 
 
-async def test_a_stream_is_sent_chunk_by_chunk(channel: grpc.aio.Channel) -> None:
-    rpc = channel.unary_stream(
-        f"/{SERVICE.full_name}/StreamMessage",
-        request_serializer=rest_pb2.StreamMessageQuery.SerializeToString,
-        response_deserializer=HttpBody.FromString,
+async def stream(channel: grpc.aio.Channel, text: str) -> AsyncGenerator[bytes, None]:
+    rpc: grpc.aio.UnaryStreamMultiCallable[rest_pb2.StreamMessageQuery, bytes] = channel.unary_stream(
+        f"/{SERVICE.full_name}/StreamMessage", request_serializer=rest_pb2.StreamMessageQuery.SerializeToString
     )
-    request = rest_pb2.StreamMessageQuery(agent_id=AGENT, body=HttpBody(data=b'{"input": "one two three"}'))
+    request = rest_pb2.StreamMessageQuery(agent_id=AGENT, body=HttpBody(data=b'{"input": "%s"}' % text.encode()))
+    async for chunk in rpc(request):
+        yield chunk
 
-    assert [body.data async for body in rpc(request)] == [b"one", b"two", b"three"]
+
+async def test_a_stream_is_sent_chunk_by_chunk(channel: grpc.aio.Channel) -> None:
+    sent = [HttpBody.FromString(chunk).data async for chunk in stream(channel, "one two three")]
+
+    assert sent == [b"one", b"two", b"three"]
+
+
+async def test_a_stream_that_breaks_off_says_so_before_its_error(channel: grpc.aio.Channel) -> None:
+    sent = stream(channel, "one break")
+
+    assert HttpBody.FromString(await anext(sent)).data == b"one"
+    assert await anext(sent) == BROKEN_OFF
+    with pytest.raises(AioRpcError) as caught:
+        await anext(sent)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_stream_that_fails_before_it_begins_has_its_error_alone(channel: grpc.aio.Channel) -> None:
+    with pytest.raises(AioRpcError) as caught:
+        await anext(stream(channel, "break"))
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND

@@ -12,11 +12,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from services.common.server import OPTIONS
 
 Context = ServicerContext[bytes, HttpBody]
-Answer = Callable[[bytes, Context], Any]  # Any: an awaitable HttpBody, or an async generator of them
+Answer = Callable[[bytes, Context], Any]  # Any: an awaitable HttpBody (or its bytes), or an async generator of them
 
 
 def json_body(text: str) -> HttpBody:
     return HttpBody(content_type="application/json", data=text.encode())
+
+
+def _serialize(answered: HttpBody | bytes) -> bytes:
+    return answered if isinstance(answered, bytes) else answered.SerializeToString()
 
 
 class ScriptedServices(grpc.GenericRpcHandler):
@@ -31,7 +35,7 @@ class ScriptedServices(grpc.GenericRpcHandler):
             return None
         streams = inspect.isasyncgenfunction(answer)
         handler = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
-        return handler(answer, None, HttpBody.SerializeToString)
+        return handler(answer, None, _serialize)
 
     async def listen(self, address: str) -> grpc.aio.Server:
         server = grpc.aio.server(options=OPTIONS)

@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from perdure.agents.v1.agent_rest_pb2 import CreateAgentQuery, ListAgentsQuery
 from services.cli.embedded.gateway_config import BUFFER_BYTES
+from services.common.rest import BROKEN_OFF
 from tests.gateway.scripted_services import Answer, Context, ScriptedServices, json_body
 
 Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
@@ -289,6 +290,20 @@ async def test_error_before_a_stream_keeps_its_status(services: ScriptedServices
     answered = await client.post(f"{AGENT}/messages/stream", json={})
 
     assert (answered.status_code, answered.json()) == (409, {"detail": "busy"})
+
+
+async def test_an_answer_that_breaks_off_does_not_look_whole(
+    services: ScriptedServices, client: httpx.AsyncClient
+) -> None:
+    async def break_off(_: bytes, context: Context) -> AsyncIterator[HttpBody | bytes]:
+        yield json_body(" ")
+        yield BROKEN_OFF
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "x")
+
+    services.answers["SendMessage"] = break_off
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        await client.post(f"{AGENT}/messages", json={})
 
 
 async def test_internal_headers_are_stripped(services: ScriptedServices, client: httpx.AsyncClient) -> None:

@@ -12,7 +12,7 @@ from services.common.database import DatabaseAway
 from services.common.redis import connect
 from services.runs.events.numbers import unbroken
 from services.runs.records import Run, RunFilter, StepFilter
-from services.runs.watching import RunNotFound, RunReader, Watching
+from services.runs.watching import ProcessStops, RunNotFound, RunReader, Watching
 from tests.runs.conftest import ORGANIZATION, TIMEOUT_S, Replica, World, eventually
 from tests.runs.fake_services import call, says, tool
 
@@ -72,6 +72,19 @@ async def test_who_follows_a_run_hears_that_it_was_deleted(world: World, replica
     await replica.runs.delete(ORGANIZATION, started.run.id)
 
     assert [event.ended.stop_reason for event in await asyncio.gather(*following)] == [STOP_REASON_CANCELLED] * 2
+
+
+async def test_who_follows_a_run_where_the_last_process_stops_hears_that_it_is_not_over(world: World) -> None:
+    replica = await world.replica()
+    world.router.script = [says("a", gate=asyncio.Event())]
+    async with replica.runs.send(world.request()) as started:
+        watching = asyncio.create_task(replica.watch(started.run.id))
+        await replica.process.drain(0.1)
+
+        await replica.process.see_off(3600)
+
+        with pytest.raises(ProcessStops):
+            await watching
 
 
 async def _last_of(watching: Watching, run_id: str) -> RunEvent:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from perdure.conversation.v1.message_pb2 import STOP_REASON_ERROR, Message
+from perdure.conversation.v1.message_pb2 import Message
 from perdure.runs.v1.run_pb2 import RunEnded, RunError, RunEvent
 from services.common.errors import Json, PerdureError
 from services.common.pieces import Shown, render_pieces
@@ -63,29 +63,18 @@ async def answer_at_end(
     """
     committed: list[Message] = []
     waited = False
-    try:
-        async with aclosing(mark_silence(events, min(BLANK_AFTER_S, read_timeout_s / 2))) as batches:
-            async for batch in batches:
-                if batch is None:
-                    waited = True
-                    yield b" "
-                    continue
-                for event in batch:
-                    if event.HasField("message"):
-                        committed.append(event.message)
-                    elif event.HasField("ended"):
-                        yield _answer(committed, event.ended, shown, late=waited)
-                        return
-    except PerdureError as error:
-        if not waited:
-            raise
-        yield _answer(committed, _unknown_end(error), shown, late=True)
-
-
-def _unknown_end(error: PerdureError) -> RunEnded:
-    """In place of the end of a run that cannot be followed any more."""
-    told = RunError(type="internal_error", message="How the run ends cannot be told.", detail=str(error))
-    return RunEnded(stop_reason=STOP_REASON_ERROR, error=told)
+    async with aclosing(mark_silence(events, min(BLANK_AFTER_S, read_timeout_s / 2))) as batches:
+        async for batch in batches:
+            if batch is None:
+                waited = True
+                yield b" "
+                continue
+            for event in batch:
+                if event.HasField("message"):
+                    committed.append(event.message)
+                elif event.HasField("ended"):
+                    yield _answer(committed, event.ended, shown, late=waited)
+                    return
 
 
 def _answer(committed: list[Message], ended: RunEnded, shown: Shown, *, late: bool) -> bytes:

@@ -7,7 +7,6 @@ import pytest
 
 from perdure.conversation.v1 import message_pb2 as m
 from perdure.runs.v1 import run_pb2 as r
-from services.common.errors import Unavailable
 from services.common.pieces import EVERYTHING, Shown
 from services.runs.rest.answers import TurnFailed, answer_at_end, stream_events
 from services.runs.rest.events import EventRenderer
@@ -133,22 +132,6 @@ async def test_a_failed_turn_has_its_own_status(reason: str, status: int, keys: 
     assert caught.value.http_status == status
     assert caught.value.body().keys() == keys
     assert caught.value.should_retry is False
-
-
-async def test_a_run_that_cannot_be_followed_any_more_is_told_of_behind_white_space() -> None:
-    async def broken() -> AsyncIterator[Sequence[r.RunEvent]]:
-        yield [said()]
-        await asked.wait()
-        raise Unavailable("Away.")
-
-    asked = asyncio.Event()
-    answer = answer_at_end(broken(), EVERYTHING, read_timeout_s=0.02)
-    blank = await anext(answer)
-    asked.set()
-    body = orjson.loads(b"".join([blank, *[chunk async for chunk in answer]]))
-
-    assert [piece["message_type"] for piece in body["messages"]] == ["reasoning_message", "assistant_message"]
-    assert (body["stop_reason"]["stop_reason"], body["error"]["type"]) == ("error", "internal_error")
 
 
 async def test_silence_is_marked_and_nothing_is_lost() -> None:
