@@ -152,7 +152,6 @@ async def test_garbage_over_http_delays_nobody_else(
     assert elsewhere.value == "Echo: now"
 
 
-@pytest.mark.parametrize("mcp_limits", [SHORT])
 async def _listless(request: web.Request) -> web.Response:
     asked = await request.json() if request.can_read_body else {}
     match asked.get("method"):
@@ -174,6 +173,7 @@ async def test_whoever_asks_for_tools_need_not_wait_as_long_as_for_a_call(sessio
     await remote.close()
 
 
+@pytest.mark.parametrize("mcp_limits", [SHORT])
 async def test_many_hung_servers_are_left_behind(add_server: AddServer, execute: Execute) -> None:
     hung = await asyncio.gather(*(add_server(stdio_config()) for _ in range(4)))
     well = await add_server(stdio_config())
