@@ -12,6 +12,8 @@ from perdure.conversation.v1.message_pb2 import (
     ROLE_SYSTEM,
     ROLE_TOOL,
     ROLE_USER,
+    TOOL_STATUS_ERROR,
+    TOOL_STATUS_SUCCESS,
     Image,
     Message,
     Part,
@@ -79,7 +81,8 @@ def _make_call(random: Random) -> Part:
 
 def _make_return(random: Random, call_id: str) -> ToolReturn:
     images = [random.choice(IMAGES)] if random.random() < 0.2 else []
-    return ToolReturn(call_id=call_id, name="look", value=random.choice(TEXTS), images=images)
+    status = random.choice((TOOL_STATUS_SUCCESS, TOOL_STATUS_ERROR))
+    return ToolReturn(call_id=call_id, name="look", status=status, value=random.choice(TEXTS), images=images)
 
 
 def _make_thought(random: Random, model: str) -> Part:

@@ -113,3 +113,9 @@ def test_calls_of_others_have_thoughts_where_they_are_missed(vendor: str, name: 
 @pytest.mark.parametrize("messages", [[], [say("Hello.", ROLE_ASSISTANT)], [say("Be quick.", ROLE_SYSTEM)]])
 def test_a_conversation_without_a_user_is_gone_on_with(messages: list[Message]) -> None:
     assert ask("zai", "glm-4.6", messages)[-1] == {"role": "user", "content": "Continue."}
+
+
+def test_results_without_a_user_have_one_before_them() -> None:
+    sent = ask("zai", "glm-4.6", called("a"))
+
+    assert [message["role"] for message in sent] == ["system", "user", "assistant", "tool"]

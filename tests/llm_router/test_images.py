@@ -10,6 +10,7 @@ from perdure.conversation.v1.message_pb2 import (
     ROLE_SYSTEM,
     ROLE_TOOL,
     ROLE_USER,
+    TOOL_STATUS_ERROR,
     Image,
     Message,
     Part,
@@ -90,3 +91,14 @@ async def test_a_conversation_goes_on_without_the_images_that_its_provider_refus
 
     assert heard.text == "on"
     assert UNSEEN_IMAGE.encode() in orjson.dumps(list(fake.traffic)[-1].body)
+
+
+async def test_claude_gets_the_images_of_a_call_that_failed(stub: LlmRouterServiceStub, fake: ProviderFake) -> None:
+    call = Message(role=ROLE_ASSISTANT, parts=[Part(tool_call=ToolCall(id="a", name="draw"))])
+    failed = ToolReturn(call_id="a", name="draw", status=TOOL_STATUS_ERROR, value="Out of ink.", images=[PIXEL])
+
+    await ask(stub, question(CLAUDE, "Draw.", call, Message(role=ROLE_TOOL, parts=[Part(tool_return=failed)])))
+
+    sent = orjson.dumps(list(fake.traffic)[-1].body)
+    assert b"Failed" in sent
+    assert b"iVBORw" in sent

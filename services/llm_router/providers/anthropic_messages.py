@@ -104,9 +104,9 @@ def _return(part: Part, *, sees: bool) -> Json:
     result = part.tool_return
     text = print_return(result, sees=sees)
     block: Json = {"type": "tool_result", "tool_use_id": result.call_id, "content": text}
-    if sees and result.images:
-        block["content"] = [{"type": "text", "text": text}, *map(_image, result.images)]
-    return block | ({"is_error": True} if result.status == TOOL_STATUS_ERROR else {})
+    if sees and result.images:  # which no error may have: that it is one stands in the text
+        return {**block, "content": [{"type": "text", "text": text}, *map(_image, result.images)]}
+    return {**block, "is_error": True} if result.status == TOOL_STATUS_ERROR else block
 
 
 def _pieces(parts: Sequence[Part], *, sees: bool) -> Iterator[Json]:

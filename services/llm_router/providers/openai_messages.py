@@ -34,9 +34,19 @@ def build_messages(prompt: Prompt, dialect: ChatDialect) -> list[Json]:
             built += _returns(message, sees=prompt.model.vision)
         else:
             built.append({"role": "user", "content": _content(message, sees=prompt.model.vision)})
-    if all(message["role"] in ("system", "assistant") for message in built):
-        built.append({"role": "user", "content": CONTINUE})  # there is nothing to answer, which Z.ai refuses
-    return built
+    return _with_user(built)
+
+
+def _with_user(built: list[Json]) -> list[Json]:
+    """The messages with one of a user among them: last, or first where results wait for the model to go on.
+
+    Z.ai refuses a conversation without a user, and whatever else stands in it.
+    """
+    if any(message["role"] == "user" for message in built):
+        return built
+    speaks_next = bool(built) and built[-1]["role"] == "tool"
+    place = [message["role"] for message in built].index("assistant") if speaks_next else len(built)
+    return [*built[:place], {"role": "user", "content": CONTINUE}, *built[place:]]
 
 
 def _assistant(message: Message, dialect: ChatDialect, *, is_own: bool) -> Json:

@@ -70,8 +70,8 @@ def _check_block(block: Body, role: str, place: str) -> None:
         _check_tool_use(block, f"{place}.tool_use")
     elif kind == "image":
         _check_image(block.get("source") or {}, f"{place}.image.source")
-    elif kind == "tool_result" and not block.get("tool_use_id"):
-        raise invalid(f"{place}.tool_result.tool_use_id: Field required")
+    elif kind == "tool_result":
+        _check_result(block, f"{place}.tool_result")
 
 
 def _check_text(block: Body) -> None:
@@ -79,6 +79,16 @@ def _check_text(block: Body) -> None:
         raise invalid("messages: text content blocks must be non-empty")
     if not block["text"].strip():
         raise invalid("messages: text content blocks must contain non-whitespace text")
+
+
+def _check_result(block: Body, place: str) -> None:
+    if not block.get("tool_use_id"):
+        raise invalid(f"{place}.tool_use_id: Field required")
+    for number, part in enumerate(blocks_of(block.get("content"))):
+        if part.get("type") != "text" and block.get("is_error"):
+            raise invalid(f"{place}: all content must be type `text` if `is_error` is true")
+        if part.get("type") == "image":
+            _check_image(part.get("source") or {}, f"{place}.content.{number}.image.source")
 
 
 def _check_image(source: Body, place: str) -> None:

@@ -32,6 +32,8 @@ class ZaiChat:
             raise Refusal(400, "Unknown Model, please check the model code.", code="1211")
         messages = body.get("messages") or []
         turns = read_turns(messages, _ROLES)
+        if all(message["role"] != "user" for message in messages):
+            raise Refusal(400, "The messages parameter is illegal. Please check the documentation.", code="1214")
         kind = (body.get("response_format") or {}).get("type")
         return Prompt(
             model=body["model"],
