@@ -187,11 +187,11 @@ class Runs:
         return ended or await self.get(run.organization_id, run.id)
 
     async def cancel_agent(self, organization_id: str, agent_id: str) -> Sequence[str]:
-        """Stops the active and waiting runs of an agent; without any, denies what waits for approval. Their ids."""
+        """Stops the active and waiting runs of an agent, and denies what waits for approval. Their ids."""
         return await self._cancel_all(organization_id, RunFilter(agent_ids=(agent_id,)))
 
     async def cancel_conversation(self, organization_id: str, conversation_id: str) -> Sequence[str]:
-        """Stops the active and waiting runs of a conversation; without any, denies what waits for approval."""
+        """Stops the active and waiting runs of a conversation, and denies what waits for approval. Their ids."""
         return await self._cancel_all(organization_id, RunFilter(conversation_id=conversation_id))
 
     async def delete(self, organization_id: str, run_id: str) -> None:
@@ -293,9 +293,8 @@ class Runs:
         ended: list[Run] = []
         while active := await self.store.list(organization_id, replace(where, statuses=ACTIVE_STATUSES)):  # a page
             ended += [await self.cancel(organization_id, run.id) for run in active]
-        if left or ended:
-            return [*(run.id for run in ended if run.status == "cancelled"), *left]
-        return await self.line.denial.deny(organization_id, where)
+        stopped = [run.id for run in ended if run.status == "cancelled" or run.stop_reason == "requires_approval"]
+        return [*stopped, *left, *await self.line.denial.deny(organization_id, where)]
 
 
 def _is_sent_again(refusal: PerdureError) -> bool:

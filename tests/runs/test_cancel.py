@@ -125,6 +125,18 @@ async def test_cancel_without_an_active_run_denies_what_waits(world: World, repl
     assert await replica.runs.cancel_conversation(ORGANIZATION, world.conversation) == [started.run.id]
 
 
+async def test_cancel_denies_what_others_wait_for(world: World, replica: Replica) -> None:
+    world.agents.tools = [tool("careful", requires_approval=True)]
+    world.router.script = [says(calls=[call("careful")])]
+    asking = await replica.runs.start(world.request())
+    await replica.watch(asking.run.id)
+    in_line = await replica.runs.start(world.request("next", on_busy="enqueue"))
+
+    cancelled = await replica.runs.cancel_conversation(ORGANIZATION, world.conversation)
+
+    assert sorted(cancelled) == sorted([asking.run.id, in_line.run.id])
+
+
 async def test_all_requests_of_an_agent_are_denied_however_many(world: World, replica: Replica) -> None:
     world.agents.tools = [tool("careful", requires_approval=True)]
     many, asking = 25, []
