@@ -91,7 +91,9 @@ async def test_a_turn_that_is_rolled_back_leaves_the_context_and_stays_listed(
     assert (await ended(client, first)).status == "cancelled"
     prompt = (await vendors.last(f"{word}2"))["body"]
     assert "1000 words" not in str(prompt)
-    assert any("1000 words" in str(one.content) for one in await messages_of(client, agent.id) if hasattr(one, "content"))
+    assert any(
+        "1000 words" in str(one.content) for one in await messages_of(client, agent.id) if hasattr(one, "content")
+    )
 
 
 async def test_a_conversation_has_a_policy_of_its_own(client: AsyncLetta, agent: AgentState) -> None:
