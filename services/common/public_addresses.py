@@ -2,10 +2,14 @@
 
 import asyncio
 import socket
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address, ip_network
 
-# IPv6 networks that carry IPv4 addresses of any kind (RFC 4291, RFC 6052, RFC 3056).
-_IPV4_CARRIERS = tuple(map(IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96", "2002::/16")))
+# IPv6 networks that carry IPv4 addresses of any kind: RFC 4291, RFC 6052, RFC 8215, RFC 3056.
+_IPV4_CARRIERS = ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
+# What Python takes for global: networks of protocols (RFC 6890) and of sites (RFC 3879), and what tells machines of Azure
+# about themselves: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+_LOCAL = ("192.0.0.0/24", "fec0::/10", "168.63.129.16/32")
+_NOT_PUBLIC = tuple(map(ip_network, (*_IPV4_CARRIERS, *_LOCAL)))
 
 
 class ForbiddenAddress(Exception):
@@ -15,7 +19,7 @@ class ForbiddenAddress(Exception):
 def is_public(address: str) -> bool:
     """Whether an IP address is reached through the internet: not private, local, of this host, or of a group."""
     parsed = ip_address(address.partition("%")[0])
-    if isinstance(parsed, IPv6Address) and any(parsed in network for network in _IPV4_CARRIERS):
+    if any(parsed in network for network in _NOT_PUBLIC):
         return False
     return parsed.is_global and not parsed.is_multicast
 

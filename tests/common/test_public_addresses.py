@@ -24,7 +24,12 @@ from services.common.public_http import PublicTransport
         "fe80::1%eth0",
         "::ffff:10.0.0.1",
         "64:ff9b::a00:1",
+        "64:ff9b:1::a00:1",
         "2002:a00:1::",
+        "::10.0.0.1",
+        "192.0.0.192",
+        "fec0::1",
+        "168.63.129.16",
     ],
 )
 def test_special_addresses_are_not_public(address: str) -> None:
