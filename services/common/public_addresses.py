@@ -6,8 +6,8 @@ from ipaddress import ip_address, ip_network
 
 # IPv6 networks that carry IPv4 addresses of any kind: RFC 4291, RFC 6052, RFC 8215, RFC 3056.
 _IPV4_CARRIERS = ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
-# What Python takes for global: networks of protocols (RFC 6890) and of sites (RFC 3879), and what tells machines of Azure
-# about themselves: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+# What Python takes for global: networks of protocols (RFC 6890), of sites (RFC 3879), and Azure's address for machines:
+# https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
 _LOCAL = ("192.0.0.0/24", "fec0::/10", "168.63.129.16/32")
 _NOT_PUBLIC = tuple(map(ip_network, (*_IPV4_CARRIERS, *_LOCAL)))
 
