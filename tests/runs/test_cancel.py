@@ -87,6 +87,20 @@ async def test_cancel_of_a_run_whose_owner_is_dead_counts_its_steps(world: World
     assert [(row.status, row.usage.total_tokens) for row in rows] == [("success", 15)] * 2
 
 
+async def test_who_sent_a_message_that_is_cancelled_before_it_begins_is_told_so(world: World, replica: Replica) -> None:
+    world.agents.hold_begin.clear()
+    sending = asyncio.create_task(replica.runs.start(world.request()))
+    await eventually(lambda: bool(world.agents.begins))
+
+    cancelled = await replica.runs.cancel_conversation(ORGANIZATION, world.conversation)
+    started = await sending
+    world.agents.hold_begin.set()
+    events = await replica.watch(started.run.id)
+
+    assert cancelled == [started.run.id]
+    assert events[-1].ended.stop_reason == STOP_REASON_CANCELLED
+
+
 async def test_cancel_of_a_run_that_is_being_taken_over_declares_void_what_was_shown(
     world: World, replica: Replica
 ) -> None:

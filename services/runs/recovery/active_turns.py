@@ -210,14 +210,14 @@ class ActiveTurns:
 
     async def _wind_up(self, active: ActiveTurn) -> None:
         """The task was cancelled: by a cancel of the run, as the run is another's now, or as the process stops."""
+        if active.stop != "lost" and not active.accepted.done():
+            active.accepted.set_result(None)  # it is stored: who sent it hears from its events what becomes of it
         if active.stop == "ended":
             try:
                 await active.turn.conclude()
             except PerdureError as exc:
                 log.warning("the end could not be told: %s", exc)
         elif active.stop == "released":
-            if not active.accepted.done():  # it is stored: who sent it hears from the next owner what becomes of it
-                active.accepted.set_result(None)
             await self._release(active)
 
     async def _give_back(self, active: ActiveTurn, exc: Exception) -> None:
