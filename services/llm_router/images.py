@@ -4,7 +4,6 @@ Providers refuse a whole conversation for one image that is none, or is other th
 """
 
 import base64
-import binascii
 import re
 
 from perdure.conversation.v1.message_pb2 import ROLE_ASSISTANT, ROLE_SYSTEM, Image, Message, Part, ToolReturn
@@ -20,7 +19,7 @@ _BEGINNINGS = (
     (re.compile(rb"GIF8"), "image/gif"),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
 )
-_DATA_ADDRESS = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
+_DATA_ADDRESS = re.compile(r"data:([^;,]*)[^,]*;base64,", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -60,18 +59,19 @@ def _show_returned(result: ToolReturn) -> None:
 
 
 def _usable(image: Image) -> Image | None:
-    """The image, its bytes taken out of an address that holds them; None when no model takes it."""
+    """A copy of the image, its bytes taken out of an address that holds them; None when no model takes it."""
+    usable = Image()
+    usable.CopyFrom(image)
     if _ADDRESS.match(image.url):
-        return image
-    data = _read_address(image.url) if image.url else image.data
-    read = Image(data=data, media_type=image.media_type, detail=image.detail)
-    return read if data and media_type(read) in _SHOWN else None
+        return usable
+    if held := _DATA_ADDRESS.match(image.url):
+        usable.data, usable.media_type = _decode(image.url[held.end() :]), held[1]
+    return usable if usable.data and media_type(usable) in _SHOWN else None
 
 
-def _read_address(url: str) -> bytes:
-    """The bytes in a data address; none for any other."""
-    beginning = _DATA_ADDRESS.match(url)
+def _decode(text: str) -> bytes:
+    """The bytes that the text stands for in base64; none where it is none."""
     try:
-        return base64.b64decode(url[beginning.end() :], validate=True) if beginning else b""
-    except binascii.Error:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
         return b""

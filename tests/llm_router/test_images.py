@@ -24,6 +24,7 @@ from services.llm_router.prompt import tidy_messages
 from tests.fakes.provider import ProviderFake
 from tests.llm_router.asking import CLAUDE, PIXEL, ask, question
 
+ELSEWHERE = Image(url="https://pictures.example/a.png")
 PNG = b"\x89PNG\r\n\x1a\n"
 REFUSED_BY_CLAUDE = (Image(data=b"ftypheic", media_type="image/heic"), Image(url="http://pictures.example/a.png"))
 
@@ -54,18 +55,20 @@ def test_an_image_is_of_the_type_that_its_bytes_show(data: bytes, called: str, e
         Image(data=b"<svg/>", media_type="image/svg+xml"),
         Image(url="file:///etc/hosts"),
         Image(url="data:image/png;base64,???"),
+        Image(url="data:image/png;base64,é"),
         Image(url="data:text/plain,hello"),
+        Image(url="data:image/svg+xml;base64,PHN2Zy8+"),
     ],
 )
 def test_an_image_that_no_model_takes_is_mentioned_in_words(image: Image) -> None:
     call = Message(role=ROLE_ASSISTANT, parts=[Part(tool_call=ToolCall(id="a", name="draw"))])
-    returned = Part(tool_return=ToolReturn(call_id="a", name="draw", value="Done.", images=[image, PIXEL]))
+    returned = Part(tool_return=ToolReturn(call_id="a", name="draw", value="Done.", images=[image, PIXEL, ELSEWHERE]))
 
     asked, _, result = tidy_messages([picture(image), call, Message(role=ROLE_TOOL, parts=[returned])])
 
     assert [part.text for part in asked.parts] == ["Look:", UNSEEN_IMAGE]
     assert result.parts[0].tool_return.value == f"Done.\n{UNSEEN_IMAGE}"
-    assert list(result.parts[0].tool_return.images) == [PIXEL]
+    assert list(result.parts[0].tool_return.images) == [PIXEL, ELSEWHERE]
 
 
 @pytest.mark.parametrize("role", [ROLE_ASSISTANT, ROLE_SYSTEM])

@@ -30,7 +30,7 @@ _THOUGHTS = re.compile(
     r"|messages\.\d.*thinking",
     re.IGNORECASE,
 )
-_SCHEMAS = re.compile(r"schema|strict|compiled grammar", re.IGNORECASE)
+_SCHEMAS = re.compile(r"schema|\bstrict\b|compiled grammar", re.IGNORECASE)
 _IMAGES = re.compile(r"image|(mime|media).?type|downloading|download the file|fetch content", re.IGNORECASE)
 _OVERLOAD_CODES = {"overloaded_error", "overloaded"}
 _RATE_CODES = {"rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"}
