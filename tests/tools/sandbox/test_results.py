@@ -82,6 +82,13 @@ async def test_a_function_needs_no_imports_of_types(sandbox: Sandbox, parameters
     assert ended.value == value
 
 
+@pytest.mark.parametrize("annotation", ["'how many'", "'json.Nowhere'", "'list[1](2)'", "'Nowhere'"])
+async def test_annotations_may_be_no_types(sandbox: Sandbox, annotation: str) -> None:
+    source = f"import json\ndef probe(x: {annotation}) -> 'as it came':\n    return x['a'] + x.a\n"
+
+    assert await ending_of(sandbox, source, arguments={"x": {"a": 1}}) == Returned("2", 1, json="2")
+
+
 async def test_names_of_the_tool_come_before_those_that_it_is_given(sandbox: Sandbox) -> None:
     source = "class Text:\n    kind = 'own'\n" + tool_source("return Text.kind")
 

@@ -112,13 +112,13 @@ def arguments_for(function: Callable[..., Any], job: dict[str, Any]) -> dict[str
 
 
 def read_annotations(function: Callable[..., Any]) -> dict[str, Any]:
-    """The types of the parameters; `Record` for one that the source does not define."""
+    """The types of the parameters; `Record` for one that the source does not define, or that is none."""
     wanted = {}
     for name, note in inspect.get_annotations(inspect.unwrap(function)).items():
         holder = types.SimpleNamespace(__annotations__={name: note})
         try:
             wanted[name] = typing.get_type_hints(holder, vars(sys.modules[MODULE]))[name]
-        except NameError:
+        except (NameError, AttributeError, SyntaxError, TypeError):
             wanted[name] = Record
     return wanted
 
