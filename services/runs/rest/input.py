@@ -1,6 +1,5 @@
 """What a request sends to an agent, as messages and answers of the turn protocol."""
 
-import binascii
 from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -92,7 +91,7 @@ def _image(source: content.UrlImage | content.Base64Image | content.StoredImage,
         raise UnusableContent(f"{where} has no data. Send the image's bytes in base64, or its address.")
     try:
         data = b64decode(source.data, validate=True)
-    except binascii.Error as exc:
+    except ValueError as exc:
         raise UnusableContent(f"{where}.source.data is not base64: {exc}.") from exc
     return Image(data=data, media_type=source.media_type or "image/png", detail=source.detail or "")
 

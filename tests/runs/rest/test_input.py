@@ -28,8 +28,9 @@ def test_images_are_decoded() -> None:
     assert turn.messages[0].parts[1].image.data == b"\x89PNG"
 
 
-def test_an_image_that_is_not_base64_is_named() -> None:
-    source = {"type": "base64", "media_type": "image/png", "data": "*"}
+@pytest.mark.parametrize("data", ["*", "é"])
+def test_an_image_that_is_not_base64_is_named(data: str) -> None:
+    source = {"type": "base64", "media_type": "image/png", "data": data}
 
     with pytest.raises(UnusableContent, match=r"messages\[0\].content\[0\].source.data"):
         sent({"role": "user", "content": [{"type": "image", "source": source}]})
