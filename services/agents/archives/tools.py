@@ -1,11 +1,17 @@
 """The tools with which agents use their archival memory."""
 
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
 from services.agents.archives.archival_memory import ArchivalMemory
 from services.agents.archives.embedding import Vectors
 from services.agents.memory.workbench import CallingAgent
 from services.common.call_arguments import CallArguments
 from services.common.database import Transaction
-from services.contract.passages import ArchivalSearch, CreateArchivalMemory
+from services.contract.passages import ArchivalSearch, CreateArchivalMemory, Moment
+
+_Time = Annotated[Moment | None, BeforeValidator(lambda time: time or None)]
 
 
 class InsertArguments(CallArguments):
@@ -18,8 +24,8 @@ class InsertArguments(CallArguments):
 class ArchivalSearchArguments(CallArguments, ArchivalSearch):
     """Of archival_memory_search. An empty time is none."""
 
-    start_datetime: str | None = None
-    end_datetime: str | None = None
+    start_datetime: _Time = None
+    end_datetime: _Time = None
 
 
 class ArchivalTools:

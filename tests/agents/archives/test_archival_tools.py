@@ -38,6 +38,15 @@ async def test_what_is_inserted_is_found(talk: Talk) -> None:
     assert without == "[]"
 
 
+async def test_an_empty_time_is_none(talk: Talk) -> None:
+    await talk.call("archival_memory_insert", content="sky")
+
+    succeeded, value = await talk.call("archival_memory_search", query="sky", start_datetime="", end_datetime="")
+
+    assert succeeded
+    assert "'content': 'sky'" in value
+
+
 async def test_an_agent_that_stored_nothing_finds_nothing(talk: Talk) -> None:
     assert await talk.call("archival_memory_search", query="sky") == (True, "[]")
     assert await talk.service.api.call("ListArchives", agent_id=talk.agent["id"]) == []
