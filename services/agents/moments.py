@@ -25,6 +25,15 @@ def read_moment(text: str | None, *, end_of_day: bool, timezone: str = "UTC") ->
     return _to_utc(moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone)))
 
 
+def print_local(moment: datetime, timezone: str) -> str:
+    """A moment of the database in ISO 8601, in a zone; in UTC where clocks of that zone cannot show it."""
+    in_utc = moment.replace(tzinfo=UTC)  # the very first and the very last come without a zone, as infinities
+    try:
+        return in_utc.astimezone(ZoneInfo(timezone)).isoformat()
+    except OverflowError:
+        return in_utc.isoformat()
+
+
 def _to_utc(moment: datetime) -> datetime:
     """The moment, or the nearest one that can be told: models write the year 9999 for no end."""
     try:

@@ -4,10 +4,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, PlainSerializer
+from pydantic_core import PydanticCustomError
 
 
 def _in_utc(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError as exc:
+        raise PydanticCustomError("datetime_range", "Input should be of the years 1 to 9999 in UTC") from exc
 
 
 def _print_seconds(time: datetime) -> str:

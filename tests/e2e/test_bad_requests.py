@@ -38,6 +38,7 @@ MALFORMED = (
     Bad("POST", "/v1/agents", 422, "memory_blocks", body(model="perdure/echo", memory_blocks=[{"value": "x"}])),
     Bad("GET", "/v1/agents/nonsense", 422, "agent_id"),
     Bad("GET", "/v1/agents", 422, "limit", {"params": {"limit": "many"}}),
+    Bad("GET", "/v1/steps", 422, "start_date", {"params": {"start_date": "9999-12-31T23:59:59-05:00"}}),
     Bad("GET", "/v1/agents", 422, "limit", {"params": {"limit": -1}}),
     Bad("GET", "/v1/agents", 422, "order", {"params": {"order": "sideways"}}),
     Bad("GET", "/v1/agents?name=%ff", 422, "name"),

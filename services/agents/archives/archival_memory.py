@@ -1,14 +1,12 @@
 """The archival memory of one agent: what its tools and its user write to it and find in it."""
 
-from zoneinfo import ZoneInfo
-
 from services.agents.agents.agents import Agents
 from services.agents.archives import archives, passages
 from services.agents.archives.archives import make_own_archive
 from services.agents.archives.embedding import Vectors
 from services.agents.archives.passages import write_passages
 from services.agents.archives.search import DEFAULT_RESULTS, Hit, Question, find_passages
-from services.agents.moments import read_moment
+from services.agents.moments import print_local, read_moment
 from services.common.database import Transaction
 from services.contract.passages import ArchivalHit, ArchivalSearch, CreateArchivalMemory
 
@@ -57,5 +55,5 @@ class ArchivalMemory:
 
 
 def _show(hit: Hit, timezone: str) -> ArchivalHit:
-    made_at = hit.created_at.astimezone(ZoneInfo(timezone))
-    return ArchivalHit(id=hit.passage_id, timestamp=made_at.isoformat(), content=hit.text, tags=list(hit.tags))
+    timestamp = print_local(hit.created_at, timezone)
+    return ArchivalHit(id=hit.passage_id, timestamp=timestamp, content=hit.text, tags=list(hit.tags))

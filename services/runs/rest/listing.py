@@ -164,10 +164,10 @@ def read_time(text: str, name: str) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(text)
-    except ValueError as exc:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
         problem = {"type": "datetime_parsing", "loc": ["query", name], "msg": f"{text!r} is not a time in ISO 8601."}
         raise Unprocessable([problem]) from exc
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
 def _pieces(messages: Sequence[Message], shown: Shown) -> list[Piece]:

@@ -72,10 +72,33 @@ async def test_an_archive_keeps_its_model_when_the_agent_takes_another(api: Api)
 @pytest.mark.parametrize("timezone", ["Asia/Tokyo", "America/New_York"])
 async def test_times_before_and_after_all_others_leave_nothing_out(api: Api, timezone: str) -> None:
     agent = await api.create(timezone=timezone)
-    await api.call("CreateArchivalMemory", {"text": "one"}, agent_id=agent["id"])
+    for time in ("0001-01-02T00:00:00Z", "2024-05-01T12:00:00Z", "9999-12-30T12:00:00Z"):
+        await api.call("CreateArchivalMemory", {"text": f"of {time[:4]}", "created_at": time}, agent_id=agent["id"])
 
     always = {"start_datetime": "0001-01-01", "end_datetime": "9999-12-31"}
-    assert await found(api, agent["id"], "one", **always) == ["one"]
+    assert len(await found(api, agent["id"], "of", **always)) == 3
+
+
+@pytest.mark.parametrize("timezone", ["Asia/Tokyo", "America/New_York"])
+async def test_passages_of_times_that_a_zone_cannot_show_are_found(api: Api, timezone: str) -> None:
+    agent = await api.create(timezone=timezone)
+    times = ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00"]
+    for time in times:
+        await api.call("CreateArchivalMemory", {"text": "one", "created_at": time}, agent_id=agent["id"])
+
+    answer = await api.call("SearchArchivalMemory", agent_id=agent["id"], query="one")
+
+    assert len({one["timestamp"] for one in answer["results"]} & set(times)) == 1
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+async def test_a_time_that_is_none_in_utc_is_refused(api: Api, time: str) -> None:
+    agent = await api.create()
+
+    status, detail = await api.problem("CreateArchivalMemory", {"text": "x", "created_at": time}, agent_id=agent["id"])
+
+    assert status == 422
+    assert "years 1 to 9999" in str(detail)
 
 
 async def test_no_archive_is_left_behind_when_the_model_fails(api: Api) -> None:
