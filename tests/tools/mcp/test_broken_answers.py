@@ -88,6 +88,15 @@ async def test_an_answer_that_cannot_be_used_is_the_tools_error(
     assert counted.value == f"{process}: {1 + MANY + 1}"  # none was made twice, over the one connection
 
 
+async def test_half_a_character_does_not_lose_the_answer(
+    add_server: AddServer, execute: Execute, tmp_path: Path
+) -> None:
+    answers = {"cut": {"result": {"content": [{"type": "text", "text": "\U0001f600 and \ud83d"}]}}}
+    server = await add_server(scripted_config(tmp_path / "script", plain("cut"), answers))
+
+    assert (await execute(server, "cut")).value == "\U0001f600 and ?"
+
+
 async def test_errors_that_look_like_a_lost_connection_do_not_shut_a_server_off(
     add_server: AddServer, execute: Execute, tmp_path: Path
 ) -> None:

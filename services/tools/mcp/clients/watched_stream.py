@@ -1,6 +1,6 @@
 """What comes from a server, watched for its end: nothing else tells that an idle server went away.
 
-Listings of tools are made readable on the way.
+What the mcp package would not read is mended on the way.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,9 @@ import anyio
 from mcp.client._transport import ReadStream
 from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCResponse
+from pydantic import ValidationError
 
+from services.tools.mcp.clients.half_characters import mend
 from services.tools.mcp.clients.listing import make_readable
 
 MAX_GARBAGE = 100  # messages in a row that cannot be read; some programs print a little beside the protocol
@@ -34,6 +36,8 @@ class WatchedStream:
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             self._on_end()
             raise
+        if isinstance(message, ValidationError):
+            message = mend(message) or message
         self._garbage = self._garbage + 1 if isinstance(message, Exception) else 0
         if self._garbage > MAX_GARBAGE:
             self._on_end()
