@@ -13,6 +13,7 @@ _UNNAMED = "image/png"  # what bytes are taken for that neither look like an ima
 # What at least one vendor takes: https://platform.openai.com/docs/guides/images-vision,
 # https://platform.claude.com/docs/en/build-with-claude/vision, https://ai.google.dev/gemini-api/docs/image-understanding
 _SHOWN = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image/heic", "image/heif"))
+_DETAILS = ("auto", "low", "high")  # others are refused
 _BEGINNINGS = (
     (re.compile(rb"\x89PNG"), "image/png"),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -62,6 +63,7 @@ def _usable(image: Image) -> Image | None:
     """A copy of the image, its bytes taken out of an address that holds them; None when no model takes it."""
     usable = Image()
     usable.CopyFrom(image)
+    usable.detail = image.detail if image.detail in _DETAILS else ""
     if _ADDRESS.match(image.url):
         return usable
     if held := _DATA_ADDRESS.match(image.url):

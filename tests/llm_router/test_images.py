@@ -86,6 +86,12 @@ def test_bytes_in_an_address_are_sent_as_bytes() -> None:
     assert tidied.parts[1].image.data == PNG
 
 
+def test_a_detail_that_no_provider_knows_is_left_out() -> None:
+    sent = [picture(Image(url=ELSEWHERE.url, detail=detail)) for detail in ("low", "huge")]
+
+    assert [message.parts[1].image.detail for message in tidy_messages(sent)] == ["low", ""]
+
+
 @pytest.mark.parametrize("image", REFUSED_BY_CLAUDE)
 async def test_a_conversation_goes_on_without_the_images_that_its_provider_refuses(
     stub: LlmRouterServiceStub, fake: ProviderFake, image: Image
