@@ -13,7 +13,7 @@ _UNNAMED = "image/png"  # what bytes are taken for that neither look like an ima
 # What at least one vendor takes: https://platform.openai.com/docs/guides/images-vision,
 # https://platform.claude.com/docs/en/build-with-claude/vision, https://ai.google.dev/gemini-api/docs/image-understanding
 _SHOWN = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image/heic", "image/heif"))
-_DETAILS = ("auto", "low", "high")  # others are refused
+_DETAILS = ("auto", "low", "high", "original")  # what OpenAI knows; others are refused
 _BEGINNINGS = (
     (re.compile(rb"\x89PNG"), "image/png"),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
