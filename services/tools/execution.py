@@ -11,7 +11,7 @@ from services.contract.json_object import JsonObject
 from services.contract.tools import RunTool
 from services.tools.agent_state import Agents, memory_changes
 from services.tools.definition import PYTHON, read_language
-from services.tools.image import read_images
+from services.tools.image import content_as_json, read_images
 from services.tools.jobs import job_of, job_of_source, read_arguments
 from services.tools.mcp.server import Result
 from services.tools.outcome import Outcome, cut, failure
@@ -124,7 +124,8 @@ class Execution:
         result = await self._remote.call(stored, arguments, variables)
         value = cut(result.text[: stored.tool.return_char_limit], len(result.text))
         value = failure(stored.name, value) if result.is_error else value
-        yield Outcome(value, result.is_error, images=result.images)
+        json = content_as_json(value, result.images)
+        yield Outcome(value, result.is_error, images=result.images, json=json)
 
     async def _call_custom(self, stored: StoredTool, call: Call, job: Job) -> AsyncGenerator[Printed | Outcome, None]:
         async with aclosing(self._run(stored.name, job)) as events:

@@ -37,6 +37,12 @@ def show_content(text: str, images: Sequence[Image]) -> str | list[ShownPart]:
     return [*([TextPart(text=text)] if text else []), *map(_show, images)]
 
 
+def content_as_json(text: str, images: Sequence[Image]) -> str:
+    """Those parts as JSON; empty without images: then the text is all there is."""
+    shown = show_content(text, images)
+    return "" if isinstance(shown, str) else _PARTS.dump_json(shown, exclude_none=True).decode()
+
+
 def _show(image: Image) -> ImagePart:
     if image.url:
         return ImagePart(source=UrlImage(url=image.url))

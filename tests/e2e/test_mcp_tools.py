@@ -138,9 +138,11 @@ async def test_images_and_errors_come_as_what_they_are(client: AsyncLetta, make_
     picture = await send(client, agent.id, calling(await name_of(client, tools["picture"])))
     refused = await send(client, agent.id, calling(await name_of(client, tools["refuse"])))
     ran = await client.mcp_servers.tools.run(tools["picture"], mcp_server_id=server_id)
+    direct: Any = await client.agents.tools.run(await name_of(client, tools["picture"]), agent_id=agent.id)
 
     parts: Any = picture.returns[0][2]
     assert [part.type for part in parts] == ["text", "image"]
+    assert [part["type"] for part in direct.func_return] == ["text", "image"]
     assert refused.returns[0][1] == "error"
     assert (ran.status, ran.func_return) == (
         "success",
