@@ -151,7 +151,7 @@ class Protected:
 
 async def consent(url: str) -> dict[str, str]:
     """What the browser of a user who goes there brings back."""
-    async with httpx2.AsyncClient(trust_env=False) as browser:
+    async with httpx2.AsyncClient(trust_env=False, timeout=START_S) as browser:
         answer = await browser.get(url)
     return dict(httpx2.URL(answer.headers["location"]).params)
 
