@@ -8,7 +8,7 @@ one that comes for events later gets them from `follow`. When a whole answer was
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from services.common.conversation_busy import ConversationBusy
@@ -171,8 +171,7 @@ class Runs:
         is_over = run.is_final and run.stop_reason != "requires_approval"
         ended = run if is_over else await self._end(run, rolls_back=rolls_back)
         if ended.status == "cancelled":  # also where it was before: whoever cancelled it may have died over it
-            for child_id in await self.family.active_children(organization_id, run_id):
-                await self.cancel(organization_id, child_id)
+            await self._cancel_each(organization_id, await self.family.active_children(organization_id, run_id))
         return ended
 
     async def _end(self, run: Run, *, rolls_back: bool) -> Run:
@@ -292,9 +291,17 @@ class Runs:
         left = [run.id for run in await self.line.store.leave(organization_id, where)]
         ended: list[Run] = []
         while active := await self.store.list(organization_id, replace(where, statuses=ACTIVE_STATUSES)):  # a page
-            ended += [await self.cancel(organization_id, run.id) for run in active]
+            ended += await self._cancel_each(organization_id, [run.id for run in active])
         stopped = [run.id for run in ended if run.status == "cancelled" or run.stop_reason == "requires_approval"]
         return [*stopped, *left, *await self.line.denial.deny(organization_id, where)]
+
+    async def _cancel_each(self, organization_id: str, run_ids: Sequence[str]) -> Sequence[Run]:
+        """Stops runs, but for those that were refused in the meantime and so never were."""
+        cancelled: list[Run] = []
+        for run_id in run_ids:
+            with suppress(RunNotFound):
+                cancelled.append(await self.cancel(organization_id, run_id))
+        return cancelled
 
 
 def _is_sent_again(refusal: PerdureError) -> bool:

@@ -3,12 +3,15 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perdure.conversation.v1.message_pb2 import STOP_REASON_CANCELLED, ApprovalAnswer
 from perdure.conversation.v1.model_pb2 import TOOL_KIND_MEMORY
+from services.common.errors import Conflict
 from services.runs.limits import Limits
-from services.runs.records import RunFilter, StepFilter
-from tests.runs.conftest import ORGANIZATION, Replica, World, declare_dead, eventually
+from services.runs.records import RunFilter, Started, StepFilter
+from tests.runs.conftest import ORGANIZATION, TIMEOUT_S, Replica, World, declare_dead, eventually
 from tests.runs.fake_services import call, says, tool
 
 
@@ -88,9 +91,7 @@ async def test_cancel_of_a_run_whose_owner_is_dead_counts_its_steps(world: World
 
 
 async def test_who_sent_a_message_that_is_cancelled_before_it_begins_is_told_so(world: World, replica: Replica) -> None:
-    world.agents.hold_begin.clear()
-    sending = asyncio.create_task(replica.runs.start(world.request()))
-    await eventually(lambda: bool(world.agents.begins))
+    sending, _ = await send_slowly(world, replica)
 
     cancelled = await replica.runs.cancel_conversation(ORGANIZATION, world.conversation)
     started = await sending
@@ -99,6 +100,51 @@ async def test_who_sent_a_message_that_is_cancelled_before_it_begins_is_told_so(
 
     assert cancelled == [started.run.id]
     assert events[-1].ended.stop_reason == STOP_REASON_CANCELLED
+
+
+async def test_who_sent_a_message_that_is_refused_is_told_so_also_where_its_run_is_missed(
+    world: World, replica: Replica
+) -> None:
+    sending, run_id = await send_slowly(world, replica)
+    world.agents.begin_failures.append(Conflict("busy"))
+
+    async with replica.engine.begin() as connection:
+        await connection.execute(text("DELETE FROM runs.runs WHERE id = :id"), {"id": run_id})
+        world.agents.hold_begin.set()
+        await wait_until_blocked(connection)
+        replica.runs.turns.stop([run_id], "lost")  # as the heartbeat says of a run that is gone
+
+        with pytest.raises(Conflict, match="busy"):
+            await sending
+
+
+async def test_cancel_passes_over_a_run_that_is_refused_meanwhile(world: World, replica: Replica) -> None:
+    sending, run_id = await send_slowly(world, replica)
+
+    async with replica.engine.begin() as connection:
+        await connection.execute(text("DELETE FROM runs.runs WHERE id = :id"), {"id": run_id})
+        cancelling = asyncio.create_task(replica.runs.cancel_conversation(ORGANIZATION, world.conversation))
+        await wait_until_blocked(connection)
+
+    assert await cancelling == []
+    world.agents.hold_begin.set()
+    await asyncio.wait([sending])
+
+
+async def send_slowly(world: World, replica: Replica) -> tuple[asyncio.Task[Started], str]:
+    """A message that is about to begin, until `hold_begin` is set; its run."""
+    world.agents.hold_begin.clear()
+    sending = asyncio.create_task(replica.runs.start(world.request()))
+    await eventually(lambda: bool(world.agents.begins))
+    return sending, world.agents.begins[0].run_id
+
+
+async def wait_until_blocked(connection: AsyncConnection) -> None:
+    """Until somebody waits for what a transaction has locked."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with asyncio.timeout(TIMEOUT_S):
+        while not await connection.scalar(waiting):  # noqa: ASYNC110  # the state is in another process
+            await asyncio.sleep(0.02)
 
 
 async def test_cancel_of_a_run_that_is_being_taken_over_declares_void_what_was_shown(

@@ -205,7 +205,12 @@ class ActiveTurns:
             if not active.turn.lacks_input:
                 active.accepted.set_result(None)
                 return
-        await self.services.runs.delete(run.organization_id, run.id)
+        try:
+            await self.services.runs.delete(run.organization_id, run.id)
+        except asyncio.CancelledError:
+            if active.stop != "released":  # it is refused, whoever has cancelled it or misses its row already
+                active.accepted.set_exception(refusal)
+            raise
         active.accepted.set_exception(refusal)
 
     async def _wind_up(self, active: ActiveTurn) -> None:
