@@ -1,7 +1,7 @@
 """A run's end as one JSON answer, and its events as a stream."""
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +17,7 @@ from services.runs.silence import mark_silence
 
 PING_AFTER_S = 20.0  # seconds of silence before a stream gets a ping
 BLANK_AFTER_S = 30.0  # seconds before a blocking call gets white space; clients give up after 60 without a byte
+EVENTS_AT_ONCE = 250  # that are printed while nothing else is done: a few milliseconds
 
 Events = AsyncIterator[Sequence[RunEvent]]
 
@@ -46,12 +47,21 @@ def print_error(error: RunError) -> dict[str, Json]:
 async def stream_events(
     events: Events, renderer: EventRenderer, *, after_seq: int = 0, read_timeout_s: float = math.inf
 ) -> AsyncGenerator[bytes, None]:
-    """The lines of a stream, a chunk for each batch of events, and pings in silence, before the client gives up."""
+    """The lines of a stream, a chunk for each batch of events, and pings in silence, before the client gives up.
+
+    A large batch makes several chunks: who reads slowly gets thousands of events at once.
+    """
     async with aclosing(mark_silence(events, min(PING_AFTER_S, read_timeout_s / 2))) as batches:
         async for batch in batches:
-            chunk = renderer.ping() if batch is None else b"".join(renderer.render(event, after_seq) for event in batch)
-            if chunk:
-                yield chunk
+            for chunk in [renderer.ping()] if batch is None else _chunks(batch, renderer, after_seq):
+                if chunk:
+                    yield chunk
+
+
+def _chunks(batch: Sequence[RunEvent], renderer: EventRenderer, after_seq: int) -> Iterator[bytes]:
+    for start in range(0, len(batch), EVENTS_AT_ONCE):
+        events = batch[start : start + EVENTS_AT_ONCE]
+        yield b"".join(renderer.render(event, after_seq) for event in events)
 
 
 async def answer_at_end(

@@ -8,7 +8,7 @@ import pytest
 from perdure.conversation.v1 import message_pb2 as m
 from perdure.runs.v1 import run_pb2 as r
 from services.common.pieces import EVERYTHING, Shown
-from services.runs.rest.answers import TurnFailed, answer_at_end, stream_events
+from services.runs.rest.answers import EVENTS_AT_ONCE, TurnFailed, answer_at_end, stream_events
 from services.runs.rest.events import EventRenderer
 from services.runs.silence import mark_silence
 
@@ -48,6 +48,17 @@ async def test_a_stream_begins_with_a_ping_and_ends_with_done() -> None:
     kinds = [orjson.loads(line[6:])["message_type"] for line in lines[:-1]]
     assert kinds == ["ping", "assistant_message", "stop_reason", "usage_statistics"]
     assert lines[-1] == b"data: [DONE]"
+
+
+async def test_many_events_at_once_are_sent_in_pieces() -> None:
+    async def all_at_once() -> AsyncIterator[Sequence[r.RunEvent]]:
+        yield [delta(number, text="Hi") for number in range(1, 2 * EVENTS_AT_ONCE + 1)] + [ended()]
+
+    renderer = EventRenderer(RUN_ID, EVERYTHING, pings=True)
+    chunks = [chunk async for chunk in stream_events(all_at_once(), renderer)]
+
+    assert [chunk.count(b'"assistant_message"') for chunk in chunks] == [EVENTS_AT_ONCE, EVENTS_AT_ONCE, 0]
+    assert chunks[-1].endswith(b"data: [DONE]\n\n")
 
 
 async def test_pings_can_be_left_out() -> None:
