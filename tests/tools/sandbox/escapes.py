@@ -78,6 +78,8 @@ FILES = _attempts(
         "mark a file of the server": "os.setxattr('{secret}', 'user.mark', b'1')",
         "open the interpreter to all": "os.fchmod(os.open(os.__file__, os.O_RDONLY), 0o777)",
         "change the interpreter": "open(os.__file__, 'a')",
+        "empty the interpreter": "os.truncate(os.__file__, 0)",
+        "empty a file of the server as it is read": "os.open('{secret}', os.O_RDONLY | os.O_TRUNC)",
         "change a package": "import pydantic; open(pydantic.__file__, 'a')",
         "add to the programs": "open('/usr/bin/escaped', 'w')",
         "read memory of the machine": "open('/dev/mem', 'rb').read(1)",

@@ -22,6 +22,7 @@ RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
 LATEST_RIGHTS = 16
 NET_RIGHTS = 0b11  # binding and connecting TCP, from version 4 on
 SCOPES = 0b11  # abstract sockets and signals to processes outside, from version 6 on
+TRUNCATION_SINCE = 3
 SIGNALS_SINCE = 6
 
 READ = EXECUTE | READ_FILE | READ_DIR

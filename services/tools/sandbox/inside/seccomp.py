@@ -8,7 +8,7 @@ import errno
 from collections.abc import Iterator
 
 from services.tools.sandbox.inside import bpf, kernel
-from services.tools.sandbox.inside.landlock import SIGNALS_SINCE
+from services.tools.sandbox.inside.landlock import SIGNALS_SINCE, TRUNCATION_SINCE
 from services.tools.sandbox.layers import Layers
 
 NEW_NAMESPACES = 0x7E020000  # every CLONE_NEW… flag that clone(2) takes
@@ -20,6 +20,12 @@ STREAM = 1
 TYPE_BITS = 0xF  # the others of a socket's type are flags
 FCNTL, IOCTL = (72, 25), (16, 29)
 SET_OWNER = {FCNTL: (8, 15), IOCTL: (0x8901, 0x8902)}  # what says which process gets the signals of a descriptor
+
+# For calls without a root of their own where Landlock does not see to truncation: they could empty what they may read.
+TRUNCATE = (76, 45)
+OPENS = {(2, -1): 1, (257, 56): 2}  # open, openat: which argument has their flags
+OPENAT2 = (437, 437)  # takes its flags by address
+HOW, EMPTY = 3, 0o1000  # O_ACCMODE, where reading is 0, and O_TRUNC
 
 # For calls that have the network.
 SOCKET = (41, 198)
@@ -178,6 +184,7 @@ def assemble(layers: Layers, *, network: bool, has_own_user: bool) -> bytes:
         bpf.when(bpf.number(CLONE), *may_clone),
         bpf.when(bpf.number(SOCKETPAIR), *may_pair),
         *(() if "pid" in layers.namespaces else _owners()),
+        *(() if "mount" in layers.namespaces or layers.landlock >= TRUNCATION_SINCE else _truncation()),
         *(_network() if network else ()),
     )
 
@@ -187,6 +194,16 @@ def _owners() -> Iterator[bytes]:
     for call, (one, other) in SET_OWNER.items():
         jumps = (bpf.jump(bpf.IF_EQUAL, one, skip_if_true=2), bpf.jump(bpf.IF_EQUAL, other, skip_if_true=1))
         yield bpf.when(bpf.number(call), bpf.load(1), *jumps, *bpf.ALLOW_ELSE_FAIL)
+
+
+def _truncation() -> Iterator[bytes]:
+    """Files are emptied only by who may write to them, which Landlock knows: by descriptor, or opened to write."""
+    yield bpf.when(bpf.number(TRUNCATE), bpf.fail(errno.EPERM))
+    yield bpf.when(bpf.number(OPENAT2), bpf.fail(errno.ENOSYS))
+    for call, position in OPENS.items():
+        if bpf.number(call) >= 0:
+            flags = (bpf.load(position), bpf.keep_bits(HOW | EMPTY), bpf.jump(bpf.IF_EQUAL, EMPTY, skip_if_true=1))
+            yield bpf.when(bpf.number(call), *flags, *bpf.ALLOW_ELSE_FAIL)
 
 
 def _network() -> Iterator[bytes]:
