@@ -89,6 +89,7 @@ function envoy_on_response(handle)
   local refused, detail = headers:get("x-refused-request"), headers:get("x-error-detail")
   if (headers:get("content-type") or ""):find("^application/grpc") then
     headers:remove("x-refused-request")
+    headers:remove("x-refused-because")
     return
   end
 

@@ -337,6 +337,15 @@ async def test_native_grpc_passes_unchanged(services: ScriptedServices, client: 
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+async def test_a_grpc_answer_tells_nothing_of_the_gateway(client: httpx.AsyncClient) -> None:
+    headers = {"content-type": "application/grpc"}
+
+    answered = await client.post("/perdure.runs.v1.RunService/%00", headers=headers)
+
+    assert answered.headers["grpc-status"] == "13"
+    assert not [name for name in answered.headers if name.startswith("x-")]
+
+
 async def test_local_web_page_may_ask(services: ScriptedServices, client: httpx.AsyncClient) -> None:
     services.answers["CountAgents"] = answer("3")
     origin = {"origin": "http://localhost:3000"}
