@@ -66,24 +66,37 @@ async def slow_disk(database: asyncpg.Connection) -> AsyncIterator[None]:
         await database.execute("SELECT pg_reload_conf()")
 
 
-async def test_a_stamp_waits_for_no_disk(replica: Replica, postgres_url: str) -> None:
-    watching, writing = [await asyncpg.connect(postgres_url) for _ in range(2)]
+@pytest.fixture
+async def connections(postgres_url: str) -> AsyncIterator[tuple[asyncpg.Connection, asyncpg.Connection]]:
+    first, second = [await asyncpg.connect(postgres_url) for _ in range(2)]
+    yield first, second
+    await asyncio.gather(first.close(), second.close())
+
+
+async def write_again_and_again(database: asyncpg.Connection) -> None:
+    while True:
+        await database.execute("CREATE TABLE written (); DROP TABLE written")
+
+
+async def test_a_stamp_waits_for_no_disk(
+    replica: Replica, connections: tuple[asyncpg.Connection, asyncpg.Connection]
+) -> None:
+    watching, writing = connections
     replicas = PostgresReplicas(replica.engine, "me", "unix:nowhere")
 
     async def is_slow() -> bool:
         return bool(await watching.fetchval(SYNC_WAITS))
 
     async with slow_disk(watching):
-        written = asyncio.create_task(writing.execute("CREATE TABLE written ()"))
-        await waiting.eventually(is_slow)
+        written = asyncio.create_task(write_again_and_again(writing))
+        await waiting.eventually(is_slow)  # Postgres reads its settings anew when it comes to it
         async with asyncio.timeout(TIMEOUT_S):
             await replicas.beat((), ())
             pulse = await replicas.beat((), ())  # tells of the one before
-        was_slow = not written.done()
-    await written
+        was_slow = await is_slow()
+    written.cancel()
+    await asyncio.wait({written})
     await replicas.reset()
 
     assert was_slow
     assert "me" in pulse.alive
-    for connection in (watching, writing):
-        await connection.close()
