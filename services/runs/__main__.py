@@ -108,7 +108,6 @@ class Process:
             watching=Watching(store, steps, self.agents, event_log, self._neighbours, self._turns.feed, streams),
             bell=bell,
             line=line,
-            streams=streams,
             refusals=self.refusals,
             owner=owner,
             limits=limits,
@@ -133,7 +132,7 @@ class Process:
 
     async def see_off(self, timeout_s: float) -> None:
         """Lets clients here hear the rest of the runs that were handed over, as long as another replica takes those."""
-        await self.runs.streams.wait(
+        await self.runs.watching.streams.wait(
             timeout_s, lambda: self._heartbeat.has_heirs and not self.background.broken.is_set()
         )
 

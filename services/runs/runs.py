@@ -18,7 +18,6 @@ from services.runs.callbacks.urls import check_url
 from services.runs.children.family import Family
 from services.runs.limits import Limits, Overloaded
 from services.runs.line import PENDING_APPROVAL, Interrupted, Line
-from services.runs.open_streams import OpenStreams
 from services.runs.records import ACTIVE_STATUSES, Claimed, Run, RunFilter, RunRequest, Started, Step, StepFilter
 from services.runs.recovery.active_turns import ActiveTurns
 from services.runs.recovery.bell import QUEUE, Bell
@@ -62,7 +61,6 @@ class Runs:
     watching: Watching
     bell: Bell
     line: Line
-    streams: OpenStreams
     refusals: Refusals
     owner: str
     limits: Limits
@@ -106,7 +104,7 @@ class Runs:
             request = replace(request, timeout_s=min(waits_s, request.timeout_s or waits_s))
         async with AsyncExitStack() as place:
             with self._noting_refusal(request):
-                place.enter_context(self.streams.held())
+                place.enter_context(self.watching.streams.held())
                 started = await self._start(request)
             yield started
         await self.mark_delivered(request.organization_id, started.run.id)
@@ -124,7 +122,7 @@ class Runs:
         `owned`: for another replica, which has let its client in: as long as this process owns the run, or nothing.
         """
         watch = self.watching.watch_owned if owned else self.watching.watch
-        with nullcontext() if owned else self.streams.held():
+        with nullcontext() if owned else self.watching.streams.held():
             async with aclosing(watch(organization_id, run_id, after_seq)) as batches:
                 async for batch in batches:
                     yield batch
